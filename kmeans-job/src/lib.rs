@@ -1,0 +1,1 @@
+//! K-means as an iterated map-reduce job.

@@ -1,0 +1,1 @@
+//! Map-reduce as a library.

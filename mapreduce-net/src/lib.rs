@@ -1,0 +1,1 @@
+//! Map-reduce jobs on a QUIC-connected pool of peers.
