@@ -1,0 +1,188 @@
+//! [`Error`]: why a job did not succeed, and [`Result`], what user code returns.
+
+use crate::{codec::CodecError, input::ReadError, schedule::TaskId};
+use std::{fmt, io, path::PathBuf};
+
+/// What mappers, reducers and the other parts of a job return: any error will do, so `?` works on all of them.
+pub type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// Why a job did not succeed. Nothing of its output has appeared then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An input is not there, or is not what it was said to be.
+    #[error("{input}: {message}")]
+    Input {
+        /// The file or other input.
+        input: String,
+        /// What is wrong and what can be done.
+        message: String,
+    },
+    /// An input could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The input was cut into more splits than task numbers go.
+    #[error("{splits} splits are too many; make them larger with `Dataset::with_split_bytes`")]
+    TooManySplits {
+        /// How many there would have been.
+        splits: u64,
+    },
+    /// A task failed as often as it may.
+    #[error(transparent)]
+    Task(Box<TaskError>),
+    /// The job's own set-up failed: its mapper, reducer or partitioner could not be made, or an iterated job's
+    /// `start`, `round` or `advance` returned an error.
+    #[error("job {job}: {step}: {message}")]
+    Job {
+        /// The job.
+        job: String,
+        /// The method that failed.
+        step: &'static str,
+        /// Its message.
+        message: String,
+    },
+    /// The job did not end within [`Options::rounds_max`](crate::Options::rounds_max) rounds.
+    #[error("job {job}: not finished after {rounds} rounds; raise `rounds_max`, or end the job in `advance`")]
+    TooManyRounds {
+        /// The job.
+        job: String,
+        /// The bound.
+        rounds: u32,
+    },
+    /// The job was cancelled.
+    #[error("the job was cancelled")]
+    Cancelled,
+    /// The scheduler gave the job up for another reason than a failed task.
+    #[error("job {job}: {reason}")]
+    Scheduling {
+        /// The job.
+        job: String,
+        /// Why.
+        reason: crate::schedule::JobError,
+    },
+    /// A value could not be encoded or decoded.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The output folder is already there.
+    #[error("{}: is already there; remove it, choose another folder, or ask for it to be overwritten", path.display())]
+    OutputExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder to be overwritten was not written by a job.
+    #[error("{}: is not the output of a job (it has no manifest), so it is not overwritten; remove it or choose another folder", path.display())]
+    OutputForeign {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The output could not be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Output {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The threads could not be started.
+    #[error("cannot start {threads} threads: {message}; ask for fewer")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// What the system said.
+        message: String,
+    },
+    /// A job was run from one of the threads that were to work on it, which would wait for itself.
+    #[error("a job cannot be run from inside a task of the same threads; run it from outside, or on other threads")]
+    Reentrant,
+    /// The thread that drove a submitted job panicked.
+    #[error("the thread that drove the job panicked: {message}")]
+    DriverPanicked {
+        /// The panic's message.
+        message: String,
+    },
+}
+
+/// A task that failed as often as it may, with what its last attempt said.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("job {job}: {task} failed {attempts}: {failure}", attempts = times(*attempts))]
+pub struct TaskError {
+    /// The job.
+    pub job: String,
+    /// The task.
+    pub task: TaskId,
+    /// How many attempts failed.
+    pub attempts: u32,
+    /// What went wrong in the last of them.
+    pub failure: TaskFailure,
+}
+
+fn times(attempts: u32) -> String {
+    match attempts {
+        1 => "at once".into(),
+        n => format!("{n} times"),
+    }
+}
+
+/// What went wrong in one attempt of a task, and where.
+#[derive(Clone, Debug)]
+pub struct TaskFailure {
+    /// In which way it failed.
+    pub kind: FailureKind,
+    /// Where: the split and the record of a map task, the key of a reduce task.
+    pub place: String,
+    /// The number of the record in its split, counted from 1, where it is known.
+    pub record: Option<u64>,
+    /// What the error or the panic said.
+    pub message: String,
+}
+
+impl fmt::Display for TaskFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", self.kind, self.place)?;
+        if let Some(record) = self.record {
+            write!(f, ", record {record}")?;
+        }
+        write!(f, "): {}", self.message)
+    }
+}
+
+/// In which way an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// User code returned an error.
+    User,
+    /// User code panicked.
+    Panic,
+    /// The input could not be read.
+    Read,
+    /// A key or value did not decode, or did not encode.
+    Codec,
+    /// The output could not be written.
+    Write,
+    /// The attempt took longer than [`Options::task_deadline`](crate::Options::task_deadline).
+    Deadline,
+    /// The attempt was cancelled; not a failure of the task.
+    Cancelled,
+}
+
+impl FailureKind {
+    /// Whether another attempt would fail in the same way.
+    pub(crate) fn is_permanent(self) -> bool {
+        matches!(self, Self::Codec)
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "error",
+            Self::Panic => "panic",
+            Self::Read => "cannot read",
+            Self::Codec => "cannot decode",
+            Self::Write => "cannot write",
+            Self::Deadline => "deadline passed",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}

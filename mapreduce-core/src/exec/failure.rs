@@ -1,0 +1,49 @@
+//! How an attempt fails: errors and panics become a [`TaskFailure`] that says where.
+
+use crate::{FailureKind, Result, TaskFailure, cancel::AttemptCancelled, codec::CodecError, input::ReadError};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+/// A failed attempt.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) failure: TaskFailure,
+    /// Whether another attempt would fail in the same way.
+    pub(crate) permanent: bool,
+}
+
+/// Runs an attempt. `place` and `record` are asked for only if it fails.
+pub(super) fn guard<T>(
+    run: impl FnOnce() -> Result<T>,
+    place: impl FnOnce() -> String,
+    record: impl FnOnce() -> Option<u64>,
+) -> Result<T, Failed> {
+    // What the closure may leave half-done belongs to the attempt and is dropped with it.
+    let (kind, message, permanent) = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(error)) => {
+            let (kind, permanent) = if error.is::<AttemptCancelled>() {
+                (FailureKind::Cancelled, false)
+            } else if let Some(error) = error.downcast_ref::<ReadError>() {
+                (FailureKind::Read, error.is_permanent())
+            } else if error.is::<CodecError>() {
+                (FailureKind::Codec, true)
+            } else if error.is::<crate::output::WriteError>() {
+                (FailureKind::Write, false)
+            } else {
+                (FailureKind::User, false)
+            };
+            (kind, error.to_string(), permanent)
+        }
+        Err(panic) => (FailureKind::Panic, panic_message(&*panic), false),
+    };
+    Err(Failed { failure: TaskFailure { kind, place: place(), record: record(), message }, permanent })
+}
+
+/// The message of a panic, if it has one.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
+    text.unwrap_or("a panic without a message").to_string()
+}

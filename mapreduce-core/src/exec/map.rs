@@ -1,0 +1,80 @@
+//! What a map task leaves, and what its two emitters have in common.
+
+use super::run::Run;
+use crate::{Counters, Partitioner, Result, cancel::Attempt, counters::TaskCounters};
+
+/// What a map task leaves: one sorted run per partition, and its counters.
+#[derive(Clone, Debug)]
+pub struct MapOutput {
+    /// Sorted pairs, one run for each partition.
+    pub runs: Vec<Run>,
+    /// What the mapper has counted.
+    pub counters: Counters,
+    /// Records begun, as noted in [`Progress`](crate::Progress).
+    pub records: u64,
+}
+
+impl MapOutput {
+    /// The bytes of all runs.
+    pub fn bytes(&self) -> u64 {
+        self.runs.iter().map(|run| run.as_bytes().len() as u64).sum()
+    }
+
+    /// A checksum over all runs: two attempts of a deterministic mapper have the same.
+    pub fn checksum(&self) -> u64 {
+        // Each run's own checksum depends on its content alone; multiplying makes the order count.
+        self.runs.iter().fold(0, |sum: u64, run| sum.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ run.checksum())
+    }
+}
+
+/// An emitter that collects pairs and ends as sorted runs.
+pub(super) trait Collect<'a>: Sized {
+    fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)>;
+}
+
+/// What an emitter needs to know of its attempt.
+pub(super) struct TaskContext<'a> {
+    attempt: &'a Attempt,
+    emitted: u32,
+    pub(super) counters: TaskCounters,
+}
+
+/// Pairs between two looks at whether the attempt is still wanted.
+const CHECK_EVERY: u32 = 1024;
+
+impl<'a> TaskContext<'a> {
+    pub(super) fn new(attempt: &'a Attempt) -> Self {
+        Self { attempt, emitted: 0, counters: TaskCounters::default() }
+    }
+
+    /// Called for every emitted pair.
+    #[inline]
+    pub(super) fn emitted(&mut self) -> Result {
+        self.emitted = self.emitted.wrapping_add(1);
+        if self.emitted.is_multiple_of(CHECK_EVERY) { self.attempt.check() } else { Ok(()) }
+    }
+}
+
+/// Asks the partitioner, and does not believe everything it says.
+#[inline]
+pub(super) fn partition<K: ?Sized + 'static>(
+    partitioner: &dyn Partitioner<K>,
+    key: &K,
+    encoded: &[u8],
+    partitions: u32,
+) -> Result<u32> {
+    if partitions == 1 {
+        return Ok(0);
+    }
+    let partition = partitioner.partition(key, encoded, partitions);
+    if partition < partitions {
+        return Ok(partition);
+    }
+    Err(format!("the partitioner chose partition {partition}, but there are {partitions}, counted from 0").into())
+}
+
+/// A length as the emitters keep it.
+#[inline]
+pub(super) fn length(what: &str, bytes: usize) -> Result<u32> {
+    u32::try_from(bytes).map_err(|_| format!("a {what} of {bytes} bytes is too long; the limit is 4 GiB").into())
+}

@@ -1,0 +1,26 @@
+//! One attempt of one task: everything between a split and the output of a reduce task, on one thread.
+//!
+//! The way of a record: [`map`] opens a split and calls the mapper; what it emits goes to a [`table`] (with a
+//! combiner) or a [`buffer`] (without), both of which end as one sorted [`run`] per partition; [`merge`] reads the
+//! runs of a partition from all splits in key order; [`reduce`] calls the reducer for each key and writes what that
+//! emits. [`round`] holds the user's typed parts for all tasks of a round, and [`erased`] the same behind an
+//! interface that speaks bytes, for nodes that know a job only by name.
+//!
+//! Nothing here knows of peers, tasks' numbers or time.
+
+mod buffer;
+pub(crate) mod erased;
+mod failure;
+mod map;
+mod merge;
+mod reduce;
+mod round;
+mod run;
+mod table;
+
+pub use erased::{Chunks, ErasedJob, ErasedRound};
+pub(crate) use failure::{Failed, panic_message};
+pub use map::MapOutput;
+pub(crate) use reduce::{Pairs, PairWriter, ReduceOutput};
+pub(crate) use round::{MapTask, ReduceTask, Round, set_up};
+pub use run::{Run, RunCursor};

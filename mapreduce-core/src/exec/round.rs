@@ -1,0 +1,144 @@
+//! [`Round`]: the user's parts of a job, made once per node and round and used by all its tasks.
+
+use super::{
+    Failed, MapOutput,
+    buffer::Buffer,
+    failure::guard,
+    map::{Collect, TaskContext},
+    reduce::{self, PairWriter, ReduceOutput},
+    run::Run,
+    table::Table,
+};
+use crate::{
+    Combiner, Emit, Error, FailureKind, InputOf, Job, KeyOf, Mapper, OutputKeyOf, OutputValueOf, Partitioner,
+    Progress, Result, Split, SplitInfo, ValueOf,
+    cancel::Attempt,
+    input::{Blocks, Cache},
+};
+use std::{cell::Cell, fmt::Write};
+
+/// A job's mapper, combiner, reducer and partitioner for one round.
+pub(crate) struct Round<J: Job> {
+    mapper: J::Mapper,
+    combiner: J::Combiner,
+    reducer: J::Reducer,
+    partitioner: Box<dyn Partitioner<KeyOf<J>>>,
+    partitions: u32,
+}
+
+/// What a map attempt works on, besides the blocks.
+pub(crate) struct MapTask<'a> {
+    pub(crate) split: &'a SplitInfo,
+    pub(crate) cache: &'a mut Cache,
+    pub(crate) attempt: &'a Attempt,
+}
+
+/// What a reduce attempt works on.
+pub(crate) struct ReduceTask<'a> {
+    pub(crate) partition: u32,
+    pub(crate) attempt: &'a Attempt,
+}
+
+impl<J: Job> Round<J> {
+    /// Makes the parts. A panic in user code is an error.
+    pub(crate) fn new(job: &J, shared: &J::Shared, partitions: u32) -> Result<Self, Error> {
+        Ok(Self {
+            mapper: set_up::<J, _>("mapper", || job.mapper(shared))?,
+            combiner: set_up::<J, _>("combiner", || Ok(job.combiner()))?,
+            reducer: set_up::<J, _>("reducer", || job.reducer(shared))?,
+            partitioner: set_up::<J, _>("partitioner", || job.partitioner(shared))?,
+            partitions,
+        })
+    }
+
+    /// Runs a map attempt: `open` gives the blocks of the split, `describe` says in words where it is.
+    pub(crate) fn map<'b>(
+        &self,
+        task: MapTask<'_>,
+        open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
+        describe: impl FnOnce() -> String,
+    ) -> Result<MapOutput, Failed> {
+        let progress = Progress::default();
+        let MapTask { split, cache, attempt } = task;
+        let run = || {
+            let context = TaskContext::new(attempt);
+            let mut blocks = open()?;
+            let split = &mut Split::new(&mut *blocks, split, cache, &progress, attempt);
+            let (runs, context) = if J::Combiner::ENABLED {
+                self.map_into(split, Table::new(context, &self.combiner, &*self.partitioner, self.partitions))?
+            } else {
+                self.map_into(split, Buffer::new(context, &*self.partitioner, self.partitions))?
+            };
+            Ok(MapOutput { runs, counters: context.counters.into(), records: progress.begun() })
+        };
+        let record = || Some(progress.begun()).filter(|n| *n > 0);
+        guard(run, describe, record)
+    }
+
+    fn map_into<'c, C>(
+        &self,
+        split: &mut Split<'_, InputOf<J>>,
+        mut out: C,
+    ) -> Result<(Vec<Run>, TaskContext<'c>)>
+    where
+        C: Emit<KeyOf<J>, ValueOf<J>> + Collect<'c>,
+    {
+        self.mapper.map_split(split, &mut out)?;
+        out.finish()
+    }
+
+    /// Runs a reduce attempt over the runs of its partition, in the order of the splits. `open` gives what to write
+    /// to, `close` what is left of that.
+    pub(crate) fn reduce<'a, W, P, R>(
+        &self,
+        task: ReduceTask<'_>,
+        runs: impl IntoIterator<Item = &'a Run>,
+        open: impl FnOnce() -> Result<W>,
+        close: impl FnOnce(W) -> Result<(P, R)>,
+    ) -> Result<(ReduceOutput, P, R), Failed>
+    where
+        W: PairWriter<OutputKeyOf<J>, OutputValueOf<J>>,
+    {
+        let key = Cell::new(None);
+        let run = || {
+            let mut writer = open()?;
+            let output = reduce::reduce(&self.reducer, runs, task.attempt, &key, &mut writer)?;
+            key.set(None);
+            let (part, report) = close(writer)?;
+            Ok((output, part, report))
+        };
+        let place = || {
+            let mut place = format!("partition {}", task.partition);
+            if let Some(key) = key.get() {
+                place.push_str(", key ");
+                describe_key(key, &mut place);
+            }
+            place
+        };
+        guard(run, place, || None)
+    }
+}
+
+/// Runs a part of the job's own set-up.
+pub(crate) fn set_up<J: Job, T>(step: &'static str, make: impl FnOnce() -> Result<T>) -> Result<T, Error> {
+    guard(make, String::new, || None).map_err(|Failed { failure, .. }| Error::Job {
+        job: J::NAME.to_string(),
+        step,
+        message: match failure.kind {
+            FailureKind::Panic => format!("panic: {}", failure.message),
+            _ => failure.message,
+        },
+    })
+}
+
+/// Longest part of a key that is shown in a message.
+const KEY_SHOWN: usize = 60;
+
+/// A key for a message: printable text as it is, other bytes as escapes.
+fn describe_key(encoded: &[u8], out: &mut String) {
+    let shown = &encoded[..encoded.len().min(KEY_SHOWN)];
+    let _ = write!(out, "\"{}\"", shown.escape_ascii());
+    if shown.len() < encoded.len() {
+        let _ = write!(out, "... ({} bytes)", encoded.len());
+    }
+}

@@ -1,0 +1,114 @@
+//! [`Run`]: pairs of encoded keys and values, one after the other.
+//!
+//! Layout: for each pair `key length | value length | key | value`, the lengths as LEB128 (7 bits a byte, low bits
+//! first, the top bit set on all but the last). A run of a map task is sorted by the bytes of its keys; pairs of the
+//! same key keep the order in which they were emitted.
+
+use crate::hash;
+use std::cmp::Ordering;
+
+/// Encoded pairs: what a map task leaves for one partition, or a reduce task for its driver.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    bytes: Vec<u8>,
+    pairs: u64,
+}
+
+impl Run {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), pairs: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
+        push_length(&mut self.bytes, key.len());
+        push_length(&mut self.bytes, value.len());
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+        self.pairs += 1;
+    }
+
+    /// The number of pairs.
+    pub fn pairs(&self) -> u64 {
+        self.pairs
+    }
+
+    /// The pairs' bytes, in the layout of the module's description.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Reads the pairs in order.
+    pub fn cursor(&self) -> RunCursor<'_> {
+        RunCursor { rest: &self.bytes }
+    }
+
+    /// xxh3 of the bytes.
+    pub(crate) fn checksum(&self) -> u64 {
+        hash::checksum(&self.bytes)
+    }
+}
+
+/// Reads the pairs of a [`Run`].
+#[derive(Clone, Debug)]
+pub struct RunCursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for RunCursor<'a> {
+    /// Encoded key and encoded value.
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let key = take_length(&mut self.rest)?;
+        let value = take_length(&mut self.rest)?;
+        let (key, rest) = self.rest.split_at_checked(key)?;
+        let (value, rest) = rest.split_at_checked(value)?;
+        self.rest = rest;
+        Some((key, value))
+    }
+}
+
+#[inline]
+fn push_length(out: &mut Vec<u8>, mut length: usize) {
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+}
+
+#[inline]
+fn take_length(bytes: &mut &[u8]) -> Option<usize> {
+    let mut length = 0;
+    for shift in (0..usize::BITS).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        length |= usize::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(length);
+        }
+    }
+    None
+}
+
+/// The first eight bytes of a key as a number that compares as they do. Most comparisons of keys end here.
+#[inline]
+pub(super) fn prefix(key: &[u8]) -> u64 {
+    match key.first_chunk::<8>() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => {
+            let mut padded = [0; 8];
+            padded[..key.len()].copy_from_slice(key);
+            u64::from_be_bytes(padded)
+        }
+    }
+}
+
+/// Compares two keys whose prefixes are known.
+#[inline]
+pub(super) fn compare(a: (u64, &[u8]), b: (u64, &[u8])) -> Ordering {
+    // Equal prefixes do not mean equal keys even if both are short: zeros pad the prefix.
+    a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1))
+}

@@ -1,0 +1,106 @@
+//! The emitter of a map task with a combiner: a hash table that folds values in place.
+
+use super::{
+    map::{Collect, TaskContext},
+    run::{Run, compare, prefix},
+};
+use crate::{Combiner, Datum, Emit, Key, Partitioner, Result, hash};
+use hashbrown::HashTable;
+use std::borrow::Borrow;
+
+/// Keys lie encoded in an arena, once each; values stay typed until the task ends.
+pub(super) struct Table<'a, K: ?Sized, V: ?Sized + ToOwned, C> {
+    task: TaskContext<'a>,
+    combiner: &'a C,
+    partitioner: &'a dyn Partitioner<K>,
+    partitions: u32,
+    entries: HashTable<Entry<V::Owned>>,
+    arena: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+struct Entry<O> {
+    prefix: u64,
+    offset: usize,
+    length: u32,
+    partition: u32,
+    value: O,
+}
+
+impl<O> Entry<O> {
+    #[inline]
+    fn key<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        &arena[self.offset..self.offset + self.length as usize]
+    }
+}
+
+impl<'a, K: ?Sized, V: ?Sized + ToOwned, C> Table<'a, K, V, C> {
+    pub(super) fn new(
+        task: TaskContext<'a>,
+        combiner: &'a C,
+        partitioner: &'a dyn Partitioner<K>,
+        partitions: u32,
+    ) -> Self {
+        let entries = HashTable::new();
+        Self { task, combiner, partitioner, partitions, entries, arena: Vec::new(), scratch: Vec::new() }
+    }
+}
+
+impl<K, V, C> Emit<K, V> for Table<'_, K, V, C>
+where
+    K: ?Sized + Key,
+    V: ?Sized + Datum,
+    C: Combiner<K, V>,
+{
+    #[inline]
+    fn emit(&mut self, key: &K, value: &V) -> Result {
+        let encoded = key.encoded(&mut self.scratch);
+        let hash = hash::table(encoded);
+        let prefix = prefix(encoded);
+        let arena = &self.arena;
+        let found = self.entries.find_mut(hash, |entry| {
+            entry.prefix == prefix
+                && entry.length as usize == encoded.len()
+                && (encoded.len() <= 8 || entry.key(arena)[8..] == encoded[8..])
+        });
+        if let Some(entry) = found {
+            self.combiner.combine(key, &mut entry.value, value);
+            return self.task.emitted();
+        }
+        let partition = super::map::partition(self.partitioner, key, encoded, self.partitions)?;
+        let length = super::map::length("key", encoded.len())?;
+        let offset = self.arena.len();
+        self.arena.extend_from_slice(encoded);
+        let entry = Entry { prefix, offset, length, partition, value: value.to_owned() };
+        let arena = &self.arena;
+        self.entries.insert_unique(hash, entry, |entry| hash::table(entry.key(arena)));
+        self.task.emitted()
+    }
+
+    fn count(&mut self, counter: &'static str, n: u64) {
+        self.task.counters.add(counter, n);
+    }
+}
+
+impl<'a, K, V, C> Collect<'a> for Table<'a, K, V, C>
+where
+    K: ?Sized + Key,
+    V: ?Sized + Datum,
+    C: Combiner<K, V>,
+{
+    fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+        let Self { task, partitions, entries, arena, mut scratch, .. } = self;
+        let mut entries: Vec<_> = entries.into_iter().collect();
+        entries.sort_unstable_by(|a, b| {
+            let by_key = || compare((a.prefix, a.key(&arena)), (b.prefix, b.key(&arena)));
+            a.partition.cmp(&b.partition).then_with(by_key)
+        });
+        let mut runs = vec![Run::default(); partitions as usize];
+        for entry in &entries {
+            scratch.clear();
+            Borrow::<V>::borrow(&entry.value).encode(&mut scratch)?;
+            runs[entry.partition as usize].push(entry.key(&arena), &scratch);
+        }
+        Ok((runs, task))
+    }
+}

@@ -1,0 +1,141 @@
+//! What a job reads.
+//!
+//! Two seams: an [`Input`] knows where the bytes are and cuts them into splits; [`Records`] says what the bytes of a
+//! block mean. A [`Dataset`] is an input together with its plan and with what tasks cached about its splits.
+//!
+//! | input | records | splits |
+//! |---|---|---|
+//! | [`TextFiles`] | [`Lines`] or [`Utf8Lines`] | byte ranges; a line belongs to the split its first byte is in |
+//! | [`RowSlice`], [`RowFile`] | [`Rows`] | ranges of whole rows |
+//! | [`ItemSlice`] | [`Items`] | ranges of items |
+
+mod dataset;
+mod items;
+mod lines;
+mod plan;
+mod rows;
+mod split;
+mod text_files;
+
+pub use dataset::Dataset;
+pub(crate) use dataset::Cache;
+pub use items::{ItemSlice, Items};
+pub use lines::{LineBlock, Lines, Utf8Block, Utf8Lines};
+pub use plan::{Piece, SplitInfo};
+pub use rows::{RowBlock, RowFile, RowSlice, Rows};
+pub use split::{Progress, Split};
+pub use text_files::TextFiles;
+
+use crate::Error;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// How the bytes of a block become records. Implemented by a type that is never made, such as [`Utf8Lines`].
+pub trait Records: Send + Sync + 'static {
+    /// One record, which may borrow from the block.
+    type Record<'a>;
+    /// A block of consecutive records, for mappers that work on many at once.
+    type Block<'a>: IntoIterator<Item = Self::Record<'a>>;
+    /// What is needed to read a block besides its bytes, for instance the length of a row. The same for all splits.
+    type Shape: Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
+    /// Where records are decoded to if they cannot lie in the bytes themselves.
+    type Buffer: Default + Send;
+
+    /// Reads a block that holds whole records.
+    ///
+    /// # Errors
+    /// When the bytes are not such records.
+    fn block<'a>(
+        shape: &Self::Shape,
+        bytes: &'a [u8],
+        buffer: &'a mut Self::Buffer,
+    ) -> Result<Self::Block<'a>, ReadError>;
+}
+
+/// A place that records are read from.
+///
+/// An input is cheap to make and holds no open files; a map task opens the split it works on.
+pub trait Input: Send + Sync {
+    /// What the records are.
+    type Records: Records;
+
+    /// What [`Records::block`] needs besides the bytes.
+    fn shape(&self) -> <Self::Records as Records>::Shape;
+
+    /// Cuts the input into splits of about `split_bytes` each, or of a size that suits the input's own.
+    ///
+    /// The result may depend on the input and on `split_bytes` only, never on the machine: the output of a job
+    /// depends on its plan.
+    ///
+    /// # Errors
+    /// When the input is not there or cannot be cut.
+    fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error>;
+
+    /// Opens a split for reading.
+    ///
+    /// # Errors
+    /// When the input is no longer what it was when it was cut.
+    fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Self::Records> + 'a>, ReadError>;
+
+    /// Where a split is, in words for a message: `words.txt, bytes 0 to 1048576`.
+    fn describe(&self, split: &SplitInfo) -> String;
+}
+
+/// The blocks of an open split, one at a time.
+pub trait Blocks<R: Records> {
+    /// The next block, or `None` behind the last one.
+    ///
+    /// # Errors
+    /// When the split cannot be read.
+    fn next_block(&mut self) -> Result<Option<R::Block<'_>>, ReadError>;
+}
+
+/// Why a block could not be read. Names the file and the offset where there are such.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The operating system said no. Trying again may help.
+    #[error("{path}: cannot read at byte {offset}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Where in the file.
+        offset: u64,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is shorter than it was when the job was planned.
+    #[error("{path}: ends at byte {found}, but had {expected} bytes when the job was planned; do not change the input of a running job")]
+    Shrunk {
+        /// The file.
+        path: String,
+        /// Its length when the job was planned.
+        expected: u64,
+        /// Its length now.
+        found: u64,
+    },
+    /// The bytes are not what the records say they are. Trying again does not help.
+    #[error("{place}: {message}")]
+    Malformed {
+        /// Where: a file and an offset, or words for one.
+        place: String,
+        /// What is wrong and what can be done.
+        message: String,
+    },
+}
+
+impl ReadError {
+    /// Whether reading again gives the same error.
+    pub(crate) fn is_permanent(&self) -> bool {
+        !matches!(self, Self::Io { .. })
+    }
+
+    /// Says where the block was that [`Records::block`] could not read.
+    pub(crate) fn within(self, path: &str, offset: u64) -> Self {
+        match self {
+            Self::Malformed { place, message } => {
+                Self::Malformed { place: format!("{path}, block at byte {offset}, {place}"), message }
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Rows of numbers: [`RowSlice`] in memory, [`RowFile`] on disk.
+
+use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, items, plan};
+use crate::Error;
+use bytemuck::Pod;
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    marker::PhantomData,
+    path::{Path, PathBuf},
+};
+
+/// Blocks are about this long: they fit into a core's second-level cache together with what a kernel works on.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// Records that are rows of a fixed number of `T`: `f32`, `f64`, any integer.
+pub struct Rows<T>(PhantomData<fn() -> T>);
+
+/// Consecutive rows, one after the other in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct RowBlock<'a, T> {
+    /// Numbers per row.
+    pub width: usize,
+    /// All numbers of the block, row by row: a multiple of `width`.
+    pub values: &'a [T],
+}
+
+impl<'a, T> RowBlock<'a, T> {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.width
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}
+
+impl<'a, T> IntoIterator for RowBlock<'a, T> {
+    type Item = &'a [T];
+    type IntoIter = std::slice::ChunksExact<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.values.chunks_exact(self.width)
+    }
+}
+
+impl<T: Pod + Send + Sync> Records for Rows<T> {
+    type Record<'a> = &'a [T];
+    type Block<'a> = RowBlock<'a, T>;
+    /// Numbers per row.
+    type Shape = u64;
+    type Buffer = Vec<T>;
+
+    /// Reads rows of little-endian numbers. Copies them only if they do not lie aligned.
+    fn block<'a>(width: &u64, bytes: &'a [u8], buffer: &'a mut Vec<T>) -> Result<RowBlock<'a, T>, ReadError> {
+        let width = *width as usize;
+        let row_bytes = width * size_of::<T>();
+        if row_bytes == 0 || !bytes.len().is_multiple_of(row_bytes) {
+            return Err(ReadError::Malformed {
+                place: "rows".into(),
+                message: format!("{} bytes are no whole number of rows of {row_bytes} bytes", bytes.len()),
+            });
+        }
+        let values = match bytemuck::try_cast_slice(bytes) {
+            Ok(values) if cfg!(target_endian = "little") => values,
+            _ => {
+                buffer.resize(bytes.len() / size_of::<T>(), T::zeroed());
+                bytemuck::cast_slice_mut(buffer).copy_from_slice(bytes);
+                from_little_endian(buffer);
+                buffer
+            }
+        };
+        Ok(RowBlock { width, values })
+    }
+}
+
+/// Numbers in memory, row by row, owned or borrowed.
+///
+/// ```
+/// use mapreduce_core::{Dataset, RowSlice};
+///
+/// let points = [0.0f32, 0.5, 1.0, 1.5, 2.0, 2.5];
+/// let data = Dataset::new(RowSlice::new(&points, 2)?)?; // three rows of two
+/// assert_eq!(data.bytes(), 24);
+/// # Ok::<(), mapreduce_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RowSlice<T, S> {
+    values: S,
+    width: usize,
+    number: PhantomData<fn() -> T>,
+}
+
+impl<T, S: AsRef<[T]>> RowSlice<T, S> {
+    /// Rows of `width` numbers each.
+    ///
+    /// # Errors
+    /// When `width` is 0 or the numbers are no whole number of rows.
+    pub fn new(values: S, width: usize) -> Result<Self, Error> {
+        let len = values.as_ref().len();
+        if width == 0 || !len.is_multiple_of(width) {
+            return Err(Error::Input {
+                input: "rows in memory".into(),
+                message: format!("{len} numbers are no whole number of rows of {width}; check the row width"),
+            });
+        }
+        Ok(Self { values, width, number: PhantomData })
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.width * size_of::<T>()
+    }
+}
+
+impl<T, S> Input for RowSlice<T, S>
+where
+    T: Pod + Send + Sync,
+    S: AsRef<[T]> + Send + Sync,
+{
+    type Records = Rows<T>;
+
+    fn shape(&self) -> u64 {
+        self.width as u64
+    }
+
+    fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
+        let rows = self.values.as_ref().len() / self.width;
+        Ok(row_splits(rows as u64, self.row_bytes() as u64, split_bytes))
+    }
+
+    fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Rows<T>> + 'a>, ReadError> {
+        let [piece] = split.pieces.as_slice() else { return Ok(Box::new(SliceBlocks::empty())) };
+        let rows = items::within(&piece.range);
+        Ok(Box::new(SliceBlocks {
+            width: self.width,
+            rest: &self.values.as_ref()[rows.start * self.width..rows.end * self.width],
+        }))
+    }
+
+    fn describe(&self, split: &SplitInfo) -> String {
+        items::describe("rows", split)
+    }
+}
+
+struct SliceBlocks<'a, T> {
+    width: usize,
+    rest: &'a [T],
+}
+
+impl<T> SliceBlocks<'_, T> {
+    fn empty() -> Self {
+        Self { width: 1, rest: &[] }
+    }
+}
+
+impl<T: Pod + Send + Sync> Blocks<Rows<T>> for SliceBlocks<'_, T> {
+    fn next_block(&mut self) -> Result<Option<RowBlock<'_, T>>, ReadError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let len = block_rows(self.width * size_of::<T>()) * self.width;
+        let (values, rest) = self.rest.split_at(len.min(self.rest.len()));
+        self.rest = rest;
+        Ok(Some(RowBlock { width: self.width, values }))
+    }
+}
+
+/// Rows of little-endian numbers in a file, for instance the body of a `.npy`. Read by position, a block at a time.
+#[derive(Clone, Debug)]
+pub struct RowFile<T> {
+    path: PathBuf,
+    offset: u64,
+    width: usize,
+    rows: u64,
+    number: PhantomData<fn() -> T>,
+}
+
+impl<T: Pod> RowFile<T> {
+    /// Rows of `width` numbers from byte `offset` of the file to its end.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the bytes behind `offset` are no whole number of rows.
+    pub fn open(path: impl AsRef<Path>, offset: u64, width: usize) -> Result<Self, Error> {
+        let path = path.as_ref().to_path_buf();
+        let input = || path.display().to_string();
+        let bytes = std::fs::metadata(&path)
+            .map_err(|error| Error::Input { input: input(), message: format!("cannot be read: {error}") })?
+            .len();
+        let row_bytes = (width * size_of::<T>()) as u64;
+        match bytes.checked_sub(offset) {
+            Some(body) if row_bytes > 0 && body.is_multiple_of(row_bytes) => {
+                Ok(Self { rows: body / row_bytes, path, offset, width, number: PhantomData })
+            }
+            _ => Err(Error::Input {
+                input: input(),
+                message: format!(
+                    "{bytes} bytes are no whole number of rows of {row_bytes} bytes from byte {offset} on; \
+                     check the row width and whether the file is complete"
+                ),
+            }),
+        }
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.width * size_of::<T>()
+    }
+}
+
+impl<T: Pod + Send + Sync> Input for RowFile<T> {
+    type Records = Rows<T>;
+
+    fn shape(&self) -> u64 {
+        self.width as u64
+    }
+
+    fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
+        Ok(row_splits(self.rows, self.row_bytes() as u64, split_bytes))
+    }
+
+    fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Rows<T>> + 'a>, ReadError> {
+        let file = File::open(&self.path).map_err(|source| ReadError::Io {
+            path: self.path.display().to_string(),
+            offset: self.offset,
+            source,
+        })?;
+        Ok(Box::new(FileBlocks { input: self, file, pieces: split.pieces.to_vec(), buffer: Vec::new() }))
+    }
+
+    fn describe(&self, split: &SplitInfo) -> String {
+        format!("{}, {}", self.path.display(), items::describe("rows", split))
+    }
+}
+
+struct FileBlocks<'a, T> {
+    input: &'a RowFile<T>,
+    file: File,
+    pieces: Vec<Piece>,
+    buffer: Vec<T>,
+}
+
+impl<T: Pod + Send + Sync> Blocks<Rows<T>> for FileBlocks<'_, T> {
+    fn next_block(&mut self) -> Result<Option<RowBlock<'_, T>>, ReadError> {
+        while self.pieces.first().is_some_and(|piece| piece.range.is_empty()) {
+            self.pieces.remove(0);
+        }
+        let Some(piece) = self.pieces.first_mut() else { return Ok(None) };
+        let RowFile { width, rows: all_rows, .. } = *self.input;
+        let row_bytes = self.input.row_bytes();
+        let rows = (block_rows(row_bytes) as u64).min(piece.range.end - piece.range.start);
+        let offset = self.input.offset + piece.range.start * row_bytes as u64;
+        self.buffer.resize(rows as usize * width, T::zeroed());
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.buffer);
+        let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.read_exact(bytes));
+        if let Err(source) = read {
+            let path = self.input.path.display().to_string();
+            let expected = self.input.offset + all_rows * row_bytes as u64;
+            return Err(match self.file.metadata() {
+                Ok(now) if now.len() < expected => ReadError::Shrunk { path, expected, found: now.len() },
+                _ => ReadError::Io { path, offset, source },
+            });
+        }
+        from_little_endian(&mut self.buffer);
+        piece.range.start += rows;
+        Ok(Some(RowBlock { width, values: &self.buffer }))
+    }
+}
+
+fn row_splits(rows: u64, row_bytes: u64, split_bytes: Option<u64>) -> Vec<SplitInfo> {
+    plan::even(rows, row_bytes, plan::split_bytes(rows * row_bytes, split_bytes) / row_bytes)
+}
+
+fn block_rows(row_bytes: usize) -> usize {
+    (BLOCK_BYTES / row_bytes).max(1)
+}
+
+/// Numbers lie in files and messages in little-endian order; on other machines they are turned round.
+fn from_little_endian<T: Pod>(values: &mut [T]) {
+    if cfg!(target_endian = "big") {
+        for number in bytemuck::cast_slice_mut::<T, u8>(values).chunks_exact_mut(size_of::<T>()) {
+            number.reverse();
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! [`Job`]: a mapper, a combiner and a reducer under one name, and the types that follow from them.
+
+use super::{Combiner, HashPartitioner, Mapper, Partitioner, Reducer};
+use crate::{Datum, Key, Records, Result, Schema};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::fmt;
+
+/// The records a job reads.
+pub type InputOf<J> = <<J as Job>::Mapper as Mapper>::Input;
+/// The key a job groups by.
+pub type KeyOf<J> = <<J as Job>::Mapper as Mapper>::Key;
+/// The value a job's mapper emits.
+pub type ValueOf<J> = <<J as Job>::Mapper as Mapper>::Value;
+/// The key of a job's output.
+pub type OutputKeyOf<J> = <<J as Job>::Reducer as Reducer<KeyOf<J>, ValueOf<J>>>::Key;
+/// The value of a job's output.
+pub type OutputValueOf<J> = <<J as Job>::Reducer as Reducer<KeyOf<J>, ValueOf<J>>>::Value;
+
+/// A map-reduce job.
+///
+/// The value itself holds the job's parameters; it is serialized and sent to every node that works on the job.
+/// [`Shared`](Self::Shared) is what is broadcast for one run or one round: centroids, ranks, a table to join with.
+///
+/// ```
+/// use mapreduce_core::prelude::*;
+///
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct WordCount;
+///
+/// impl Mapper for WordCount {
+///     type Input = Utf8Lines;
+///     type Key = str;
+///     type Value = u64;
+///     fn map(&self, line: &str, out: &mut impl Emit<str, u64>) -> Result {
+///         line.split_ascii_whitespace().try_for_each(|word| out.emit(word, &1))
+///     }
+/// }
+///
+/// impl Job for WordCount {
+///     const NAME: &'static str = "word-count";
+///     type Shared = ();
+///     type Mapper = Self;
+///     type Combiner = Sum;
+///     type Reducer = Fold<Sum>;
+///     fn mapper(&self, _: &()) -> Result<Self> {
+///         Ok(Self)
+///     }
+///     fn combiner(&self) -> Sum {
+///         Sum
+///     }
+///     fn reducer(&self, _: &()) -> Result<Fold<Sum>> {
+///         Ok(Fold(Sum))
+///     }
+/// }
+///
+/// let lines = ["to be or not", "to be"].map(String::from);
+/// # let _ = lines;
+/// let file = std::env::temp_dir().join(format!("words-{}.txt", std::process::id()));
+/// std::fs::write(&file, "to be or not\nto be\n")?;
+/// let counts = Local::new(2)?.run(&WordCount, &(), &Dataset::new(TextFiles::open([&file])?)?)?;
+/// assert_eq!(counts.pairs, [("be", 2), ("not", 1), ("or", 1), ("to", 2)].map(|(w, n)| (w.to_string(), n)));
+/// # std::fs::remove_file(file)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A combiner that does not fit the mapper's value does not compile:
+///
+/// ```compile_fail,E0277
+/// # use mapreduce_core::prelude::*;
+/// # #[derive(Clone, Serialize, Deserialize)]
+/// # struct Longest;
+/// # impl Mapper for Longest {
+/// #     type Input = Utf8Lines;
+/// #     type Key = str;
+/// #     type Value = String;
+/// #     fn map(&self, line: &str, out: &mut impl Emit<str, String>) -> Result {
+/// #         out.emit(line, &line.to_string())
+/// #     }
+/// # }
+/// impl Job for Longest {
+///     const NAME: &'static str = "longest";
+///     type Shared = ();
+///     type Mapper = Self;
+///     type Combiner = Sum; // strings do not add up
+///     type Reducer = Identity;
+///     # fn mapper(&self, _: &()) -> Result<Self> { Ok(Self) }
+///     # fn combiner(&self) -> Sum { Sum }
+///     # fn reducer(&self, _: &()) -> Result<Identity> { Ok(Identity) }
+/// }
+/// ```
+pub trait Job: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
+    /// The name under which nodes know the job. Unique in a program.
+    const NAME: &'static str;
+    /// To be raised when the job's meaning changes while its types stay: nodes of different versions do not work on
+    /// the same run.
+    const VERSION: u32 = 1;
+
+    /// The value that is broadcast for a run or a round; `()` where there is none.
+    type Shared: Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
+    /// Turns records into pairs.
+    type Mapper: Mapper;
+    /// Folds the values of a key inside a map task; [`NoCombiner`](super::NoCombiner) where there is nothing to fold.
+    type Combiner: Combiner<KeyOf<Self>, ValueOf<Self>>;
+    /// Turns the values of a key into output.
+    type Reducer: Reducer<KeyOf<Self>, ValueOf<Self>>;
+
+    /// Called once per node and round: the place to pack centroids or open a side file.
+    ///
+    /// # Errors
+    /// Any error fails the job.
+    fn mapper(&self, shared: &Self::Shared) -> Result<Self::Mapper>;
+
+    /// Called once per node and round.
+    fn combiner(&self) -> Self::Combiner;
+
+    /// Called once per node and round.
+    ///
+    /// # Errors
+    /// Any error fails the job.
+    fn reducer(&self, shared: &Self::Shared) -> Result<Self::Reducer>;
+
+    /// Called once per node and round. The default spreads keys by hash.
+    ///
+    /// # Errors
+    /// Any error fails the job.
+    fn partitioner(&self, shared: &Self::Shared) -> Result<Box<dyn Partitioner<KeyOf<Self>>>> {
+        let _ = shared;
+        Ok(Box::new(HashPartitioner))
+    }
+}
+
+/// What nodes must agree on to work on a job together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobId {
+    /// [`Job::NAME`].
+    pub name: String,
+    /// [`Job::VERSION`].
+    pub version: u32,
+    /// Hash of the structure of every type that crosses a boundary: parameters, broadcast value, shape of the input,
+    /// keys and values. Two builds whose types differ in a field have different hashes.
+    pub schema: u64,
+}
+
+impl JobId {
+    /// The identity of `J` in this build.
+    pub fn of<J: Job>() -> Self {
+        let mut schema = Schema::default();
+        schema.serde_type::<J>();
+        schema.serde_type::<J::Shared>();
+        schema.serde_type::<<InputOf<J> as Records>::Shape>();
+        <KeyOf<J> as Key>::schema(&mut schema);
+        <ValueOf<J> as Datum>::schema(&mut schema);
+        <OutputKeyOf<J> as Datum>::schema(&mut schema);
+        <OutputValueOf<J> as Datum>::schema(&mut schema);
+        Self { name: J::NAME.to_string(), version: J::VERSION, schema: schema.hash() }
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} version {} (schema {:016x})", self.name, self.version, self.schema)
+    }
+}

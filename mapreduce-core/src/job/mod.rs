@@ -1,0 +1,20 @@
+//! What a user writes: a [`Job`] and the [`Mapper`], [`Combiner`], [`Reducer`] and [`Partitioner`] it is made of,
+//! and [`Iterative`] for a job that repeats in rounds.
+//!
+//! One file per trait; the types of a job follow from its mapper, see [`KeyOf`] and its neighbours.
+
+mod combiner;
+mod definition;
+mod emit;
+mod iterative;
+mod mapper;
+mod partitioner;
+mod reducer;
+
+pub use combiner::{Combiner, Max, Min, NoCombiner, Sum};
+pub use definition::{InputOf, Job, JobId, KeyOf, OutputKeyOf, OutputValueOf, ValueOf};
+pub use emit::Emit;
+pub use iterative::Iterative;
+pub use mapper::Mapper;
+pub use partitioner::{HashPartitioner, Partitioner, RangePartitioner};
+pub use reducer::{Fold, Group, Identity, Reducer, Values};

@@ -1,0 +1,68 @@
+//! [`Partitioner`]: which reduce task a key goes to.
+
+use crate::{Key, hash};
+
+/// Chooses the partition of a key. All values of a key must go to the same partition, so the choice may depend on
+/// the key alone.
+pub trait Partitioner<K: ?Sized>: Send + Sync + 'static {
+    /// The partition of `key`, below `partitions`. `encoded` is the key's order-preserving encoding, for those that
+    /// hash or compare bytes. A result of `partitions` or more fails the attempt.
+    fn partition(&self, key: &K, encoded: &[u8], partitions: u32) -> u32;
+}
+
+/// Spreads keys evenly by xxh3 of their encoding, with a fixed seed: the same on every node and in every version.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HashPartitioner;
+
+impl<K: ?Sized> Partitioner<K> for HashPartitioner {
+    fn partition(&self, _: &K, encoded: &[u8], partitions: u32) -> u32 {
+        // Multiply-shift maps the hash to the range without a division, using its high bits.
+        ((u128::from(hash::partition(encoded)) * u128::from(partitions)) >> 64) as u32
+    }
+}
+
+/// Gives each partition a range of keys, so that the partitions one after the other are sorted as a whole.
+///
+/// ```
+/// use mapreduce_core::{Partitioner, RangePartitioner};
+///
+/// let sample = vec!["delta".to_string(), "alpha".into(), "bravo".into(), "charlie".into()];
+/// let ranges = RangePartitioner::from_sample::<str>(&sample, 2);
+/// let partition = |key: &str| ranges.partition(key, key.as_bytes(), 2);
+/// assert_eq!((partition("aardvark"), partition("zulu")), (0, 1));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RangePartitioner {
+    /// Encoded keys in ascending order; partition `i` holds the keys from bound `i - 1` on and below bound `i`.
+    bounds: Vec<Vec<u8>>,
+}
+
+impl RangePartitioner {
+    /// Ranges that hold about equally many of the sampled keys each. A key that makes up more than its share of the
+    /// sample gets a range of its own; then some of the other partitions stay empty.
+    pub fn from_sample<K: ?Sized + Key>(sample: &[K::Owned], partitions: u32) -> Self {
+        use std::borrow::Borrow;
+        let mut keys: Vec<Vec<u8>> = sample
+            .iter()
+            .map(|key| {
+                let mut encoded = Vec::new();
+                Borrow::<K>::borrow(key).encode(&mut encoded);
+                encoded
+            })
+            .collect();
+        keys.sort_unstable();
+        let mut bounds: Vec<Vec<u8>> = (1..partitions as usize)
+            .filter_map(|i| keys.get(i * keys.len() / partitions as usize).cloned())
+            .collect();
+        bounds.dedup();
+        Self { bounds }
+    }
+}
+
+impl<K: ?Sized> Partitioner<K> for RangePartitioner {
+    fn partition(&self, _: &K, encoded: &[u8], partitions: u32) -> u32 {
+        let range = self.bounds.partition_point(|bound| bound.as_slice() <= encoded) as u32;
+        // More ranges than partitions (the job was run with fewer than it was sampled for): the last takes the rest.
+        range.min(partitions.saturating_sub(1))
+    }
+}

@@ -1,0 +1,54 @@
+//! Where reduce tasks write: back to the program, or part files.
+
+use crate::{
+    Job, OutputKeyOf, OutputValueOf, Result,
+    exec::{PairWriter, Pairs, Run},
+    output::{Staging, TextPart, TextPartDone},
+    schedule::{AttemptId, TaskReport},
+};
+use std::path::PathBuf;
+
+/// Where the reduce attempts of a round write, each for itself. What an attempt has written counts only if it commits.
+pub(super) trait Destination<J: Job>: Sync {
+    /// What an attempt writes to.
+    type Writer: PairWriter<OutputKeyOf<J>, OutputValueOf<J>>;
+    /// What an attempt leaves: the output of one partition.
+    type Part: Send + 'static;
+
+    fn open(&self, attempt: AttemptId) -> Result<Self::Writer>;
+    fn close(&self, writer: Self::Writer) -> Result<(Self::Part, TaskReport)>;
+}
+
+/// Back to the program, encoded.
+pub(super) struct Returned;
+
+impl<J: Job> Destination<J> for Returned {
+    type Writer = Pairs;
+    type Part = Run;
+
+    fn open(&self, _: AttemptId) -> Result<Pairs> {
+        Ok(Pairs::default())
+    }
+
+    fn close(&self, writer: Pairs) -> Result<(Run, TaskReport)> {
+        let run = writer.run;
+        let report =
+            TaskReport { records: run.pairs(), bytes: run.as_bytes().len() as u64, checksum: run.checksum() };
+        Ok((run, report))
+    }
+}
+
+impl<J: Job> Destination<J> for Staging {
+    type Writer = TextPart;
+    type Part = (PathBuf, TextPartDone);
+
+    fn open(&self, attempt: AttemptId) -> Result<TextPart> {
+        TextPart::create(self.attempt_path(&attempt.to_string()))
+    }
+
+    fn close(&self, writer: TextPart) -> Result<(Self::Part, TaskReport)> {
+        let (path, done) = writer.finish()?;
+        let report = TaskReport { records: done.records, bytes: done.bytes, checksum: done.checksum };
+        Ok(((path, done), report))
+    }
+}

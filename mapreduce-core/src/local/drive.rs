@@ -1,0 +1,362 @@
+//! The driver of a local job: one loop on the calling thread that owns the coordinator, starts attempts on the
+//! threads and reports their ends.
+
+use super::destination::Destination;
+use crate::{
+    Counters, Dataset, Error, FailureKind, Input, InputOf, Job, Options, Report, TaskError, TaskFailure,
+    cancel::Attempt,
+    exec::{Failed, MapOutput, MapTask, ReduceOutput, ReduceTask, Round},
+    input::Cache,
+    schedule::{
+        Action, AttemptId, Config, Coordinator, Event, Failure, JobError, PeerId, RoundPlan, TaskId, TaskReport, Time,
+        Verdict,
+    },
+};
+use rayon::{Scope, ThreadPool};
+use std::{
+    collections::HashMap,
+    sync::{
+        OnceLock,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    time::Instant,
+};
+
+/// The only peer of a local run.
+const LOCAL: PeerId = PeerId(0);
+const LOCAL_NAME: &str = "local";
+
+/// Attempts that are handed out per thread: while one runs, the next one waits, so that no thread idles while the
+/// driver wakes up.
+const SLOTS_PER_THREAD: u32 = 2;
+
+/// Drives one job: one round, or many over the same dataset.
+pub(super) struct Driver<'a> {
+    job: &'static str,
+    pool: &'a ThreadPool,
+    options: &'a Options,
+    events: &'a mut dyn FnMut(Event),
+    coordinator: Coordinator,
+    start: Instant,
+    report: Report,
+}
+
+/// What a round leaves.
+pub(super) struct RoundOutput<P> {
+    /// What the committed reduce attempts left, in the order of the partitions.
+    pub(super) parts: Vec<P>,
+    pub(super) counters: Counters,
+    pub(super) report: Report,
+}
+
+/// What the threads tell the driver.
+enum Message<P> {
+    Mapped(AttemptId, Result<(MapOutput, Cache), Failed>),
+    Reduced(AttemptId, Result<(ReduceOutput, P, TaskReport), Failed>),
+    /// The job was cancelled.
+    Wake,
+}
+
+impl<'a> Driver<'a> {
+    pub(super) fn new<J: Job>(
+        pool: &'a ThreadPool,
+        options: &'a Options,
+        events: &'a mut dyn FnMut(Event),
+    ) -> Result<Self, Error> {
+        if pool.current_thread_index().is_some() {
+            return Err(Error::Reentrant);
+        }
+        let mut coordinator = Coordinator::new(Config {
+            attempts_max: options.attempts_max.try_into().unwrap_or(u16::MAX),
+            task_deadline: options.task_deadline,
+            ..Config::default()
+        });
+        let slots = pool.current_num_threads() as u32 * SLOTS_PER_THREAD;
+        coordinator.handle_peer_joined(Time::ZERO, LOCAL, slots);
+        let start = Instant::now();
+        Ok(Self { job: J::NAME, pool, options, events, coordinator, start, report: Report::default() })
+    }
+
+    /// What the rounds so far have done together.
+    pub(super) fn into_report(self) -> Report {
+        self.report
+    }
+
+    /// Runs one round to its end.
+    pub(super) fn round<J, I, D>(
+        &mut self,
+        job: &J,
+        shared: &J::Shared,
+        dataset: &Dataset<I>,
+        destination: &D,
+    ) -> Result<RoundOutput<D::Part>, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+        D: Destination<J>,
+    {
+        let partitions = self.options.partitions_for(dataset.bytes());
+        let round = Round::new(job, shared, partitions)?;
+        let splits = dataset.splits().len() as u32;
+        self.coordinator
+            .start_round(self.now(), RoundPlan { splits, partitions })
+            .map_err(|error| self.job_error("start", error.to_string()))?;
+
+        let (sender, receiver) = mpsc::channel();
+        let waker = sender.clone();
+        let _registration = self.options.cancel.on_cancel(move || {
+            // The receiver is gone only when the round is over.
+            let _ = waker.send(Message::Wake);
+        });
+        let work = Work {
+            round: &round,
+            dataset,
+            destination,
+            outputs: (0..splits).map(|_| OnceLock::new()).collect(),
+        };
+        let work = &work;
+        let mut running = Running {
+            attempts: HashMap::new(),
+            parts: (0..partitions).map(|_| None).collect(),
+            counters: Counters::default(),
+            report: Report::default(),
+            failures: HashMap::new(),
+        };
+        self.pool.in_place_scope(|scope| self.run_round(scope, work, &mut running, sender, &receiver))?;
+
+        let Running { parts, counters, report, .. } = running;
+        self.report.merge(&report);
+        let parts = parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));
+        Ok(RoundOutput { parts: parts.collect(), counters, report })
+    }
+
+    /// The loop: do what the coordinator says, pass its events on, wait for what happens next.
+    fn run_round<'s, J, I, D>(
+        &mut self,
+        scope: &Scope<'s>,
+        work: &'s Work<'_, J, I, D>,
+        running: &mut Running<D::Part>,
+        sender: Sender<Message<D::Part>>,
+        receiver: &Receiver<Message<D::Part>>,
+    ) -> Result<(), Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+        D: Destination<J>,
+    {
+        loop {
+            while let Some(action) = self.coordinator.poll_action() {
+                match action {
+                    Action::Start { attempt, .. } => {
+                        let token = Attempt::of(&self.options.cancel);
+                        running.attempts.insert(attempt, token.clone());
+                        let sender = sender.clone();
+                        // The receiver is gone only when the round was given up; then nobody wants the result.
+                        scope.spawn(move |_| drop(sender.send(work.run(attempt, &token))));
+                    }
+                    Action::Cancel { attempt, .. } => {
+                        if let Some(token) = running.attempts.get(&attempt) {
+                            token.cancel();
+                        }
+                    }
+                    // Map output lives until the round returns, and no local output is ever lost.
+                    _ => {}
+                }
+            }
+            let mut outcome = None;
+            while let Some(event) = self.coordinator.poll_event() {
+                match &event {
+                    Event::RoundFinished { .. } => outcome = Some(Ok(())),
+                    Event::JobFailed { error } => outcome = Some(Err(self.failed(error.clone(), running))),
+                    Event::Cancelled => outcome = Some(Err(Error::Cancelled)),
+                    Event::AttemptFailed { .. } => running.report.attempts_failed += 1,
+                    Event::AttemptLost { .. } => running.report.attempts_lost += 1,
+                    _ => {}
+                }
+                tracing::trace!(job = self.job, %event);
+                (self.events)(event);
+            }
+            if let Some(outcome) = outcome {
+                // The scope waits for the attempts that were cancelled.
+                running.attempts.values().for_each(Attempt::cancel);
+                return outcome;
+            }
+            self.wait(receiver, work, running);
+        }
+    }
+
+    /// Waits for the next thing to happen and tells the coordinator.
+    fn wait<J: Job, I: Input, D: Destination<J>>(
+        &mut self,
+        receiver: &Receiver<Message<D::Part>>,
+        work: &Work<'_, J, I, D>,
+        running: &mut Running<D::Part>,
+    ) {
+        let message = match self.coordinator.poll_timeout() {
+            None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => receiver.recv_timeout(at.since(self.now())),
+        };
+        let now = self.now();
+        match message {
+            Ok(Message::Mapped(attempt, result)) => self.mapped(now, attempt, result, work, running),
+            Ok(Message::Reduced(attempt, result)) => self.reduced(now, attempt, result, running),
+            Ok(Message::Wake) => self.coordinator.cancel(now),
+            Err(RecvTimeoutError::Timeout) => self.coordinator.handle_timeout(now),
+            Err(RecvTimeoutError::Disconnected) => unreachable!("the driver holds a sender"),
+        }
+    }
+
+    fn mapped<J: Job, I: Input, D: Destination<J>>(
+        &mut self,
+        now: Time,
+        attempt: AttemptId,
+        result: Result<(MapOutput, Cache), Failed>,
+        work: &Work<'_, J, I, D>,
+        running: &mut Running<D::Part>,
+    ) {
+        running.attempts.remove(&attempt);
+        let (output, cache) = match result {
+            Ok(done) => done,
+            Err(failed) => return self.attempt_failed(now, attempt, failed, running),
+        };
+        let report =
+            TaskReport { records: output.records, bytes: output.bytes(), checksum: output.checksum() };
+        if self.coordinator.handle_completed(now, LOCAL, attempt, report) == Verdict::Discard {
+            return;
+        }
+        let split = attempt.task.index();
+        work.dataset.caches().put(split, cache);
+        running.commit(&output.counters);
+        running.report.records += output.records;
+        running.report.map_output_bytes += report.bytes;
+        let fresh = work.outputs[split as usize].set(output).is_ok();
+        debug_assert!(fresh, "one attempt of a task commits");
+    }
+
+    fn reduced<P>(
+        &mut self,
+        now: Time,
+        attempt: AttemptId,
+        result: Result<(ReduceOutput, P, TaskReport), Failed>,
+        running: &mut Running<P>,
+    ) {
+        running.attempts.remove(&attempt);
+        let (output, part, report) = match result {
+            Ok(done) => done,
+            Err(failed) => return self.attempt_failed(now, attempt, failed, running),
+        };
+        if self.coordinator.handle_completed(now, LOCAL, attempt, report) == Verdict::Discard {
+            return;
+        }
+        running.commit(&output.counters);
+        running.report.keys += output.keys;
+        running.parts[attempt.task.index() as usize] = Some(part);
+    }
+
+    fn attempt_failed<P>(&mut self, now: Time, attempt: AttemptId, failed: Failed, running: &mut Running<P>) {
+        let Failed { failure, permanent } = failed;
+        let report = match failure.kind {
+            FailureKind::Cancelled => Failure::Cancelled,
+            _ => Failure::Task { message: failure.to_string(), permanent },
+        };
+        if report != Failure::Cancelled {
+            tracing::debug!(job = self.job, %attempt, %failure, "attempt failed");
+            running.failures.insert(attempt.task, failure);
+        }
+        self.coordinator.handle_failed(now, LOCAL, attempt, report);
+    }
+
+    /// What the user hears when the coordinator gives up.
+    fn failed<P>(&self, error: JobError, running: &mut Running<P>) -> Error {
+        let (task, attempts) = match error {
+            JobError::AttemptsExhausted { task, failures, .. } => (task, u32::from(failures)),
+            JobError::Permanent { task, .. } => (task, 1),
+            reason => return Error::Scheduling { job: self.job.to_string(), reason },
+        };
+        let failure = running.failures.remove(&task).unwrap_or_else(|| TaskFailure {
+            kind: FailureKind::Deadline,
+            place: task.to_string(),
+            record: None,
+            message: format!("took longer than {:?}", self.options.task_deadline.unwrap_or_default()),
+        });
+        Error::Task(Box::new(TaskError { job: self.job.to_string(), task, attempts, failure }))
+    }
+
+    fn job_error(&self, step: &'static str, message: String) -> Error {
+        Error::Job { job: self.job.to_string(), step, message }
+    }
+
+    fn now(&self) -> Time {
+        Time::ZERO + self.start.elapsed()
+    }
+}
+
+/// What the driver keeps of a round while it runs.
+struct Running<P> {
+    /// The attempts that have not ended, to cancel them by.
+    attempts: HashMap<AttemptId, Attempt>,
+    /// By partition.
+    parts: Vec<Option<P>>,
+    counters: Counters,
+    report: Report,
+    /// The last failure of each task that has failed.
+    failures: HashMap<TaskId, TaskFailure>,
+}
+
+impl<P> Running<P> {
+    /// Counts what a committed attempt has counted.
+    fn commit(&mut self, counters: &Counters) {
+        self.counters.merge(counters);
+        match self.report.tasks_by_peer.get_mut(LOCAL_NAME) {
+            Some(tasks) => *tasks += 1,
+            None => drop(self.report.tasks_by_peer.insert(LOCAL_NAME.to_string(), 1)),
+        }
+    }
+}
+
+/// What the tasks of a round share.
+struct Work<'a, J: Job, I, D> {
+    round: &'a Round<J>,
+    dataset: &'a Dataset<I>,
+    destination: &'a D,
+    /// The output of each committed map task.
+    outputs: Vec<OnceLock<MapOutput>>,
+}
+
+impl<J, I, D> Work<'_, J, I, D>
+where
+    J: Job,
+    I: Input<Records = InputOf<J>>,
+    D: Destination<J>,
+{
+    /// Runs one attempt, on one of the threads.
+    fn run(&self, attempt: AttemptId, token: &Attempt) -> Message<D::Part> {
+        match attempt.task {
+            TaskId::Map(split) => Message::Mapped(attempt, self.map(split, token)),
+            TaskId::Reduce(partition) => Message::Reduced(attempt, self.reduce(partition, attempt, token)),
+        }
+    }
+
+    fn map(&self, index: u32, token: &Attempt) -> Result<(MapOutput, Cache), Failed> {
+        let split = &self.dataset.splits()[index as usize];
+        let input = self.dataset.input();
+        let mut cache = self.dataset.caches().take(index);
+        let task = MapTask { split, cache: &mut cache, attempt: token };
+        let output = self.round.map(task, || Ok(input.open(split)?), || input.describe(split))?;
+        Ok((output, cache))
+    }
+
+    fn reduce(
+        &self,
+        partition: u32,
+        attempt: AttemptId,
+        token: &Attempt,
+    ) -> Result<(ReduceOutput, D::Part, TaskReport), Failed> {
+        let runs = self.outputs.iter().map(|output| {
+            let output = output.get().expect("reduce tasks start when every map task has committed");
+            &output.runs[partition as usize]
+        });
+        let task = ReduceTask { partition, attempt: token };
+        self.round.reduce(task, runs, || self.destination.open(attempt), |writer| self.destination.close(writer))
+    }
+}

@@ -1,0 +1,51 @@
+//! [`Options`]: how a job is run.
+
+use crate::Cancel;
+use std::time::Duration;
+
+/// How a job is run. What is not set suits most jobs.
+///
+/// ```
+/// use mapreduce_core::Options;
+///
+/// let options = Options { partitions: Some(4), ..Options::default() };
+/// assert_eq!(options.attempts_max, 4);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Reduce tasks, and parts of the output. Default: one for every 32 MiB of input, at least 1 and at most 64. Each
+    /// costs a few microseconds and, with part files, a file.
+    pub partitions: Option<u32>,
+    /// How often a task may fail in user code before the job does. Default 4.
+    pub attempts_max: u32,
+    /// How long an attempt may take, from when it is handed to the threads. Default: as long as it likes. An attempt
+    /// over its deadline is asked to stop (see [`Cancel`] for when it notices) and counts as failed.
+    pub task_deadline: Option<Duration>,
+    /// Rounds after which an iterated job that has not ended is ended with an error. Default 1 000 000.
+    pub rounds_max: u32,
+    /// Stops the job from outside.
+    pub cancel: Cancel,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            partitions: None,
+            attempts_max: 4,
+            task_deadline: None,
+            rounds_max: 1_000_000,
+            cancel: Cancel::new(),
+        }
+    }
+}
+
+const PARTITION_BYTES: u64 = 32 << 20;
+const PARTITIONS_MAX: u64 = 64;
+
+impl Options {
+    /// The number of partitions for an input of that size: like the splits, a function of the input alone.
+    pub(crate) fn partitions_for(&self, input_bytes: u64) -> u32 {
+        let by_size = (input_bytes / PARTITION_BYTES).clamp(1, PARTITIONS_MAX) as u32;
+        self.partitions.unwrap_or(by_size).max(1)
+    }
+}

@@ -1,0 +1,96 @@
+//! What a job gives: returned pairs ([`Output`]) or a folder of part files ([`PartFiles`]), and a [`Report`] of how it
+//! went.
+
+mod parts;
+mod text_part;
+
+pub use parts::{Part, PartFiles, Written};
+pub(crate) use parts::Staging;
+pub(crate) use text_part::{TextPart, TextPartDone, WriteError};
+
+use crate::{Counters, Datum, Job, OutputKeyOf, OutputValueOf, codec::CodecError, exec::Run};
+use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+/// An owned output key or value.
+type Owned<T> = <T as ToOwned>::Owned;
+
+/// The output of a job, returned to the program.
+pub struct Output<J: Job> {
+    /// What the reducers emitted: partition after partition, within a partition in the order of the reduced keys.
+    pub pairs: Vec<(Owned<OutputKeyOf<J>>, Owned<OutputValueOf<J>>)>,
+    /// What mappers and reducers have counted.
+    pub counters: Counters,
+    /// How the run went.
+    pub report: Report,
+}
+
+impl<J: Job> Output<J> {
+    /// Decodes the output of the partitions.
+    pub(crate) fn decode(parts: &[Run], counters: Counters, report: Report) -> Result<Self, CodecError> {
+        let mut pairs = Vec::with_capacity(parts.iter().map(|run| run.pairs() as usize).sum());
+        for (key, value) in parts.iter().flat_map(Run::cursor) {
+            let key = <OutputKeyOf<J>>::decode(key).map(Cow::into_owned)?;
+            let value = <OutputValueOf<J>>::decode(value).map(Cow::into_owned)?;
+            pairs.push((key, value));
+        }
+        Ok(Self { pairs, counters, report })
+    }
+}
+
+impl<J: Job> fmt::Debug for Output<J>
+where
+    Owned<OutputKeyOf<J>>: fmt::Debug,
+    Owned<OutputValueOf<J>>: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pairs, counters, report } = self;
+        f.debug_struct("Output")
+            .field("pairs", pairs)
+            .field("counters", counters)
+            .field("report", report)
+            .finish()
+    }
+}
+
+/// The result of an iterated job.
+#[derive(Clone, Debug)]
+pub struct Iterated<O> {
+    /// What [`Iterative::advance`](crate::Iterative::advance) broke with.
+    pub output: O,
+    /// The rounds it took.
+    pub rounds: u32,
+    /// How all of them went together.
+    pub report: Report,
+}
+
+/// How a run went. Unlike the output, it may differ from run to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Committed tasks of each peer, by its name; a local run has one peer, `local`.
+    pub tasks_by_peer: BTreeMap<String, u64>,
+    /// Attempts that ended because their peer was lost.
+    pub attempts_lost: u64,
+    /// Attempts that failed.
+    pub attempts_failed: u64,
+    /// Records read by the committed map tasks.
+    pub records: u64,
+    /// Bytes of map output.
+    pub map_output_bytes: u64,
+    /// Keys reduced.
+    pub keys: u64,
+}
+
+impl Report {
+    /// Adds what another run or round did.
+    pub fn merge(&mut self, other: &Self) {
+        for (peer, tasks) in &other.tasks_by_peer {
+            *self.tasks_by_peer.entry(peer.clone()).or_default() += tasks;
+        }
+        self.attempts_lost += other.attempts_lost;
+        self.attempts_failed += other.attempts_failed;
+        self.records += other.records;
+        self.map_output_bytes += other.map_output_bytes;
+        self.keys += other.keys;
+    }
+}

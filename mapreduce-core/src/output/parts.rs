@@ -1,0 +1,213 @@
+//! [`PartFiles`]: output as a folder of part files that appears whole or not at all.
+//!
+//! | file | content |
+//! |---|---|
+//! | `part-00000`, `part-00001`, ... | the output of each partition: a line for each pair, key, tab, value |
+//! | `_MANIFEST.json` | the job, and of each part its name, records, bytes and xxh3 |
+//! | `_SUCCESS` | nothing; for tools that look for it |
+//!
+//! Attempts write into a hidden folder beside the target. When the last part has committed and the manifest is
+//! written, that folder is renamed to the target: one step, after which everything is there.
+
+use super::{Report, TextPartDone};
+use crate::{Counters, Error};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+const MANIFEST: &str = "_MANIFEST.json";
+const SUCCESS: &str = "_SUCCESS";
+
+/// A folder of text files to write a job's output to.
+///
+/// A pair becomes a line `key<TAB>value`. Text is written as it is, numbers in decimal, other values as JSON; a value
+/// of `()` is left out together with its tab.
+///
+/// ```
+/// use mapreduce_core::PartFiles;
+///
+/// let counts = PartFiles::new("counts");
+/// let counts_again = PartFiles::new("counts").overwrite(true);
+/// assert!(!counts.overwrites() && counts_again.overwrites());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartFiles {
+    path: PathBuf,
+    overwrite: bool,
+}
+
+impl PartFiles {
+    /// Writes to the folder `path`, which must not be there yet, in a folder that is.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), overwrite: false }
+    }
+
+    /// Whether to replace a folder that an earlier job has written. It is there until the new output is complete.
+    /// A folder that no job has written is never replaced.
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether an earlier output is replaced.
+    pub fn overwrites(&self) -> bool {
+        self.overwrite
+    }
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The part files, in order.
+    pub parts: Vec<Part>,
+    /// What mappers and reducers have counted.
+    pub counters: Counters,
+    /// How the run went.
+    pub report: Report,
+}
+
+/// One part file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its name in the folder.
+    pub name: String,
+    /// The lines in it.
+    pub records: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// xxh3 of its content.
+    pub xxh3: u64,
+}
+
+#[derive(Serialize)]
+struct Manifest<'a> {
+    job: &'a str,
+    job_version: u32,
+    records: u64,
+    bytes: u64,
+    parts: &'a [Part],
+}
+
+/// An output folder in the making. Dropped before it is committed, it vanishes.
+pub(crate) struct Staging {
+    target: PartFiles,
+    folder: TempDir,
+}
+
+impl Staging {
+    /// Checks that the output can be written, and makes a private folder beside it.
+    pub(crate) fn create(target: &PartFiles) -> Result<Self, Error> {
+        let path = target.path();
+        refuse_existing(target)?;
+        let folder = staging_folder(path)?;
+        Ok(Self { target: target.clone(), folder })
+    }
+
+    /// Where an attempt writes. `attempt` is unique in the job.
+    pub(crate) fn attempt_path(&self, attempt: &str) -> PathBuf {
+        self.folder.path().join(format!("_attempt {attempt}"))
+    }
+
+    /// Turns the committed attempts' files, in the order of the partitions, into the output.
+    pub(crate) fn commit(
+        self,
+        job: &str,
+        job_version: u32,
+        files: Vec<(PathBuf, TextPartDone)>,
+    ) -> Result<Vec<Part>, Error> {
+        let folder = self.folder.path();
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| Error::Output { path, source }
+        };
+        let mut parts = Vec::with_capacity(files.len());
+        for (i, (from, TextPartDone { records, bytes, checksum })) in files.into_iter().enumerate() {
+            let name = format!("part-{i:05}");
+            let to = folder.join(&name);
+            fs::rename(&from, &to).map_err(failed(&to))?;
+            parts.push(Part { name, records, bytes, xxh3: checksum });
+        }
+        // What attempts have left that did not commit.
+        for entry in fs::read_dir(folder).map_err(failed(folder))? {
+            let path = entry.map_err(failed(folder))?.path();
+            let is_part = parts.iter().any(|part| path.file_name().is_some_and(|name| *name == *part.name));
+            if !is_part {
+                fs::remove_file(&path).map_err(failed(&path))?;
+            }
+        }
+        let manifest = Manifest {
+            job,
+            job_version,
+            records: parts.iter().map(|part| part.records).sum(),
+            bytes: parts.iter().map(|part| part.bytes).sum(),
+            parts: &parts,
+        };
+        let path = folder.join(MANIFEST);
+        let json = serde_json::to_vec_pretty(&manifest).map_err(|error| failed(&path)(error.into()))?;
+        fs::write(&path, json).map_err(failed(&path))?;
+        let path = folder.join(SUCCESS);
+        fs::write(&path, []).map_err(failed(&path))?;
+
+        // A run beside this one may have been faster.
+        refuse_existing(&self.target)?;
+        let target = self.target.path();
+        let replaced = match target.exists() {
+            true => {
+                let aside = staging_folder(target)?;
+                fs::rename(target, aside.path()).map_err(failed(target))?;
+                Some(aside)
+            }
+            false => None,
+        };
+        if let Err(source) = fs::rename(folder, target) {
+            if let Some(aside) = replaced {
+                fs::rename(aside.path(), target).map_err(failed(target))?;
+            }
+            return Err(failed(target)(source));
+        }
+        // Renamed: there is nothing left to remove under the old name.
+        let _ = self.folder.keep();
+        Ok(parts)
+    }
+}
+
+fn refuse_existing(target: &PartFiles) -> Result<(), Error> {
+    let path = target.path();
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::Output { path: path.to_path_buf(), source }),
+        Ok(_) if !target.overwrites() => Err(Error::OutputExists { path: path.to_path_buf() }),
+        Ok(_) if path.join(MANIFEST).is_file() => Ok(()),
+        Ok(_) => Err(Error::OutputForeign { path: path.to_path_buf() }),
+    }
+}
+
+/// A hidden folder beside `target`, on the same file system.
+fn staging_folder(target: &Path) -> Result<TempDir, Error> {
+    let failed = |source| Error::Output { path: target.to_path_buf(), source };
+    let parent = match target.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Err(failed(io::Error::other("is the root folder; name a folder in it"))),
+    };
+    if !parent.is_dir() {
+        let message = format!("the folder {} does not exist; create it first", parent.display());
+        return Err(failed(io::Error::new(io::ErrorKind::NotFound, message)));
+    }
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!(".{name}.");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix);
+    // The folder becomes the output: it gets the permissions of any other new folder.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    builder.tempdir_in(parent).map_err(failed)
+}
