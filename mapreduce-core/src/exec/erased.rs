@@ -75,11 +75,11 @@ impl<J: Job> ErasedJob for Erased<J> {
 impl<J: Job> ErasedRound for Round<J> {
     fn map(&self, split: &SplitInfo, shape: &[u8], chunks: &mut dyn Chunks) -> Result<MapOutput, TaskFailure> {
         let task = MapTask { split, cache: &mut Cache::default(), attempt: &Attempt::default() };
-        let open = move || -> Result<Box<dyn Blocks<InputOf<J>> + '_>> {
-            let shape: <InputOf<J> as Records>::Shape = codec::decode(shape)?;
+        let blocks = |chunks| -> Result<Box<dyn Blocks<InputOf<J>> + '_>> {
+            let shape = codec::decode(shape)?;
             Ok(Box::new(ChunkBlocks::<InputOf<J>> { shape, chunks, buffer: Default::default() }))
         };
-        Round::map(self, task, open, || "split".into()).map_err(|failed| failed.failure)
+        Round::map(self, task, move || blocks(chunks), || "split".into()).map_err(|failed| failed.failure)
     }
 
     fn reduce(&self, partition: u32, runs: &[Run]) -> Result<Run, TaskFailure> {
