@@ -1,1 +1,3 @@
 //! Map-reduce as a library.
+
+pub mod schedule;
