@@ -92,7 +92,9 @@ pub enum Error {
         message: String,
     },
     /// A job was run from one of the threads that were to work on it, which would wait for itself.
-    #[error("a job cannot be run from inside a task of the same threads; run it from outside, or on other threads")]
+    #[error(
+        "a job cannot be run from inside a task of the same threads; run it from outside, or on other threads"
+    )]
     Reentrant,
     /// The thread that drove a submitted job panicked.
     #[error("the thread that drove the job panicked: {message}")]
@@ -164,13 +166,6 @@ pub enum FailureKind {
     Deadline,
     /// The attempt was cancelled; not a failure of the task.
     Cancelled,
-}
-
-impl FailureKind {
-    /// Whether another attempt would fail in the same way.
-    pub(crate) fn is_permanent(self) -> bool {
-        matches!(self, Self::Codec)
-    }
 }
 
 impl fmt::Display for FailureKind {

@@ -1,5 +1,7 @@
 //! Map-reduce as a library.
 
+#![warn(clippy::exit, clippy::print_stderr, clippy::print_stdout)]
+
 pub mod block;
 mod cancel;
 pub mod codec;
@@ -26,12 +28,13 @@ pub use counters::Counters;
 pub use datum::Datum;
 pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
 pub use input::{
-    Dataset, Input, ItemSlice, Items, LineBlock, Lines, Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows,
-    Split, SplitInfo, TextFiles, Utf8Block, Utf8Lines,
+    Dataset, Input, ItemSlice, Items, LineBlock, Lines, Progress, ReadError, Records, RowBlock, RowFile,
+    RowSlice, Rows, Split, SplitInfo, TextFiles, Utf8Block, Utf8Lines,
 };
 pub use job::{
-    Combiner, Emit, Fold, Group, HashPartitioner, Identity, InputOf, Iterative, Job, JobId, KeyOf, Mapper, Max, Min,
-    NoCombiner, OutputKeyOf, OutputValueOf, Partitioner, RangePartitioner, Reducer, Sum, ValueOf, Values,
+    Combiner, Emit, Fold, Group, HashPartitioner, Identity, InputOf, Iterative, Job, JobId, KeyOf, Mapper,
+    Max, Min, NoCombiner, OutputKeyOf, OutputValueOf, Partitioner, RangePartitioner, Reducer, SimpleJob, Sum,
+    ValueOf, Values,
 };
 pub use key::{Key, KeyPart};
 pub use local::{Handle, Local};

@@ -19,15 +19,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 /// #     type Value = u64;
 /// #     fn map(&self, _: &str, out: &mut impl Emit<(), u64>) -> Result { out.emit(&(), &1) }
 /// # }
-/// # impl Job for Count {
+/// # impl SimpleJob for Count {
 /// #     const NAME: &'static str = "count";
-/// #     type Shared = ();
-/// #     type Mapper = Self;
 /// #     type Combiner = Sum;
 /// #     type Reducer = Fold<Sum>;
-/// #     fn mapper(&self, _: &()) -> Result<Self> { Ok(Self) }
-/// #     fn combiner(&self) -> Sum { Sum }
-/// #     fn reducer(&self, _: &()) -> Result<Fold<Sum>> { Ok(Fold(Sum)) }
 /// # }
 ///
 /// let registry = Registry::new().with::<Count>()?;

@@ -36,11 +36,7 @@ impl Pair {
 }
 
 impl<'a, K: ?Sized> Buffer<'a, K> {
-    pub(super) fn new(
-        task: TaskContext<'a>,
-        partitioner: &'a dyn Partitioner<K>,
-        partitions: u32,
-    ) -> Self {
+    pub(super) fn new(task: TaskContext<'a>, partitioner: &'a dyn Partitioner<K>, partitions: u32) -> Self {
         let partitions = (0..partitions).map(|_| Vec::new()).collect();
         Self { task, partitioner, partitions, arena: Vec::new() }
     }

@@ -39,7 +39,8 @@ pub trait ErasedRound: Send + Sync {
     ///
     /// # Errors
     /// What went wrong in the attempt, and at which record.
-    fn map(&self, split: &SplitInfo, shape: &[u8], chunks: &mut dyn Chunks) -> Result<MapOutput, TaskFailure>;
+    fn map(&self, split: &SplitInfo, shape: &[u8], chunks: &mut dyn Chunks)
+    -> Result<MapOutput, TaskFailure>;
 
     /// Runs one attempt of a reduce task over the runs of `partition`, in the order of the splits.
     ///
@@ -73,7 +74,12 @@ impl<J: Job> ErasedJob for Erased<J> {
 }
 
 impl<J: Job> ErasedRound for Round<J> {
-    fn map(&self, split: &SplitInfo, shape: &[u8], chunks: &mut dyn Chunks) -> Result<MapOutput, TaskFailure> {
+    fn map(
+        &self,
+        split: &SplitInfo,
+        shape: &[u8],
+        chunks: &mut dyn Chunks,
+    ) -> Result<MapOutput, TaskFailure> {
         let task = MapTask { split, cache: &mut Cache::default(), attempt: &Attempt::default() };
         let blocks = |chunks| -> Result<Box<dyn Blocks<InputOf<J>> + '_>> {
             let shape = codec::decode(shape)?;

@@ -1,6 +1,8 @@
 //! How an attempt fails: errors and panics become a [`TaskFailure`] that says where.
 
-use crate::{FailureKind, Result, TaskFailure, cancel::AttemptCancelled, codec::CodecError, input::ReadError};
+use crate::{
+    FailureKind, Result, TaskFailure, cancel::AttemptCancelled, codec::CodecError, input::ReadError,
+};
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},

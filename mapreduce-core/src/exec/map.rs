@@ -70,11 +70,13 @@ pub(super) fn partition<K: ?Sized + 'static>(
     if partition < partitions {
         return Ok(partition);
     }
-    Err(format!("the partitioner chose partition {partition}, but there are {partitions}, counted from 0").into())
+    Err(format!("the partitioner chose partition {partition}, but there are {partitions}, counted from 0")
+        .into())
 }
 
 /// A length as the emitters keep it.
 #[inline]
 pub(super) fn length(what: &str, bytes: usize) -> Result<u32> {
-    u32::try_from(bytes).map_err(|_| format!("a {what} of {bytes} bytes is too long; the limit is 4 GiB").into())
+    u32::try_from(bytes)
+        .map_err(|_| format!("a {what} of {bytes} bytes is too long; the limit is 4 GiB").into())
 }

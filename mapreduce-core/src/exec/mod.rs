@@ -21,6 +21,6 @@ mod table;
 pub use erased::{Chunks, ErasedJob, ErasedRound};
 pub(crate) use failure::{Failed, panic_message};
 pub use map::MapOutput;
-pub(crate) use reduce::{Pairs, PairWriter, ReduceOutput};
+pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
 pub(crate) use round::{MapTask, ReduceTask, Round, set_up};
 pub use run::{Run, RunCursor};

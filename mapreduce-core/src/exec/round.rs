@@ -65,7 +65,10 @@ impl<J: Job> Round<J> {
             let mut blocks = open()?;
             let split = &mut Split::new(&mut *blocks, split, cache, &progress, attempt);
             let (runs, context) = if J::Combiner::ENABLED {
-                self.map_into(split, Table::new(context, &self.combiner, &*self.partitioner, self.partitions))?
+                self.map_into(
+                    split,
+                    Table::new(context, &self.combiner, &*self.partitioner, self.partitions),
+                )?
             } else {
                 self.map_into(split, Buffer::new(context, &*self.partitioner, self.partitions))?
             };

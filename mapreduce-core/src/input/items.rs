@@ -16,10 +16,8 @@ impl<T: Send + Sync + Serialize + DeserializeOwned + 'static> Records for Items<
     type Buffer = Vec<T>;
 
     fn block<'a>(_: &(), bytes: &'a [u8], buffer: &'a mut Vec<T>) -> Result<&'a [T], ReadError> {
-        *buffer = codec::decode(bytes).map_err(|error| ReadError::Malformed {
-            place: "items".into(),
-            message: error.to_string(),
-        })?;
+        *buffer = codec::decode(bytes)
+            .map_err(|error| ReadError::Malformed { place: "items".into(), message: error.to_string() })?;
         Ok(buffer)
     }
 }

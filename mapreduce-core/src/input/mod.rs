@@ -17,8 +17,8 @@ mod rows;
 mod split;
 mod text_files;
 
-pub use dataset::Dataset;
 pub(crate) use dataset::Cache;
+pub use dataset::Dataset;
 pub use items::{ItemSlice, Items};
 pub use lines::{LineBlock, Lines, Utf8Block, Utf8Lines};
 pub use plan::{Piece, SplitInfo};
@@ -104,7 +104,9 @@ pub enum ReadError {
         source: std::io::Error,
     },
     /// A file is shorter than it was when the job was planned.
-    #[error("{path}: ends at byte {found}, but had {expected} bytes when the job was planned; do not change the input of a running job")]
+    #[error(
+        "{path}: ends at byte {found}, but had {expected} bytes when the job was planned; do not change the input of a running job"
+    )]
     Shrunk {
         /// The file.
         path: String,

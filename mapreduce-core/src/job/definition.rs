@@ -23,45 +23,48 @@ pub type OutputValueOf<J> = <<J as Job>::Reducer as Reducer<KeyOf<J>, ValueOf<J>
 ///
 /// ```
 /// use mapreduce_core::prelude::*;
+/// use std::collections::BTreeSet;
 ///
+/// /// Counts the words that are in a list.
 /// #[derive(Clone, Serialize, Deserialize)]
-/// struct WordCount;
+/// struct CountListed;
 ///
-/// impl Mapper for WordCount {
-///     type Input = Utf8Lines;
+/// struct Listed(BTreeSet<String>);
+///
+/// impl Mapper for Listed {
+///     type Input = Items<String>;
 ///     type Key = str;
 ///     type Value = u64;
-///     fn map(&self, line: &str, out: &mut impl Emit<str, u64>) -> Result {
-///         line.split_ascii_whitespace().try_for_each(|word| out.emit(word, &1))
+///     fn map(&self, line: &String, out: &mut impl Emit<str, u64>) -> Result {
+///         line.split(' ').filter(|word| self.0.contains(*word)).try_for_each(|word| out.emit(word, &1))
 ///     }
 /// }
 ///
-/// impl Job for WordCount {
-///     const NAME: &'static str = "word-count";
-///     type Shared = ();
-///     type Mapper = Self;
+/// impl Job for CountListed {
+///     const NAME: &'static str = "count-listed";
+///     type Shared = Vec<String>;
+///     type Mapper = Listed;
 ///     type Combiner = Sum;
 ///     type Reducer = Fold<Sum>;
-///     fn mapper(&self, _: &()) -> Result<Self> {
-///         Ok(Self)
+///     fn mapper(&self, list: &Vec<String>) -> Result<Listed> {
+///         Ok(Listed(list.iter().cloned().collect())) // once per node, not per task
 ///     }
 ///     fn combiner(&self) -> Sum {
 ///         Sum
 ///     }
-///     fn reducer(&self, _: &()) -> Result<Fold<Sum>> {
+///     fn reducer(&self, _: &Vec<String>) -> Result<Fold<Sum>> {
 ///         Ok(Fold(Sum))
 ///     }
 /// }
 ///
+/// let list = ["be", "not"].map(String::from).to_vec();
 /// let lines = ["to be or not", "to be"].map(String::from);
-/// # let _ = lines;
-/// let file = std::env::temp_dir().join(format!("words-{}.txt", std::process::id()));
-/// std::fs::write(&file, "to be or not\nto be\n")?;
-/// let counts = Local::new(2)?.run(&WordCount, &(), &Dataset::new(TextFiles::open([&file])?)?)?;
-/// assert_eq!(counts.pairs, [("be", 2), ("not", 1), ("or", 1), ("to", 2)].map(|(w, n)| (w.to_string(), n)));
-/// # std::fs::remove_file(file)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let counts = Local::new(2)?.run(&CountListed, &list, &Dataset::new(ItemSlice::new(&lines))?)?;
+/// assert_eq!(counts.pairs, [("be", 2), ("not", 1)].map(|(word, n)| (word.to_string(), n)));
+/// # Ok::<(), mapreduce_core::Error>(())
 /// ```
+///
+/// A job without parameters for its parts is shorter as a [`SimpleJob`](super::SimpleJob).
 ///
 /// A combiner that does not fit the mapper's value does not compile:
 ///
@@ -77,15 +80,10 @@ pub type OutputValueOf<J> = <<J as Job>::Reducer as Reducer<KeyOf<J>, ValueOf<J>
 /// #         out.emit(line, &line.to_string())
 /// #     }
 /// # }
-/// impl Job for Longest {
+/// impl SimpleJob for Longest {
 ///     const NAME: &'static str = "longest";
-///     type Shared = ();
-///     type Mapper = Self;
 ///     type Combiner = Sum; // strings do not add up
 ///     type Reducer = Identity;
-///     # fn mapper(&self, _: &()) -> Result<Self> { Ok(Self) }
-///     # fn combiner(&self) -> Sum { Sum }
-///     # fn reducer(&self, _: &()) -> Result<Identity> { Ok(Identity) }
 /// }
 /// ```
 pub trait Job: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {

@@ -10,6 +10,7 @@ mod iterative;
 mod mapper;
 mod partitioner;
 mod reducer;
+mod simple;
 
 pub use combiner::{Combiner, Max, Min, NoCombiner, Sum};
 pub use definition::{InputOf, Job, JobId, KeyOf, OutputKeyOf, OutputValueOf, ValueOf};
@@ -18,3 +19,4 @@ pub use iterative::Iterative;
 pub use mapper::Mapper;
 pub use partitioner::{HashPartitioner, Partitioner, RangePartitioner};
 pub use reducer::{Fold, Group, Identity, Reducer, Values};
+pub use simple::SimpleJob;

@@ -8,8 +8,8 @@ use crate::{
     exec::{Failed, MapOutput, MapTask, ReduceOutput, ReduceTask, Round},
     input::Cache,
     schedule::{
-        Action, AttemptId, Config, Coordinator, Event, Failure, JobError, PeerId, RoundPlan, TaskId, TaskReport, Time,
-        Verdict,
+        Action, AttemptId, Config, Coordinator, Event, Failure, JobError, PeerId, RoundPlan, TaskId,
+        TaskReport, Time, Verdict,
     },
 };
 use rayon::{Scope, ThreadPool};
@@ -126,7 +126,8 @@ impl<'a> Driver<'a> {
 
         let Running { parts, counters, report, .. } = running;
         self.report.merge(&report);
-        let parts = parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));
+        let parts =
+            parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));
         Ok(RoundOutput { parts: parts.collect(), counters, report })
     }
 
@@ -357,6 +358,11 @@ where
             &output.runs[partition as usize]
         });
         let task = ReduceTask { partition, attempt: token };
-        self.round.reduce(task, runs, || self.destination.open(attempt), |writer| self.destination.close(writer))
+        self.round.reduce(
+            task,
+            runs,
+            || self.destination.open(attempt),
+            |writer| self.destination.close(writer),
+        )
     }
 }

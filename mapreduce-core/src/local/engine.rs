@@ -1,15 +1,9 @@
 //! [`Local`]: runs jobs on the threads of this process.
 
-use super::{
-    destination::Returned,
-    drive::Driver,
-    handle::Handle,
-};
+use super::{destination::Returned, drive::Driver, handle::Handle};
 use crate::{
     Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, PartFiles, Written,
-    exec::set_up,
-    output::Staging,
-    schedule::Event,
+    exec::set_up, output::Staging, schedule::Event,
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{fmt, ops::ControlFlow, sync::Arc, thread};
@@ -29,15 +23,10 @@ use std::{fmt, ops::ControlFlow, sync::Arc, thread};
 /// #     type Value = u64;
 /// #     fn map(&self, n: &u64, out: &mut impl Emit<bool, u64>) -> Result { out.emit(&n.is_multiple_of(2), n) }
 /// # }
-/// # impl Job for Parity {
+/// # impl SimpleJob for Parity {
 /// #     const NAME: &'static str = "parity";
-/// #     type Shared = ();
-/// #     type Mapper = Self;
 /// #     type Combiner = Sum;
 /// #     type Reducer = Fold<Sum>;
-/// #     fn mapper(&self, _: &()) -> Result<Self> { Ok(Self) }
-/// #     fn combiner(&self) -> Sum { Sum }
-/// #     fn reducer(&self, _: &()) -> Result<Fold<Sum>> { Ok(Fold(Sum)) }
 /// # }
 ///
 /// // `Parity` sums odd and even numbers.

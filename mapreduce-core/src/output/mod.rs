@@ -4,8 +4,8 @@
 mod parts;
 mod text_part;
 
-pub use parts::{Part, PartFiles, Written};
 pub(crate) use parts::Staging;
+pub use parts::{Part, PartFiles, Written};
 pub(crate) use text_part::{TextPart, TextPartDone, WriteError};
 
 use crate::{Counters, Datum, Job, OutputKeyOf, OutputValueOf, codec::CodecError, exec::Run};
