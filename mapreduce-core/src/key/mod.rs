@@ -71,7 +71,8 @@ pub use structs::field_schema;
 ///
 /// # Contract
 ///
-/// For all `a` and `b`: `a.encode() < b.encode()` exactly if `a < b`, and `decode(a.encode())` is `a`.
+/// For all `a` and `b`: the bytes of `a` are less than those of `b` exactly if `a < b` (for floats: by `total_cmp`), and
+/// decoding the bytes of `a` gives `a`. Bytes that no key encodes to are refused, so a key has one encoding only.
 ///
 /// # Examples
 ///
