@@ -152,27 +152,28 @@ fn decode(reader: ImageReader<Cursor<&[u8]>>) -> Result<DynamicImage, ImageError
 /// Walks the segments (ITU-T T.81, annex B) rather than looking for the marker from the end: a thumbnail in a segment
 /// has an end marker of its own, and phones append to the file.
 fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    /// What stands between the segments has no length: the compressed pixels, in which 0xff is followed by a 0 or by
-    /// the number of a restart, and stray bytes that decoders skip.
-    fn skip_to_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
-        let at = bytes
-            .windows(2)
-            .position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff))?;
-        Some((bytes[at + 1], &bytes[at + 2..]))
-    }
+    const END: u8 = 0xd9;
+    const TEMPORARY: u8 = 0x01;
 
-    let mut rest = &bytes[2..];
-    while let Some((marker, segment)) = skip_to_marker(rest) {
-        const END: u8 = 0xd9;
-        const WITHOUT_LENGTH: u8 = 0x01;
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    while let Some((marker, segment)) = next_marker(rest) {
         let length = match (marker, segment) {
             (END, _) => return true,
-            (WITHOUT_LENGTH, _) => 0,
+            // The one marker without a segment that can stand here.
+            (TEMPORARY, _) => 0,
             (_, [high, low, ..]) => usize::from(u16::from_be_bytes([*high, *low])),
             _ => return false,
         };
-        let Some(next) = segment.get(length..) else { return false };
-        rest = next;
+        rest = segment.get(length..).unwrap_or_default();
     }
     false
+}
+
+/// The next marker of a JPEG, and what follows it.
+///
+/// Skipped are compressed pixels, in which 0xff is followed by a 0 or by the number of a restart, and stray bytes.
+fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let starts = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
+    let at = bytes.windows(2).position(starts)?;
+    Some((bytes[at + 1], &bytes[at + 2..]))
 }
