@@ -17,7 +17,7 @@ fn npy(descr: &str, fortran_order: bool, shape: &str, body: &[u8]) -> Vec<u8> {
 
 fn with_header(dictionary: &str, body: &[u8]) -> Vec<u8> {
     let mut header = dictionary.to_owned();
-    while (10 + header.len() + 1) % 64 != 0 {
+    while !(10 + header.len() + 1).is_multiple_of(64) {
         header.push(' ');
     }
     header.push('\n');
