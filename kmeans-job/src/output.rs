@@ -1,0 +1,293 @@
+//! Files that appear whole or not at all.
+//!
+//! A file is written under a private name in the folder of its target, and renamed over the target when it is
+//! complete. Whoever opens the target sees the old file or the new one, never a part; an error, a panic or an
+//! interruption leaves the old one. (A process that is killed outright leaves a `.kmeans-job-*.partial` file behind.)
+
+use std::fs::{self, Metadata};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use npyz::{DType, WriterBuilder};
+use tempfile::NamedTempFile;
+
+/// Labels converted to little-endian bytes at once.
+const LABELS_CHUNK: usize = 16 * 1024;
+
+/// A file that is being written and that nobody sees before [`commit`](Self::commit). Dropped without it, the file is
+/// gone.
+///
+/// ```
+/// use kmeans_job::output::AtomicFile;
+/// use std::io::Write;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("notes.txt");
+/// let mut file = AtomicFile::create(&path)?;
+/// file.write_all(b"three words here")?;
+/// assert!(!path.exists());
+/// file.commit()?;
+/// assert_eq!(std::fs::read(&path)?, b"three words here");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct AtomicFile {
+    /// As the caller named it, for messages.
+    path: PathBuf,
+    /// What the file is renamed to: the path, or the file that it links to.
+    target: PathBuf,
+    partial: BufWriter<NamedTempFile>,
+}
+
+impl AtomicFile {
+    /// Opens a private file that will replace `path`, or appear there.
+    ///
+    /// A symbolic link is followed: the file it leads to is replaced. A new file gets the permissions that the user's
+    /// umask gives to any new file; a replaced one hands its permissions on.
+    ///
+    /// # Errors
+    /// [`OutputError`] if the folder is missing or no file can be made in it, or if `path` is there and is no regular
+    /// file.
+    pub fn create(path: &Path) -> Result<Self, OutputError> {
+        let existing = existing_file(path)?;
+        let target = match &existing {
+            Some(_) => fs::canonicalize(path).map_err(|problem| OutputError::new(path, problem))?,
+            None => path.to_owned(),
+        };
+        let folder = folder_of(&target);
+        check_folder(path, folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".kmeans-job-").suffix(".partial");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // The mode that any program asks for; the umask takes its bits off.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let partial = builder.tempfile_in(folder).map_err(|problem| OutputError::new(path, problem))?;
+        if let Some(existing) = existing {
+            partial
+                .as_file()
+                .set_permissions(existing.permissions())
+                .map_err(|problem| OutputError::new(path, problem))?;
+        }
+        Ok(Self { path: path.to_owned(), target, partial: BufWriter::new(partial) })
+    }
+
+    /// Puts the file in its place, replacing the one that is there.
+    ///
+    /// The content is forced to disk before the rename, so a power cut leaves the old file or the whole new one. The
+    /// folder is not: right after a power cut it may still be the old one.
+    ///
+    /// # Errors
+    /// [`OutputError`] if the disk is full or the target cannot be replaced; the target is as it was.
+    pub fn commit(self) -> Result<(), OutputError> {
+        let Self { path, target, partial } = self;
+        let fail = |problem| OutputError::new(&path, problem);
+        let partial = partial.into_inner().map_err(|error| fail(error.into_error()))?;
+        partial.as_file().sync_all().map_err(fail)?;
+        partial.persist(&target).map_err(|error| fail(error.error))?;
+        Ok(())
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.partial.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.partial.flush()
+    }
+}
+
+/// Writes a whole file: `content` fills it, then it takes its place.
+///
+/// # Errors
+/// [`OutputError`], also for an error of `content`; the target is as it was.
+pub fn write_file(
+    path: &Path,
+    content: impl FnOnce(&mut AtomicFile) -> io::Result<()>,
+) -> Result<(), OutputError> {
+    let mut file = AtomicFile::create(path)?;
+    content(&mut file).map_err(|problem| OutputError::new(path, problem))?;
+    file.commit()
+}
+
+/// Checks that a file can be written at `path`, without writing one: for the start of a long computation.
+///
+/// # Errors
+/// The [`OutputError`] that [`AtomicFile::create`] gives.
+pub fn check_writable(path: &Path) -> Result<(), OutputError> {
+    AtomicFile::create(path).map(drop)
+}
+
+/// Writes labels as a one-dimensional `.npy` array of int32: `numpy.load(path)` reads them.
+///
+/// # Errors
+/// [`OutputError`]; the target is as it was.
+pub fn write_labels_npy(path: &Path, labels: &[i32]) -> Result<(), OutputError> {
+    write_file(path, |file| {
+        let dtype = "<i4".parse().expect("the type of a little-endian 32-bit integer");
+        npyz::WriteOptions::new_header_only()
+            .dtype(DType::new_scalar(dtype))
+            .shape(&[labels.len() as u64])
+            .writer(&mut *file)
+            .write_header_only()?;
+        let mut chunk = Vec::with_capacity(LABELS_CHUNK);
+        for labels in labels.chunks(LABELS_CHUNK) {
+            chunk.clear();
+            chunk.extend(labels.iter().map(|label| label.to_le()));
+            file.write_all(bytemuck::cast_slice(&chunk))?;
+        }
+        Ok(())
+    })
+}
+
+/// Why a file cannot be written. Whatever stood in its place is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// The path ends in no file name.
+    #[error("{}: this names no file; give a path that ends in a file name", show(path))]
+    NoFileName {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The path names a folder.
+    #[error("{path}: this is a folder; give the name of a file in it")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The path names a pipe, a device or a socket.
+    #[error(
+        "{path}: this is a pipe or a device, which cannot be replaced by a file; give the name of a file"
+    )]
+    NotRegular {
+        /// The pipe or device.
+        path: PathBuf,
+    },
+    /// The folder of the path is missing.
+    #[error("{path}: the folder {folder} does not exist; create it (`mkdir -p`) or correct the path")]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// What should be a folder is a file.
+    #[error("{path}: {folder} is not a folder; correct the path")]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+        /// What should be its folder.
+        folder: PathBuf,
+    },
+    /// The user may not make files in the folder.
+    #[error(
+        "{path}: no permission to write in its folder; choose another one or change its mode (`ls -ld` shows it)"
+    )]
+    PermissionDenied {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The disk or the user's share of it is full.
+    #[error("{path}: the disk is full; free some space or choose another disk")]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Any other failure of the operating system.
+    #[error("{path}: cannot write it: {problem}; check the disk or choose another folder")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        problem: io::Error,
+    },
+}
+
+impl OutputError {
+    fn new(path: &Path, problem: io::Error) -> Self {
+        use io::ErrorKind;
+
+        let path = path.to_owned();
+        match problem.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::PermissionDenied { path },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::DiskFull { path }
+            }
+            ErrorKind::IsADirectory => Self::Folder { path },
+            _ => Self::Io { path, problem },
+        }
+    }
+}
+
+/// An empty path would be invisible in a message.
+fn show(path: &Path) -> String {
+    if path.as_os_str().is_empty() { "(empty path)".to_owned() } else { path.display().to_string() }
+}
+
+/// The file at `path`, if there is one; an error if what is there is no regular file, or nothing can be there.
+fn existing_file(path: &Path) -> Result<Option<Metadata>, OutputError> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(problem) if problem.kind() == io::ErrorKind::NotFound => {
+            // `results/` names a folder, though the last component of the path is `results`.
+            let ends_as_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
+            if path.file_name().is_none() || ends_as_folder {
+                return Err(OutputError::NoFileName { path: path.to_owned() });
+            }
+            return Ok(None);
+        }
+        Err(problem) if problem.kind() == io::ErrorKind::NotADirectory => {
+            let folder = folder_of(path).to_owned();
+            return Err(OutputError::NotAFolder { path: path.to_owned(), folder });
+        }
+        Err(problem) => return Err(OutputError::new(path, problem)),
+    };
+    if metadata.is_dir() {
+        return Err(OutputError::Folder { path: path.to_owned() });
+    }
+    // A rename would put a file in the place of, say, /dev/null.
+    if !metadata.is_file() {
+        return Err(OutputError::NotRegular { path: path.to_owned() });
+    }
+    Ok(Some(metadata))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn check_folder(path: &Path, folder: &Path) -> Result<(), OutputError> {
+    let (path, folder) = (path.to_owned(), folder.to_owned());
+    match fs::metadata(&folder) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(OutputError::NotAFolder { path, folder }),
+        Err(problem) if problem.kind() == io::ErrorKind::NotFound => {
+            Err(OutputError::NoFolder { path, folder })
+        }
+        Err(problem) => Err(OutputError::new(&path, problem)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let path = Path::new("model.json");
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge] {
+            let error = OutputError::new(path, kind.into());
+            assert!(matches!(&error, OutputError::DiskFull { path } if path.as_os_str() == "model.json"));
+        }
+        let error = OutputError::new(path, io::ErrorKind::TimedOut.into());
+        assert!(matches!(error, OutputError::Io { .. }));
+    }
+}
