@@ -87,7 +87,7 @@ impl<'a> Merge<'a> {
         let (left, right) = (&self.sources[a], &self.sources[b]);
         match (left.pair, right.pair) {
             (Some(x), Some(y)) => compare((left.prefix, x.0), (right.prefix, y.0)).then(a.cmp(&b)).is_lt(),
-            (left, right) => left.is_some() > right.is_some(),
+            (left, right) => left.is_some() && right.is_none(),
         }
     }
 

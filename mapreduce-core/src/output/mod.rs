@@ -15,10 +15,13 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 /// An owned output key or value.
 type Owned<T> = <T as ToOwned>::Owned;
 
+/// One pair of a job's output.
+pub type OutputPair<J> = (Owned<OutputKeyOf<J>>, Owned<OutputValueOf<J>>);
+
 /// The output of a job, returned to the program.
 pub struct Output<J: Job> {
     /// What the reducers emitted: partition after partition, within a partition in the order of the reduced keys.
-    pub pairs: Vec<(Owned<OutputKeyOf<J>>, Owned<OutputValueOf<J>>)>,
+    pub pairs: Vec<OutputPair<J>>,
     /// What mappers and reducers have counted.
     pub counters: Counters,
     /// How the run went.
