@@ -1,1 +1,4 @@
 //! K-means as an iterated map-reduce job.
+
+pub mod kernel;
+pub mod numeric;
