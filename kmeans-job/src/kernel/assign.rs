@@ -18,7 +18,8 @@ use crate::numeric::scalar::Scalar;
 /// to `scores` if asked for. The lowest index wins a tie.
 ///
 /// A score is the squared distance less the row's `|x|^2`, rounded in `T`: good for comparing centroids, not for
-/// distances. A row whose scores are all NaN or infinite has label 0 and an infinite score.
+/// distances. Magnitudes whose squares overflow `T` have no meaningful score; where no score is below infinity the
+/// label is 0 and the score infinite.
 ///
 /// ```
 /// use kmeans_job::kernel::{assign::assign, isa::Isa, pack::Packed};
