@@ -101,11 +101,12 @@ impl<T> From<Grid<T>> for Vec<i16> {
 /// Adds each of `rows` (row-major `n x d`, `d` the columns of `grid`) to the sum of its label, and counts it.
 ///
 /// `sums` is row-major `k x d`, in units of the grid, and `counts` has `k` elements; both are added to, so that a
-/// caller may go through its rows in blocks. With the rows and the magnitudes the grid was made for no sum overflows.
+/// caller may go through its rows in blocks: of a size that stays in cache (256 KiB, say) between assignment and
+/// this, the rows are read from memory once. With the rows and the magnitudes the grid was made for no sum overflows.
 ///
 /// # Panics
 ///
-/// If the lengths disagree or a label is not below `k`.
+/// If the lengths disagree, there are no columns, or a label is not below `k`.
 pub fn accumulate<T: Scalar>(
     isa: Isa,
     rows: &[T],
