@@ -11,9 +11,11 @@
 use std::time::Instant;
 
 use kmeans_job::kernel::assign::assign;
+use kmeans_job::kernel::distance::squared_distances;
 use kmeans_job::kernel::greedy;
 use kmeans_job::kernel::isa::Isa;
 use kmeans_job::kernel::pack::Packed;
+use kmeans_job::numeric::exact::ExactSum;
 use kmeans_job::numeric::grid::{Grid, accumulate};
 use kmeans_job::numeric::random::uniform;
 
@@ -33,18 +35,29 @@ const WORKLOADS: [Workload; 4] = [
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    println!("{:8} {:9} {:>11} {:>9} {:>14}", "workload", "isa", "assign ms", "GFLOP/s", "accumulate ms");
-    for workload in WORKLOADS.iter().filter(|w| wanted.is_empty() || wanted.iter().any(|name| name == w.name))
-    {
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    println!(
+        "{:8} {:9} {:>11} {:>9} {:>14} {:>13}",
+        "workload", "isa", "assign ms", "GFLOP/s", "accumulate ms", "distances ms"
+    );
+    for workload in WORKLOADS.iter().filter(|workload| is_wanted(workload.name)) {
         measure(workload);
     }
-    if wanted.is_empty() || wanted.iter().any(|name| name == "greedy") {
+    if is_wanted("greedy") {
         let (m, d, k) = (8 * 1024 + 1, 128, 1024);
         let candidates: Vec<f64> = (0..m * d).map(|i| uniform(1, 0, i as u64)).collect();
         let start = Instant::now();
         let chosen = greedy::choose(&candidates, &vec![1.0; m], d, k, 1);
         assert_eq!(chosen.len(), k);
         println!("greedy choice of {k} among {m} x {d}: {:.0} ms", start.elapsed().as_secs_f64() * 1e3);
+    }
+    if is_wanted("exact") {
+        let values: Vec<f64> = (0..1_000_000).map(|i| uniform(1, 0, i)).collect();
+        let mut sum = ExactSum::new();
+        let add_s = best_of(5, || sum = values.iter().copied().collect());
+        assert_eq!(sum, values.iter().rev().copied().collect());
+        let product_s = best_of(5, || values.iter().for_each(|&x| sum.add_square(x)));
+        println!("exact sum: {:.1} ns a value, {:.1} ns a product", add_s * 1e3, product_s * 1e3);
     }
 }
 
@@ -65,17 +78,22 @@ fn measure(&Workload { name, rows: n, d, k }: &Workload) {
             accumulate(isa, rows, &labels, &grid, &mut sums, &mut counts);
         });
         assert_eq!(counts.iter().sum::<u64>(), n as u64);
+        let means: Vec<f64> = (0..k * d).map(|i| grid.mean(sums[i], counts[i / d], i % d)).collect();
+        let mut distances = vec![0.0; n];
+        let distances_s = best_of(3, || squared_distances(isa, rows, d, &labels, &means, &mut distances));
+        assert!(distances.iter().all(|&distance| distance >= 0.0));
         match &reference {
             None => reference = Some((labels, sums)),
             Some((reference, _)) if slow => assert_eq!(labels, reference[..n]),
             Some(reference) => assert_eq!((&labels, &sums), (&reference.0, &reference.1)),
         }
         let rate = 2.0 * (n * k * d) as f64 / assign_s / 1e9;
-        let whole = if slow { 100.0 } else { 1.0 };
+        let ms = if slow { 100e3 } else { 1e3 };
         println!(
-            "{name:8} {isa:9} {:11.2} {rate:9.1} {:14.2}",
-            assign_s * whole * 1e3,
-            accumulate_s * whole * 1e3
+            "{name:8} {isa:9} {:11.2} {rate:9.1} {:14.2} {:13.2}",
+            assign_s * ms,
+            accumulate_s * ms,
+            distances_s * ms
         );
     }
 }

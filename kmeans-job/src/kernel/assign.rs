@@ -6,7 +6,7 @@
 //!
 //! The lanes of a vector are rows. A tile of rows is turned column by column once, then every centroid passes over
 //! it with its coordinates broadcast; the running minimum stays in registers and no row of scores is ever written.
-//! The body is written once over five vector operations; [`crate::kernel::vector`] says what they are where.
+//! The body is written once over five vector operations; `vector.rs` says what they are where.
 
 use bytemuck::Pod;
 
@@ -18,7 +18,8 @@ use crate::numeric::scalar::Scalar;
 /// to `scores` if asked for. The lowest index wins a tie.
 ///
 /// A score is the squared distance less the row's `|x|^2`, rounded in `T`: good for comparing centroids, not for
-/// distances. A row whose scores are all NaN or infinite has label 0 and an infinite score.
+/// distances. Magnitudes whose squares overflow `T` have no meaningful score; where no score is below infinity the
+/// label is 0 and the score infinite.
 ///
 /// ```
 /// use kmeans_job::kernel::{assign::assign, isa::Isa, pack::Packed};
@@ -67,7 +68,7 @@ pub fn nearest<T: Scalar>(packed: &Packed<T>, row: &[T]) -> (u32, T) {
     best
 }
 
-/// Implemented for `f32` and `f64` in [`crate::kernel::vector`]: [`assign`] on an instruction set.
+/// [`assign`] on an instruction set: what `f32` and `f64` add to [`Scalar`] so that it can be dispatched.
 pub trait Assign: Sized {
     #[doc(hidden)]
     fn assign(

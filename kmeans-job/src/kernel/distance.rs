@@ -2,6 +2,7 @@
 //!
 //! The scores of the assignment kernel cancel where a row lies on its centroid; these do not. They are what inertia,
 //! the farthest rows and the choice of start centroids are made of: exactly 0 for identical points, never negative.
+//! The distance to the nearest of many points is that to the one [`assign`](crate::kernel::assign::assign) names.
 
 use crate::kernel::isa::{Isa, Kind};
 use crate::numeric::scalar::Scalar;

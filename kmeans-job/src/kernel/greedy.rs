@@ -195,3 +195,112 @@ impl Blocks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::distance::squared_distance;
+
+    fn integers(m: usize, d: usize, seed: u64) -> Vec<f64> {
+        (0..(m * d) as u64).map(|i| (uniform(seed, 0, i) * 40.0).ceil()).collect()
+    }
+
+    /// The algorithm as it is told, on whole vectors. With integers all its sums are exact, so order is no matter.
+    fn naive(candidates: &[f64], weights: &[f64], d: usize, k: usize, seed: u64) -> Vec<usize> {
+        let distance =
+            |a: usize, b: usize| squared_distance(&candidates[a * d..][..d], &candidates[b * d..][..d]);
+        let mut chosen = Vec::new();
+        let mut closest = vec![1.0; weights.len()];
+        for step in 0..k {
+            let mass: Vec<f64> = weights.iter().zip(&closest).map(|(w, c)| w * c).collect();
+            let total: f64 = mass.iter().sum();
+            if total == 0.0 {
+                break;
+            }
+            let trials = if step == 0 { 1 } else { 2 + (k as f64).ln() as u64 };
+            let drawn = (0..trials).map(|trial| {
+                let mut rest = (1.0 - uniform(seed, STREAM + step as u64, trial)) * total;
+                mass.iter()
+                    .position(|m| {
+                        rest -= m;
+                        rest < 0.0
+                    })
+                    .unwrap()
+            });
+            let after = |candidate: usize| -> Vec<f64> {
+                let old = |i: usize| if step == 0 { f64::INFINITY } else { closest[i] };
+                (0..weights.len()).map(|i| distance(i, candidate).min(old(i))).collect()
+            };
+            let potential = |c: usize| after(c).iter().zip(weights).map(|(d, w)| d * w).sum::<f64>();
+            let drawn: Vec<usize> = drawn.collect();
+            let best = drawn.into_iter().min_by(|&a, &b| potential(a).total_cmp(&potential(b))).unwrap();
+            closest = after(best);
+            chosen.push(best);
+        }
+        chosen
+    }
+
+    #[test]
+    fn every_instruction_set_chooses_as_the_naive_algorithm_does() {
+        for (m, d, k, seed) in [(1, 1, 1, 1), (40, 2, 5, 2), (64, 3, 7, 3), (65, 1, 20, 4), (200, 9, 33, 5)] {
+            let candidates = integers(m, d, seed);
+            let weights: Vec<f64> = (0..m).map(|i| (i % 5) as f64 + f64::from(m == 1)).collect();
+            let expected = naive(&candidates, &weights, d, k, seed);
+            for isa in Isa::available() {
+                assert_eq!(choose_on(isa, &candidates, &weights, d, k, seed), expected, "m = {m} on {isa}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_instruction_set_does_not_show_in_fractions_either() {
+        let candidates: Vec<f64> = (0..300 * 7).map(|i| uniform(8, 0, i)).collect();
+        let weights: Vec<f64> = (0..300).map(|i| uniform(8, 1, i)).collect();
+        let expected = choose_on(Isa::PORTABLE, &candidates, &weights, 7, 40, 1);
+        assert_eq!(expected.len(), 40);
+        for isa in Isa::available() {
+            assert_eq!(choose_on(isa, &candidates, &weights, 7, 40, 1), expected, "on {isa}");
+        }
+    }
+
+    #[test]
+    fn clusters_far_apart_each_get_a_centroid() {
+        let candidates: Vec<f64> = (0..100).map(|i| f64::from(i % 10) * 1e6 + f64::from(i / 10)).collect();
+        for seed in 0..20 {
+            let mut clusters: Vec<usize> =
+                choose(&candidates, &[1.0; 100], 1, 10, seed).iter().map(|i| i % 10).collect();
+            clusters.sort_unstable();
+            assert_eq!(clusters, (0..10).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn fewer_come_back_when_fewer_points_are_distinct() {
+        let candidates = [1.0, 2.0, 1.0, 3.0, 2.0, 9.0];
+        let weights = [1.0, 1.0, 5.0, 2.0, 1.0, 0.0];
+        let mut chosen: Vec<f64> =
+            choose(&candidates, &weights, 1, 6, 3).iter().map(|&i| candidates[i]).collect();
+        chosen.sort_by(f64::total_cmp);
+        assert_eq!(chosen, [1.0, 2.0, 3.0]); // 9 weighs nothing
+    }
+
+    #[test]
+    fn nothing_is_chosen_from_nothing() {
+        assert!(choose(&[], &[], 3, 4, 1).is_empty());
+        assert!(choose(&[1.0], &[0.0], 1, 4, 1).is_empty());
+        assert!(choose(&[1.0], &[1.0], 1, 0, 1).is_empty());
+    }
+
+    #[test]
+    fn a_threshold_rounded_up_to_the_total_draws_the_last_that_weighs() {
+        assert_eq!(draw(&[1.0, 3.0, 3.0], 3.0), 1);
+        assert_eq!(draw(&[0.0, 3.0, 3.0], 0.0), 1);
+    }
+
+    #[test]
+    fn the_seed_matters() {
+        let candidates = integers(100, 2, 1);
+        let choices: Vec<_> = (0..5).map(|seed| choose(&candidates, &[1.0; 100], 2, 3, seed)).collect();
+        assert!(choices.windows(2).any(|pair| pair[0] != pair[1]));
+    }
+}

@@ -12,8 +12,9 @@ use crate::numeric::scalar::{FixedSum, Scalar};
 ///
 /// With `S` a cluster's sum, `n` its size and `c` its centroid, the cost is
 /// `sum |x|^2 + sum over clusters of (n |c|^2 - 2 c.S)`. Where clusters are tight those terms nearly cancel, so they
-/// are added exactly and rounded once. What is left is the rounding of elements to the grid: none for integers, else at most
-/// `n |c| unit` a column. The result is not negative; a centroid or sum that is not finite makes it NaN.
+/// are added exactly and rounded once. What is left is the rounding of elements to the grid: none for integers, else
+/// at most `n |c| unit` a column. The result is not negative. The centroid of an empty cluster is not looked at; any
+/// other centroid that is not finite makes the cost NaN or infinite.
 #[must_use]
 pub fn cost_from_sums<T: Scalar>(
     squares: &ExactSum,

@@ -1,7 +1,7 @@
 //! The element types of a dataset: `f32` and `f64`.
 
-use std::fmt::Debug;
-use std::ops::{Add, AddAssign};
+use std::fmt::{Debug, Display};
+use std::ops::{Add, AddAssign, Sub, SubAssign};
 
 use bytemuck::Pod;
 use mapreduce_core::block::Number;
@@ -16,7 +16,17 @@ use crate::kernel::assign::Assign;
 /// gives every instruction set the same bits, and the way into the fixed-point sums of
 /// [`Grid`](crate::numeric::grid::Grid).
 pub trait Scalar:
-    sealed::Sealed + Assign + Pod + PartialOrd + Default + Debug + Send + Sync + Serialize + DeserializeOwned
+    sealed::Sealed
+    + Assign
+    + Pod
+    + PartialOrd
+    + Default
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + Serialize
+    + DeserializeOwned
 {
     /// The integer that holds a column sum: `i64` for `f32`, `i128` for `f64`.
     type Sum: FixedSum;
@@ -31,10 +41,10 @@ pub trait Scalar:
     const INFINITY: Self;
     /// The most bits an element occupies on the grid, sign apart: `|x| * scale <= 2^ELEMENT_BITS`.
     const ELEMENT_BITS: i32;
-    /// Whether the square of any value is exact in `f64`.
-    const SQUARE_IS_EXACT: bool;
     /// The most bits a sum of elements may occupy, sign apart.
     const SUM_BITS: i32;
+    /// Whether the square of any value is exact in `f64`.
+    const SQUARE_IS_EXACT: bool;
 
     /// `self * a + b` with one rounding.
     #[must_use]
@@ -67,7 +77,7 @@ pub trait Scalar:
     /// `self * scale` rounded to an integer, ties to even.
     ///
     /// `scale` is a power of two with `|self| * scale <= 2^ELEMENT_BITS`, as a grid guarantees for data within the
-    /// magnitudes it was made for. Outside of that the result is some integer, the same one on every machine.
+    /// magnitudes it was made for. Beyond them, and for NaN, the result is some integer without meaning.
     #[must_use]
     fn quantize(self, scale: f64) -> Self::Sum;
 }
@@ -82,6 +92,8 @@ pub trait FixedSum:
     + Debug
     + Add<Output = Self>
     + AddAssign
+    + Sub<Output = Self>
+    + SubAssign
     + Send
     + Sync
     + Serialize
@@ -106,8 +118,8 @@ impl Scalar for f32 {
     const MAX: Self = f32::MAX;
     const INFINITY: Self = f32::INFINITY;
     const ELEMENT_BITS: i32 = 50;
-    const SQUARE_IS_EXACT: bool = true;
     const SUM_BITS: i32 = 62;
+    const SQUARE_IS_EXACT: bool = true;
 
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
@@ -160,8 +172,8 @@ impl Scalar for f64 {
     const MAX: Self = f64::MAX;
     const INFINITY: Self = f64::INFINITY;
     const ELEMENT_BITS: i32 = 62;
-    const SQUARE_IS_EXACT: bool = false;
     const SUM_BITS: i32 = 126;
+    const SQUARE_IS_EXACT: bool = false;
 
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
