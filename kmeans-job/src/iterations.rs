@@ -128,7 +128,7 @@ impl<T: Scalar> Iterations<'_, T> {
             sums.counts[to] += 1;
             for (j, &x) in row.point.iter().enumerate() {
                 let x = T::from_f64(x).quantize(self.centred.grid.scale(j));
-                sums.sums[from * d + j] = T::subtract(sums.sums[from * d + j], x);
+                sums.sums[from * d + j] -= x;
                 sums.sums[to * d + j] += x;
             }
             filled += 1;

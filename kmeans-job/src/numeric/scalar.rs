@@ -20,6 +20,7 @@ pub trait Scalar:
     + Assign
     + Pod
     + PartialOrd
+    + Sub<Output = Self>
     + Default
     + Debug
     + Display
