@@ -205,7 +205,7 @@ impl Coordinator {
         if let Some(index) = self.peers.find(peer) {
             self.lose_peer(index);
         }
-        let index = self.peers.insert(peer, slots);
+        let index = self.peers.insert(peer, slots, self.now);
         self.map_queue.resize_peers(self.peers.capacity());
         self.pins.resize_peers(self.peers.capacity());
         self.grown |= slots > 0;
@@ -293,13 +293,13 @@ impl Coordinator {
     pub fn handle_failed(&mut self, now: Time, peer: PeerId, attempt: AttemptId, failure: Failure) {
         self.advance(now);
         if let Some(index) = self.find(peer, attempt) {
-            let Attempt { peer, cancelled, .. } = *self.attempts.get(index);
+            let Attempt { peer, cancelled, started, .. } = *self.attempts.get(index);
             if cancelled {
                 self.release(index);
             } else {
                 self.detach(index);
                 self.release(index);
-                self.after_failure(attempt, peer, failure);
+                self.after_failure(attempt, peer, started, failure);
             }
             self.check_drained(peer);
         }
