@@ -123,6 +123,12 @@ impl World {
             );
         }
         self.oracle.check_state(self.now, &self.coordinator);
+        let stats = self.coordinator.stats();
+        assert_eq!(
+            stats.attempts_started,
+            stats.tasks_committed + stats.attempts_failed + stats.attempts_lost + stats.attempts_cancelled,
+            "every attempt has come to one end: {stats:?}"
+        );
         let Self { oracle, coordinator, steps, now, .. } = self;
         Outcome { oracle, coordinator, steps, now }
     }
