@@ -74,8 +74,8 @@ impl Coordinator {
         if let Some(map) = self.map_queue.pop_common() {
             return Some(TaskId::Map(map));
         }
-        if let Some((map, loser)) = self.map_queue.pop_waited(self.now, self.config.locality_wait) {
-            self.place(loser);
+        // The peer that loses it has no free slot, or it would have taken it before: its place stays the same.
+        if let Some(map) = self.map_queue.pop_waited(self.now, self.config.locality_wait) {
             return Some(TaskId::Map(map));
         }
         // Reduce tasks wait until every map output is there.

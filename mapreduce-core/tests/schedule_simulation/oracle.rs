@@ -62,6 +62,7 @@ pub(crate) struct Oracle {
     /// An error that must come out of the current call.
     due: Option<Expected>,
     pub(crate) rounds_finished: u32,
+    pub(crate) consumers_restarted: u32,
 }
 
 #[derive(Debug, PartialEq)]
@@ -89,6 +90,7 @@ impl Oracle {
             deserted_since: None,
             due: None,
             rounds_finished: 0,
+            consumers_restarted: 0,
         }
     }
 
@@ -226,7 +228,10 @@ impl Oracle {
                 }
             }
             Event::MapsFinished { .. } => assert!(self.maps_missing() == 0),
-            Event::ConsumerRestarted { attempt, .. } => assert_eq!(self.reduces_done.len(), 0, "{attempt}"),
+            Event::ConsumerRestarted { attempt, .. } => {
+                assert_eq!(self.reduces_done.len(), 0, "{attempt}");
+                self.consumers_restarted += 1;
+            }
             Event::RoundFinished { round } => {
                 assert_eq!(self.round.take(), Some(*round));
                 assert_eq!(

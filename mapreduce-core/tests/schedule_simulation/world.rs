@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 
 use mapreduce_core::schedule::{
-    Action, AttemptId, Config, Coordinator, Failure, PeerId, RoundPlan, TaskId, TaskReport, Time,
+    Action, AttemptId, Config, Coordinator, Failure, PeerId, RoundPlan, TaskId, TaskReport, Time, Verdict,
 };
 
 use crate::oracle::Oracle;
@@ -273,9 +273,23 @@ impl World {
             return;
         }
         match result {
+            // Somebody else claims to have done it.
+            Ok(checksum) if self.rng.chance(2) => {
+                let impostors: Vec<PeerId> =
+                    self.oracle.peers.keys().copied().filter(|&other| other != id).collect();
+                if let Some(impostor) = self.rng.pick(&impostors) {
+                    let report = TaskReport { checksum, ..TaskReport::default() };
+                    let verdict = self.coordinator.handle_completed(self.now, impostor, attempt, report);
+                    assert_eq!(verdict, Verdict::Discard, "{attempt} on {impostor} instead of {id}");
+                }
+                self.happen_in(
+                    Duration::ZERO,
+                    Happening::Report { node: id, life, attempt, result: Ok(checksum) },
+                );
+            }
             Ok(checksum) => {
                 let expected = self.oracle.attempt_completes(id, attempt, checksum);
-                if expected == mapreduce_core::schedule::Verdict::Commit {
+                if expected == Verdict::Commit {
                     node.outputs.insert(attempt);
                 }
                 let report = TaskReport { records: 1, bytes: 8, checksum };
