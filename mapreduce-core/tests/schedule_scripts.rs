@@ -43,11 +43,11 @@ macro_rules! scripts {
 }
 
 scripts! {
-    all_peers_lost attempt_limit backup_commits_first cancel deadline drain empty_rounds fetch_failure
+    all_peers_lost attempt_limit backup_commits_first backup_fails cancel deadline drain empty_rounds fetch_failure
     fetch_failure_without_end     happy_path late_result_of_a_lost_peer late_result_of_an_older_round locality_wait map_only
     newcomer_gets_its_share non_deterministic_map_after_reduce_committed
     non_deterministic_map_before_reduce_committed peer_lost_during_map peer_lost_during_reduce
-    peer_restarts permanent_failure pinning_across_rounds quarantine slots_grow_and_shrink straggler
+    peer_restarts permanent_failure pinned_work_of_a_suspect pinning_across_rounds quarantine slots_grow_and_shrink straggler
     suspicion task_that_kills_peers wrong_calls
 }
 

@@ -220,12 +220,10 @@ impl Oracle {
                 );
                 assert!(!std::mem::replace(&mut view.drained, true), "{peer} drained twice");
             }
-            Event::OutputLost { attempt, peer } => {
-                // Those of lost peers are known already.
-                if self.peers.contains_key(peer) {
-                    self.outputs.remove(&attempt.task.index());
-                    self.maps_done.remove(&attempt.task.index());
-                }
+            // Those of lost peers are known already.
+            Event::OutputLost { attempt, peer } if self.peers.contains_key(peer) => {
+                self.outputs.remove(&attempt.task.index());
+                self.maps_done.remove(&attempt.task.index());
             }
             Event::MapsFinished { .. } => assert!(self.maps_missing() == 0),
             Event::ConsumerRestarted { attempt, .. } => {
