@@ -106,32 +106,35 @@ impl<T: Scalar> Assign<T> {
         let (mut done, mut moved) = (0, 0);
         let (mut fresh, mut made_again) = (Vec::new(), Vec::new());
         while let Some(block) = split.next_block()? {
-            let rows = block.len();
-            progress.records(rows as u64);
-            fresh.resize(rows, 0);
-            assign(self.isa, &self.packed, block.values, &mut fresh, None);
-            accumulate(self.isa, block.values, &fresh, &self.grid, &mut sums, &mut counts);
-            let before = match &self.previous {
-                None => None,
-                Some(_) if has_known => labels.get(done..done + rows),
-                Some((previous, _)) => {
-                    made_again.resize(rows, 0);
-                    assign(self.isa, previous, block.values, &mut made_again, None);
-                    Some(&made_again[..])
-                }
-            };
-            moved += match before {
-                Some(before) => before.iter().zip(&fresh).filter(|(a, b)| a != b).count(),
-                None => rows,
-            };
-            match labels.get_mut(done..done + rows) {
-                Some(labels) => labels.copy_from_slice(&fresh),
-                None => {
-                    labels.truncate(done);
-                    labels.extend_from_slice(&fresh);
+            progress.records(block.len() as u64);
+            // A part of a block at a time stays in the first-level cache for all that is done with it.
+            for rows in block.values.chunks(rows_at_once::<T>(d) * d) {
+                let range = done..done + rows.len() / d;
+                done = range.end;
+                fresh.resize(range.len(), 0);
+                assign(self.isa, &self.packed, rows, &mut fresh, None);
+                accumulate(self.isa, rows, &fresh, &self.grid, &mut sums, &mut counts);
+                let before = match &self.previous {
+                    None => None,
+                    Some(_) if has_known => labels.get(range.clone()),
+                    Some((previous, _)) => {
+                        made_again.resize(range.len(), 0);
+                        assign(self.isa, previous, rows, &mut made_again, None);
+                        Some(&made_again[..])
+                    }
+                };
+                moved += match before {
+                    Some(before) => before.iter().zip(&fresh).filter(|(a, b)| a != b).count(),
+                    None => range.len(),
+                };
+                match labels.get_mut(range.clone()) {
+                    Some(labels) => labels.copy_from_slice(&fresh),
+                    None => {
+                        labels.truncate(range.start);
+                        labels.extend_from_slice(&fresh);
+                    }
                 }
             }
-            done += rows;
         }
         split.put_cache(Box::new(Labels { fingerprint: self.fingerprint, labels }));
         out.count(MOVED, moved as u64);
@@ -171,6 +174,11 @@ impl<T: Scalar> Assign<T> {
         }
         out.emit(&0, &Cluster { count: 0, sums: Block::default(), farthest })
     }
+}
+
+/// Rows of about 32 KiB.
+fn rows_at_once<T>(d: usize) -> usize {
+    ((32 << 10) / size_of::<T>()).div_ceil(d).next_multiple_of(64)
 }
 
 impl<T: Scalar> Mapper for Assign<T> {
