@@ -5,6 +5,7 @@ use memchr::memchr;
 
 /// Records that are lines, as bytes. A line ends before its `\n`; a `\r` in front of that belongs to the line. The
 /// last line need not end in `\n`.
+#[derive(Clone, Copy, Debug)]
 pub struct Lines;
 
 impl Records for Lines {
@@ -49,6 +50,7 @@ impl<'a> Iterator for LineBlock<'a> {
 
 /// Records that are lines of UTF-8 text. Text that is not UTF-8 is an error that names the file and the offset; read
 /// it as [`Lines`] if that is to be expected.
+#[derive(Clone, Copy, Debug)]
 pub struct Utf8Lines;
 
 impl Records for Utf8Lines {
