@@ -160,6 +160,14 @@ fn lines(text: &[u8]) -> Vec<Vec<u8>> {
     lines
 }
 
+/// A pair of an empty key and an empty value takes no room where pairs lie before they are sorted.
+#[test]
+fn empty_keys_and_values_keep_their_place() {
+    let folder = Folder::new();
+    let text = ["", " a", "", " b", "", ""].map(|line| format!("{line}\n")).concat().repeat(20);
+    check(&Index, &(), &TextFiles::open([folder.file("text", text)]).unwrap(), &[1, 10, u64::MAX]);
+}
+
 /// Independent of the job's own mapper too.
 #[test]
 fn word_counts_are_those_of_a_map() {
