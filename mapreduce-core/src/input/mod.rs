@@ -28,6 +28,7 @@ pub use text_files::TextFiles;
 
 use crate::Error;
 use serde::{Serialize, de::DeserializeOwned};
+use std::{fs::Metadata, io, path::Path};
 
 /// How the bytes of a block become records. Implemented by a type that is never made, such as [`Utf8Lines`].
 pub trait Records: Send + Sync + 'static {
@@ -123,6 +124,25 @@ pub enum ReadError {
         /// What is wrong and what can be done.
         message: String,
     },
+}
+
+/// An input that the system does not let us look at.
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |error| Error::Input {
+        input: path.display().to_string(),
+        message: format!("cannot be read: {error}"),
+    }
+}
+
+/// The length of a file that is to be cut into splits. A pipe or a terminal has none and cannot be read twice.
+fn file_length(path: &Path, metadata: &Metadata) -> Result<u64, Error> {
+    if metadata.is_file() {
+        return Ok(metadata.len());
+    }
+    Err(Error::Input {
+        input: path.display().to_string(),
+        message: "is not a file; write what is to be read to a file first".into(),
+    })
 }
 
 impl ReadError {

@@ -4,6 +4,7 @@
 
 pub(crate) mod jobs;
 pub(crate) mod oracle;
+pub(crate) mod probe;
 
 use mapreduce_core::Local;
 use std::{
