@@ -220,11 +220,58 @@ fn what_is_not_a_file_is_refused() {
     assert!(error.contains("not a file"), "{error}");
 }
 
+#[test]
+fn text_that_is_not_utf8_is_an_error_with_path_and_offset() {
+    let folder = Folder::new();
+    let path = folder.file("latin1", b"good line\nbad \xe9 line\n");
+    let data = Dataset::new(TextFiles::open([&path]).unwrap()).unwrap();
+    let error = engine().run(&WordCount, &(), &data).unwrap_err();
+    let Error::Task(error) = error else { panic!("{error}") };
+    assert_eq!((error.failure.kind, error.attempts), (FailureKind::Read, 1));
+    let text = error.to_string();
+    assert!(text.contains(&path.display().to_string()) && text.contains("byte 14"), "{text}");
+    assert!(text.contains("not UTF-8"), "{text}");
+
+    let data = Dataset::new(TextFiles::open_bytes([&path]).unwrap()).unwrap();
+    assert_eq!(engine().run(&LineCount, &(), &data).unwrap().pairs.len(), 2);
+}
+
+#[test]
+fn the_offset_of_bad_text_counts_from_the_beginning_of_the_file() {
+    let folder = Folder::new();
+    let mut text = b"a line of text\n".repeat(40_000);
+    text[500_000] = 0xff;
+    let path = folder.file("text", text);
+    for bytes in [100_000, u64::MAX] {
+        let data = Dataset::with_split_bytes(TextFiles::open([&path]).unwrap(), bytes).unwrap();
+        let error = engine().run(&WordCount, &(), &data).unwrap_err().to_string();
+        assert!(error.contains("byte 500000"), "{error}");
+    }
+}
+
 fn run_lines(data: &Dataset<TextFiles<Lines>>) -> Result<u64, Box<mapreduce_core::TaskError>> {
     match engine().run(&LineCount, &(), data) {
         Ok(output) => Ok(output.pairs.iter().map(|(_, n)| n).sum()),
         Err(Error::Task(error)) => Err(error),
         Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_file_that_shrank_since_it_was_planned_is_an_error() {
+    let folder = Folder::new();
+    let path = folder.file("text", "0123456\n".repeat(10));
+    for split_bytes in [8, 80] {
+        for len in [0, 1, 40, 79] {
+            fs::write(&path, "0123456\n".repeat(10)).unwrap();
+            let data =
+                Dataset::with_split_bytes(TextFiles::open_bytes([&path]).unwrap(), split_bytes).unwrap();
+            fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();
+            let error = run_lines(&data).unwrap_err();
+            assert_eq!((error.failure.kind, error.attempts), (FailureKind::Read, 1), "{error}");
+            let expected = format!("{}: ends at byte {len}, but had 80 bytes", path.display());
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
     }
 }
 

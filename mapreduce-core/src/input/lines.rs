@@ -62,9 +62,9 @@ impl Records for Utf8Lines {
     fn block<'a>(_: &(), bytes: &'a [u8], _: &'a mut ()) -> Result<Utf8Block<'a>, ReadError> {
         match std::str::from_utf8(bytes) {
             Ok(rest) => Ok(Utf8Block { rest }),
-            Err(error) => Err(ReadError::Malformed {
-                place: format!("offset {} in it", error.valid_up_to()),
-                message: "not UTF-8; read the input as `Lines` (bytes), or convert the file".into(),
+            Err(error) => Err(ReadError::NotUtf8 {
+                place: "a block of lines".into(),
+                offset: error.valid_up_to() as u64,
             }),
         }
     }

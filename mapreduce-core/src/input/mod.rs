@@ -102,7 +102,7 @@ pub enum ReadError {
         /// Where in the file.
         offset: u64,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file is shorter than it was when the job was planned.
     #[error(
@@ -115,6 +115,14 @@ pub enum ReadError {
         expected: u64,
         /// Its length now.
         found: u64,
+    },
+    /// Text is not UTF-8. Trying again does not help.
+    #[error("{place}: not UTF-8 at byte {offset}; read the input as `Lines` (bytes), or convert the file")]
+    NotUtf8 {
+        /// The file.
+        place: String,
+        /// Where in the file.
+        offset: u64,
     },
     /// The bytes are not what the records say they are. Trying again does not help.
     #[error("{place}: {message}")]
@@ -156,6 +164,9 @@ impl ReadError {
         match self {
             Self::Malformed { place, message } => {
                 Self::Malformed { place: format!("{path}, block at byte {offset}, {place}"), message }
+            }
+            Self::NotUtf8 { offset: within, .. } => {
+                Self::NotUtf8 { place: path.to_string(), offset: offset + within }
             }
             other => other,
         }

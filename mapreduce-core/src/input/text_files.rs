@@ -286,7 +286,8 @@ impl PieceReader {
         while read < room {
             match self.file.read(&mut self.bytes[self.filled + read..self.filled + room]) {
                 Ok(0) => {
-                    let found = offset + read as u64;
+                    let end = offset + read as u64;
+                    let found = self.file.metadata().map_or(end, |now| now.len().min(end));
                     return Err(ReadError::Shrunk { path: self.path.clone(), expected: self.planned, found });
                 }
                 Ok(n) => read += n,
