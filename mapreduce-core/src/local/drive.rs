@@ -5,7 +5,7 @@ use super::destination::Destination;
 use crate::{
     Counters, Dataset, Error, FailureKind, Input, InputOf, Job, Options, Report, TaskError, TaskFailure,
     cancel::Attempt,
-    exec::{Failed, MapOutput, MapTask, ReduceOutput, ReduceTask, Round},
+    exec::{Failed, MapOutput, MapTask, ReduceOutput, ReduceTask, Round, contain},
     input::Cache,
     schedule::{
         Action, AttemptId, Config, Coordinator, Event, Failure, JobError, PeerId, RoundPlan, TaskId,
@@ -333,8 +333,10 @@ where
     /// Runs one attempt, on one of the threads.
     fn run(&self, attempt: AttemptId, token: &Attempt) -> Message<D::Part> {
         match attempt.task {
-            TaskId::Map(split) => Message::Mapped(attempt, self.map(split, token)),
-            TaskId::Reduce(partition) => Message::Reduced(attempt, self.reduce(partition, attempt, token)),
+            TaskId::Map(split) => Message::Mapped(attempt, contain(|| self.map(split, token), attempt)),
+            TaskId::Reduce(partition) => {
+                Message::Reduced(attempt, contain(|| self.reduce(partition, attempt, token), attempt))
+            }
         }
     }
 
