@@ -8,8 +8,8 @@ use common::{
     probe::{self, Probe, numbers, sums},
 };
 use mapreduce_core::{
-    Dataset, Error, FailureKind, Input, Options, ReadError, SplitInfo, TaskError, input::Blocks, prelude::*,
-    schedule::TaskId,
+    Dataset, Error, FailureKind, Input, Local, Options, ReadError, SplitInfo, TaskError, input::Blocks,
+    prelude::*, schedule::TaskId,
 };
 use std::{
     fmt, panic,
@@ -368,6 +368,26 @@ fn emit_for_ever(out: &mut probe::Out<'_>) -> Result {
 }
 
 #[test]
+fn an_attempt_over_its_deadline_is_stopped_and_has_failed() {
+    let job = Probe::default().on_map(|n, out| if n == 60 { emit_for_ever(out) } else { Ok(()) });
+    let deadline = Duration::from_millis(50);
+    let options = Options { task_deadline: Some(deadline), attempts_max: 2, ..Options::default() };
+    let error = fails_with(&job, &options);
+    assert_eq!((error.task, error.attempts, error.failure.kind), (TaskId::Map(2), 2, FailureKind::Deadline));
+    assert_eq!(
+        error.to_string(),
+        "job probe: map 2 failed 2 times: deadline passed (items 50 to 75): took longer than 50ms"
+    );
+
+    let job = Probe::default().on_reduce(|_, _, out| emit_for_ever(out));
+    let error = fails_with(&job, &Options { attempts_max: 1, ..options });
+    assert_eq!(
+        error.to_string(),
+        "job probe: reduce 0 failed at once: deadline passed (partition 0): took longer than 50ms"
+    );
+}
+
+#[test]
 fn an_attempt_after_one_that_was_stopped_may_succeed() {
     let attempts = AtomicU32::new(0);
     let job = Probe::default().on_map(move |n, out| {
@@ -379,6 +399,38 @@ fn an_attempt_after_one_that_was_stopped_may_succeed() {
     let options = Options { task_deadline: Some(Duration::from_millis(200)), ..Options::default() };
     let output = engine().run_with(&job, &(), &numbers(100, 4), &options).unwrap();
     assert_eq!((output.pairs, output.report.attempts_failed), (sums(100), 1));
+}
+
+#[test]
+fn the_last_failure_is_the_one_that_is_told() {
+    let attempts = AtomicU32::new(0);
+    let job = Probe::default().on_map(move |n, out| match n {
+        60 if attempts.fetch_add(1, Ordering::Relaxed) == 0 => Err("at first".into()),
+        60 => emit_for_ever(out),
+        _ => Ok(()),
+    });
+    let task_deadline = Some(Duration::from_millis(50));
+    let error = fails_with(&job, &Options { task_deadline, attempts_max: 2, ..Options::default() });
+    assert_eq!((error.attempts, error.failure.kind), (2, FailureKind::Deadline), "{error}");
+
+    // What an attempt says after it was stopped is not what it failed of.
+    let job = Probe::default()
+        .on_map(|_, out| emit_for_ever(out).map_err(|error| format!("wrapped: {error}").into()));
+    let error = fails_with(&job, &Options { task_deadline, attempts_max: 2, ..Options::default() });
+    assert_eq!((error.attempts, error.failure.kind), (2, FailureKind::Deadline), "{error}");
+}
+
+/// The deadline is for an attempt, not for those before it.
+#[test]
+fn attempts_that_wait_for_a_thread_do_not_come_near_their_deadline() {
+    let job = Probe::default().on_split(|_| {
+        thread::sleep(Duration::from_millis(300)); // the work
+        Ok(())
+    });
+    let options =
+        Options { task_deadline: Some(Duration::from_millis(550)), attempts_max: 1, ..Options::default() };
+    let output = Local::new(1).unwrap().run_with(&job, &(), &numbers(100, 2), &options).unwrap();
+    assert_eq!(output.pairs, sums(100));
 }
 
 #[test]

@@ -27,7 +27,7 @@ const LOCAL: PeerId = PeerId(0);
 const LOCAL_NAME: &str = "local";
 
 /// Attempts that are handed out per thread: while one runs, the next one waits, so that no thread idles while the
-/// driver wakes up.
+/// driver wakes up. Where attempts have a deadline none waits, since the time would count.
 const SLOTS_PER_THREAD: u32 = 2;
 
 /// Drives one job: one round, or many over the same dataset.
@@ -71,7 +71,8 @@ impl<'a> Driver<'a> {
             task_deadline: options.task_deadline,
             ..Config::default()
         });
-        let slots = pool.current_num_threads() as u32 * SLOTS_PER_THREAD;
+        let slots_per_thread = if options.task_deadline.is_some() { 1 } else { SLOTS_PER_THREAD };
+        let slots = pool.current_num_threads() as u32 * slots_per_thread;
         coordinator.handle_peer_joined(Time::ZERO, LOCAL, slots);
         let start = Instant::now();
         Ok(Self { job: J::NAME, pool, options, events, coordinator, start, report: Report::default() })
@@ -170,7 +171,13 @@ impl<'a> Driver<'a> {
                     Event::RoundFinished { .. } => outcome = Some(Ok(())),
                     Event::JobFailed { error } => outcome = Some(Err(self.failed(error.clone(), running))),
                     Event::Cancelled => outcome = Some(Err(Error::Cancelled)),
-                    Event::AttemptFailed { .. } => running.report.attempts_failed += 1,
+                    Event::AttemptFailed { attempt, failure, .. } => {
+                        running.report.attempts_failed += 1;
+                        if *failure == Failure::Deadline {
+                            let failure = self.overrun(work.place(attempt.task));
+                            running.failures.insert(attempt.task, failure);
+                        }
+                    }
                     Event::AttemptLost { .. } => running.report.attempts_lost += 1,
                     _ => {}
                 }
@@ -198,6 +205,10 @@ impl<'a> Driver<'a> {
             Some(at) => receiver.recv_timeout(at.since(self.now())),
         };
         let now = self.now();
+        if self.options.cancel.is_cancelled() {
+            // Attempts may notice before the wake-up arrives, and what they say then is no failure.
+            return self.coordinator.cancel(now);
+        }
         match message {
             Ok(Message::Mapped(attempt, result)) => self.mapped(now, attempt, result, work, running),
             Ok(Message::Reduced(attempt, result)) => self.reduced(now, attempt, result, running),
@@ -215,10 +226,10 @@ impl<'a> Driver<'a> {
         work: &Work<'_, J, I, D>,
         running: &mut Running<D::Part>,
     ) {
-        running.attempts.remove(&attempt);
+        let token = running.attempts.remove(&attempt);
         let (output, cache) = match result {
             Ok(done) => done,
-            Err(failed) => return self.attempt_failed(now, attempt, failed, running),
+            Err(failed) => return self.attempt_failed(now, attempt, token, failed, running),
         };
         let report =
             TaskReport { records: output.records, bytes: output.bytes(), checksum: output.checksum() };
@@ -241,10 +252,10 @@ impl<'a> Driver<'a> {
         result: Result<(ReduceOutput, P, TaskReport), Failed>,
         running: &mut Running<P>,
     ) {
-        running.attempts.remove(&attempt);
+        let token = running.attempts.remove(&attempt);
         let (output, part, report) = match result {
             Ok(done) => done,
-            Err(failed) => return self.attempt_failed(now, attempt, failed, running),
+            Err(failed) => return self.attempt_failed(now, attempt, token, failed, running),
         };
         if self.coordinator.handle_completed(now, LOCAL, attempt, report) == Verdict::Discard {
             return;
@@ -254,31 +265,47 @@ impl<'a> Driver<'a> {
         running.parts[attempt.task.index() as usize] = Some(part);
     }
 
-    fn attempt_failed<P>(&mut self, now: Time, attempt: AttemptId, failed: Failed, running: &mut Running<P>) {
+    fn attempt_failed<P>(
+        &mut self,
+        now: Time,
+        attempt: AttemptId,
+        token: Option<Attempt>,
+        failed: Failed,
+        running: &mut Running<P>,
+    ) {
         let Failed { failure, permanent } = failed;
-        let report = match failure.kind {
-            FailureKind::Cancelled => Failure::Cancelled,
-            _ => Failure::Task { message: failure.to_string(), permanent },
+        // An attempt that was told to stop may say so in words of its own.
+        let stopped =
+            failure.kind == FailureKind::Cancelled || token.is_some_and(|token| token.is_cancelled());
+        let report = match stopped {
+            true => Failure::Cancelled,
+            false => Failure::Task { message: failure.to_string(), permanent },
         };
-        if report != Failure::Cancelled {
+        if !stopped {
             tracing::debug!(job = self.job, %attempt, %failure, "attempt failed");
             running.failures.insert(attempt.task, failure);
         }
         self.coordinator.handle_failed(now, LOCAL, attempt, report);
     }
 
+    /// What is said of an attempt that took longer than it may.
+    fn overrun(&self, place: String) -> TaskFailure {
+        let message = format!("took longer than {:?}", self.options.task_deadline.unwrap_or_default());
+        TaskFailure { kind: FailureKind::Deadline, place, record: None, message }
+    }
+
     /// What the user hears when the coordinator gives up.
     fn failed<P>(&self, error: JobError, running: &mut Running<P>) -> Error {
-        let (task, attempts) = match error {
-            JobError::AttemptsExhausted { task, failures, .. } => (task, u32::from(failures)),
-            JobError::Permanent { task, .. } => (task, 1),
+        let (task, attempts, message) = match error {
+            JobError::AttemptsExhausted { task, failures, last } => (task, u32::from(failures), last),
+            JobError::Permanent { task, message } => (task, 1, message),
             reason => return Error::Scheduling { job: self.job.to_string(), reason },
         };
         let failure = running.failures.remove(&task).unwrap_or_else(|| TaskFailure {
-            kind: FailureKind::Deadline,
+            kind: FailureKind::User,
             place: task.to_string(),
             record: None,
-            message: format!("took longer than {:?}", self.options.task_deadline.unwrap_or_default()),
+            message,
         });
         Error::Task(Box::new(TaskError { job: self.job.to_string(), task, attempts, failure }))
     }
@@ -337,6 +364,14 @@ where
             TaskId::Reduce(partition) => {
                 Message::Reduced(attempt, contain(|| self.reduce(partition, attempt, token), attempt))
             }
+        }
+    }
+
+    /// Where a task works, in words.
+    fn place(&self, task: TaskId) -> String {
+        match task {
+            TaskId::Map(split) => self.dataset.input().describe(&self.dataset.splits()[split as usize]),
+            TaskId::Reduce(partition) => format!("partition {partition}"),
         }
     }
 
