@@ -18,8 +18,9 @@ pub struct Options {
     pub partitions: Option<u32>,
     /// How often a task may fail in user code before the job does. Default 4.
     pub attempts_max: u32,
-    /// How long an attempt may take, from when it is handed to the threads. Default: as long as it likes. An attempt
-    /// over its deadline is asked to stop (see [`Cancel`] for when it notices) and counts as failed.
+    /// How long an attempt may take, from when it is handed to a thread; where other work shares the threads, waiting
+    /// for one counts. Default: as long as it likes. An attempt over its deadline is asked to stop (see [`Cancel`] for
+    /// when it notices) and counts as failed.
     pub task_deadline: Option<Duration>,
     /// Rounds after which an iterated job that has not ended is ended with an error. Default 1 000 000.
     pub rounds_max: u32,

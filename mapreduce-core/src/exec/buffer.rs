@@ -71,9 +71,11 @@ impl<'a, K: ?Sized + Key> Collect<'a> for Buffer<'a, K> {
         let Self { task, partitions, arena, .. } = self;
         let mut runs = Vec::with_capacity(partitions.len());
         for mut pairs in partitions {
-            // The offset makes the order total: pairs of one key stay in the order in which they were emitted.
+            // The offset makes the order total: pairs of one key stay in the order in which they were emitted. Pairs
+            // without a single byte share the offset of the next pair and come before it.
             pairs.sort_unstable_by(|a, b| {
-                compare((a.prefix, a.key(&arena)), (b.prefix, b.key(&arena))).then(a.offset.cmp(&b.offset))
+                let by_key = compare((a.prefix, a.key(&arena)), (b.prefix, b.key(&arena)));
+                by_key.then_with(|| (a.offset, a.value).cmp(&(b.offset, b.value)))
             });
             let bytes = pairs.iter().map(|pair| (pair.key + pair.value) as usize + 4).sum();
             let mut run = Run::with_capacity(bytes);

@@ -5,6 +5,8 @@ use crate::{
 };
 use std::{
     any::Any,
+    error::Error,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -22,26 +24,43 @@ pub(super) fn guard<T>(
     place: impl FnOnce() -> String,
     record: impl FnOnce() -> Option<u64>,
 ) -> Result<T, Failed> {
-    // What the closure may leave half-done belongs to the attempt and is dropped with it.
-    let (kind, message, permanent) = match catch_unwind(AssertUnwindSafe(run)) {
+    // What the closure may leave half-done belongs to the attempt and is dropped with it. The error is the user's too:
+    // its text may panic.
+    let (kind, message, permanent) = match catch_unwind(AssertUnwindSafe(|| run().map_err(classify))) {
         Ok(Ok(done)) => return Ok(done),
-        Ok(Err(error)) => {
-            let (kind, permanent) = if error.is::<AttemptCancelled>() {
-                (FailureKind::Cancelled, false)
-            } else if let Some(error) = error.downcast_ref::<ReadError>() {
-                (FailureKind::Read, error.is_permanent())
-            } else if error.is::<CodecError>() {
-                (FailureKind::Codec, true)
-            } else if error.is::<crate::output::WriteError>() {
-                (FailureKind::Write, false)
-            } else {
-                (FailureKind::User, false)
-            };
-            (kind, error.to_string(), permanent)
-        }
+        Ok(Err(classified)) => classified,
         Err(panic) => (FailureKind::Panic, panic_message(&*panic), false),
     };
     Err(Failed { failure: TaskFailure { kind, place: place(), record: record(), message }, permanent })
+}
+
+/// In which way an attempt has failed, its message, and whether another attempt would fail in the same way.
+fn classify(error: Box<dyn Error + Send + Sync>) -> (FailureKind, String, bool) {
+    let (kind, permanent) = if error.is::<AttemptCancelled>() {
+        (FailureKind::Cancelled, false)
+    } else if let Some(error) = error.downcast_ref::<ReadError>() {
+        (FailureKind::Read, error.is_permanent())
+    } else if error.is::<CodecError>() {
+        (FailureKind::Codec, true)
+    } else if error.is::<crate::output::WriteError>() {
+        (FailureKind::Write, false)
+    } else {
+        (FailureKind::User, false)
+    };
+    (kind, error.to_string(), permanent)
+}
+
+/// Runs what surrounds a guarded attempt and is the user's as well: the words for a split, the drop of a cache.
+/// Whoever waits for the attempt hears of a panic there too.
+pub(crate) fn contain<T>(
+    run: impl FnOnce() -> Result<T, Failed>,
+    place: impl fmt::Display,
+) -> Result<T, Failed> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let (kind, message) = (FailureKind::Panic, panic_message(&*panic));
+        let failure = TaskFailure { kind, place: place.to_string(), record: None, message };
+        Err(Failed { failure, permanent: false })
+    })
 }
 
 /// The message of a panic, if it has one.

@@ -19,7 +19,7 @@ mod run;
 mod table;
 
 pub use erased::{Chunks, ErasedJob, ErasedRound};
-pub(crate) use failure::{Failed, panic_message};
+pub(crate) use failure::{Failed, contain, panic_message};
 pub use map::MapOutput;
 pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
 pub(crate) use round::{MapTask, ReduceTask, Round, set_up};

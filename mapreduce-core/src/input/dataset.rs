@@ -79,11 +79,14 @@ impl<I: Input> Dataset<I> {
         mut record: impl FnMut(<I::Records as Records>::Record<'_>) -> T,
     ) -> Result<Vec<T>, Error> {
         let mut sample = Vec::new();
+        if per_split == 0 {
+            return Ok(sample);
+        }
         for split in &self.splits {
             let mut blocks = self.open(split)?;
             let Some(block) = blocks.next_block()? else { continue };
             let count = block.into_iter().count();
-            let step = count.div_ceil(per_split.max(1)).max(1);
+            let step = count.div_ceil(per_split).max(1);
             // A block is used up by being iterated; read it again rather than keep all its records.
             let mut blocks = self.open(split)?;
             let Some(block) = blocks.next_block()? else { continue };

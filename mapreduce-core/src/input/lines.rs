@@ -5,6 +5,7 @@ use memchr::memchr;
 
 /// Records that are lines, as bytes. A line ends before its `\n`; a `\r` in front of that belongs to the line. The
 /// last line need not end in `\n`.
+#[derive(Clone, Copy, Debug)]
 pub struct Lines;
 
 impl Records for Lines {
@@ -49,6 +50,7 @@ impl<'a> Iterator for LineBlock<'a> {
 
 /// Records that are lines of UTF-8 text. Text that is not UTF-8 is an error that names the file and the offset; read
 /// it as [`Lines`] if that is to be expected.
+#[derive(Clone, Copy, Debug)]
 pub struct Utf8Lines;
 
 impl Records for Utf8Lines {
@@ -60,9 +62,9 @@ impl Records for Utf8Lines {
     fn block<'a>(_: &(), bytes: &'a [u8], _: &'a mut ()) -> Result<Utf8Block<'a>, ReadError> {
         match std::str::from_utf8(bytes) {
             Ok(rest) => Ok(Utf8Block { rest }),
-            Err(error) => Err(ReadError::Malformed {
-                place: format!("offset {} in it", error.valid_up_to()),
-                message: "not UTF-8; read the input as `Lines` (bytes), or convert the file".into(),
+            Err(error) => Err(ReadError::NotUtf8 {
+                place: "a block of lines".into(),
+                offset: error.valid_up_to() as u64,
             }),
         }
     }

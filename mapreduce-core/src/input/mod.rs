@@ -28,6 +28,7 @@ pub use text_files::TextFiles;
 
 use crate::Error;
 use serde::{Serialize, de::DeserializeOwned};
+use std::{fs::Metadata, io, path::Path};
 
 /// How the bytes of a block become records. Implemented by a type that is never made, such as [`Utf8Lines`].
 pub trait Records: Send + Sync + 'static {
@@ -101,7 +102,7 @@ pub enum ReadError {
         /// Where in the file.
         offset: u64,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file is shorter than it was when the job was planned.
     #[error(
@@ -115,6 +116,14 @@ pub enum ReadError {
         /// Its length now.
         found: u64,
     },
+    /// Text is not UTF-8. Trying again does not help.
+    #[error("{place}: not UTF-8 at byte {offset}; read the input as `Lines` (bytes), or convert the file")]
+    NotUtf8 {
+        /// The file.
+        place: String,
+        /// Where in the file.
+        offset: u64,
+    },
     /// The bytes are not what the records say they are. Trying again does not help.
     #[error("{place}: {message}")]
     Malformed {
@@ -123,6 +132,25 @@ pub enum ReadError {
         /// What is wrong and what can be done.
         message: String,
     },
+}
+
+/// An input that the system does not let us look at.
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |error| Error::Input {
+        input: path.display().to_string(),
+        message: format!("cannot be read: {error}"),
+    }
+}
+
+/// The length of a file that is to be cut into splits. A pipe or a terminal has none and cannot be read twice.
+fn file_length(path: &Path, metadata: &Metadata) -> Result<u64, Error> {
+    if metadata.is_file() {
+        return Ok(metadata.len());
+    }
+    Err(Error::Input {
+        input: path.display().to_string(),
+        message: "is not a file; write what is to be read to a file first".into(),
+    })
 }
 
 impl ReadError {
@@ -136,6 +164,9 @@ impl ReadError {
         match self {
             Self::Malformed { place, message } => {
                 Self::Malformed { place: format!("{path}, block at byte {offset}, {place}"), message }
+            }
+            Self::NotUtf8 { offset: within, .. } => {
+                Self::NotUtf8 { place: path.to_string(), offset: offset + within }
             }
             other => other,
         }

@@ -1,10 +1,10 @@
 //! Rows of numbers: [`RowSlice`] in memory, [`RowFile`] on disk.
 
-use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, items, plan};
+use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, file_length, items, plan, unreadable};
 use crate::Error;
 use bytemuck::Pod;
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{Read, Seek, SeekFrom},
     marker::PhantomData,
     path::{Path, PathBuf},
@@ -55,13 +55,17 @@ impl<T: Pod + Send + Sync> Records for Rows<T> {
 
     /// Reads rows of little-endian numbers. Copies them only if they do not lie aligned.
     fn block<'a>(width: &u64, bytes: &'a [u8], buffer: &'a mut Vec<T>) -> Result<RowBlock<'a, T>, ReadError> {
-        let width = *width as usize;
-        let row_bytes = width * size_of::<T>();
-        if row_bytes == 0 || !bytes.len().is_multiple_of(row_bytes) {
-            return Err(ReadError::Malformed {
-                place: "rows".into(),
-                message: format!("{} bytes are no whole number of rows of {row_bytes} bytes", bytes.len()),
-            });
+        let malformed = || ReadError::Malformed {
+            place: "rows".into(),
+            message: format!(
+                "{} bytes are no whole number of rows of {width} numbers of {} bytes",
+                bytes.len(),
+                size_of::<T>()
+            ),
+        };
+        let width = usize::try_from(*width).map_err(|_| malformed())?;
+        if !row_bytes::<T>(width).is_some_and(|row| bytes.len().is_multiple_of(row)) {
+            return Err(malformed());
         }
         let values = match bytemuck::try_cast_slice(bytes) {
             Ok(values) if cfg!(target_endian = "little") => values,
@@ -100,7 +104,7 @@ impl<T, S: AsRef<[T]>> RowSlice<T, S> {
     /// When `width` is 0 or the numbers are no whole number of rows.
     pub fn new(values: S, width: usize) -> Result<Self, Error> {
         let len = values.as_ref().len();
-        if width == 0 || !len.is_multiple_of(width) {
+        if row_bytes::<T>(width).is_none() || !len.is_multiple_of(width) {
             return Err(Error::Input {
                 input: "rows in memory".into(),
                 message: format!("{len} numbers are no whole number of rows of {width}; check the row width"),
@@ -184,20 +188,18 @@ impl<T: Pod> RowFile<T> {
     /// When the file cannot be read or the bytes behind `offset` are no whole number of rows.
     pub fn open(path: impl AsRef<Path>, offset: u64, width: usize) -> Result<Self, Error> {
         let path = path.as_ref().to_path_buf();
-        let input = || path.display().to_string();
-        let bytes = std::fs::metadata(&path)
-            .map_err(|error| Error::Input { input: input(), message: format!("cannot be read: {error}") })?
-            .len();
-        let row_bytes = (width * size_of::<T>()) as u64;
-        match bytes.checked_sub(offset) {
-            Some(body) if row_bytes > 0 && body.is_multiple_of(row_bytes) => {
-                Ok(Self { rows: body / row_bytes, path, offset, width, number: PhantomData })
+        let metadata = fs::metadata(&path).map_err(unreadable(&path))?;
+        let bytes = file_length(&path, &metadata)?;
+        match (bytes.checked_sub(offset), row_bytes::<T>(width)) {
+            (Some(body), Some(row_bytes)) if body.is_multiple_of(row_bytes as u64) => {
+                Ok(Self { rows: body / row_bytes as u64, path, offset, width, number: PhantomData })
             }
             _ => Err(Error::Input {
-                input: input(),
+                input: path.display().to_string(),
                 message: format!(
-                    "{bytes} bytes are no whole number of rows of {row_bytes} bytes from byte {offset} on; \
-                     check the row width and whether the file is complete"
+                    "{bytes} bytes are no whole number of rows of {width} numbers of {} bytes from byte {offset} \
+                     on; check the row width and whether the file is complete",
+                    size_of::<T>()
                 ),
             }),
         }
@@ -265,6 +267,11 @@ impl<T: Pod + Send + Sync> Blocks<Rows<T>> for FileBlocks<'_, T> {
         piece.range.start += rows;
         Ok(Some(RowBlock { width, values: &self.buffer }))
     }
+}
+
+/// The length of a row, if there is anything in it.
+fn row_bytes<T>(width: usize) -> Option<usize> {
+    width.checked_mul(size_of::<T>()).filter(|bytes| *bytes > 0)
 }
 
 fn row_splits(rows: u64, row_bytes: u64, split_bytes: Option<u64>) -> Vec<SplitInfo> {

@@ -1,6 +1,6 @@
 //! [`TextFiles`]: lines of many files, cut by byte ranges.
 
-use super::{Blocks, Input, Lines, Piece, ReadError, Records, SplitInfo, Utf8Lines, plan};
+use super::{Blocks, Input, Lines, Piece, ReadError, Records, SplitInfo, Utf8Lines, plan, unreadable};
 use crate::Error;
 use memchr::{memchr, memrchr};
 use std::{
@@ -65,23 +65,22 @@ impl<R> TextFiles<R> {
 }
 
 fn add(path: &Path, files: &mut Vec<TextFile>) -> Result<(), Error> {
-    let unreadable = |error: io::Error| Error::Input {
-        input: path.display().to_string(),
-        message: format!("cannot be read: {error}"),
-    };
-    let metadata = fs::metadata(path).map_err(unreadable)?;
+    let metadata = fs::metadata(path).map_err(unreadable(path))?;
     if !metadata.is_dir() {
-        files.push(TextFile { path: path.to_path_buf(), bytes: metadata.len() });
+        let bytes = super::file_length(path, &metadata)?;
+        files.push(TextFile { path: path.to_path_buf(), bytes });
         return Ok(());
     }
     let mut entries = Vec::new();
-    for entry in fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let metadata = fs::metadata(entry.path()).map_err(unreadable)?;
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".")
-            || entry.file_name().as_encoded_bytes().starts_with(b"_");
-        if metadata.is_file() && !hidden {
-            entries.push(TextFile { path: entry.path(), bytes: metadata.len() });
+    for entry in fs::read_dir(path).map_err(unreadable(path))? {
+        let entry = entry.map_err(unreadable(path))?;
+        if matches!(entry.file_name().as_encoded_bytes().first(), Some(b'.' | b'_')) {
+            continue;
+        }
+        let path = entry.path();
+        let metadata = fs::metadata(&path).map_err(unreadable(&path))?;
+        if metadata.is_file() {
+            entries.push(TextFile { path, bytes: metadata.len() });
         }
     }
     if entries.is_empty() {
@@ -287,7 +286,8 @@ impl PieceReader {
         while read < room {
             match self.file.read(&mut self.bytes[self.filled + read..self.filled + room]) {
                 Ok(0) => {
-                    let found = offset + read as u64;
+                    let end = offset + read as u64;
+                    let found = self.file.metadata().map_or(end, |now| now.len().min(end));
                     return Err(ReadError::Shrunk { path: self.path.clone(), expected: self.planned, found });
                 }
                 Ok(n) => read += n,

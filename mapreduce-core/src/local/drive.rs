@@ -5,7 +5,7 @@ use super::{destination::Destination, mailbox::Mailbox};
 use crate::{
     Counters, Dataset, Error, FailureKind, Input, InputOf, Job, Options, Report, TaskError, TaskFailure,
     cancel::Attempt,
-    exec::{Failed, MapOutput, MapTask, ReduceOutput, ReduceTask, Round},
+    exec::{Failed, MapOutput, MapTask, ReduceOutput, ReduceTask, Round, contain},
     input::Cache,
     schedule::{
         Action, AttemptId, Config, Coordinator, Event, Failure, JobError, PeerId, RoundPlan, TaskId,
@@ -170,7 +170,13 @@ impl<'a> Driver<'a> {
                     Event::RoundFinished { .. } => outcome = Some(Ok(())),
                     Event::JobFailed { error } => outcome = Some(Err(self.failed(error.clone(), running))),
                     Event::Cancelled => outcome = Some(Err(Error::Cancelled)),
-                    Event::AttemptFailed { .. } => running.report.attempts_failed += 1,
+                    Event::AttemptFailed { attempt, failure, .. } => {
+                        running.report.attempts_failed += 1;
+                        if *failure == Failure::Deadline {
+                            let failure = self.overrun(work.place(attempt.task));
+                            running.failures.insert(attempt.task, failure);
+                        }
+                    }
                     Event::AttemptLost { .. } => running.report.attempts_lost += 1,
                     _ => {}
                 }
@@ -185,14 +191,16 @@ impl<'a> Driver<'a> {
             let timeout = self.coordinator.poll_timeout().map(|at| at.since(self.now()));
             mailbox.receive(timeout, &mut messages);
             let now = self.now();
+            if self.options.cancel.is_cancelled() {
+                // Attempts may notice before the wake-up arrives, and what they say then is no failure.
+                messages.clear();
+                self.coordinator.cancel(now);
+            }
             for message in messages.drain(..) {
                 match message {
                     Message::Mapped(attempt, result) => self.mapped(now, attempt, result, work, running),
                     Message::Reduced(attempt, result) => self.reduced(now, attempt, result, running),
                 }
-            }
-            if self.options.cancel.is_cancelled() {
-                self.coordinator.cancel(now);
             }
             self.coordinator.handle_timeout(now);
         }
@@ -206,10 +214,10 @@ impl<'a> Driver<'a> {
         work: &Work<'_, J, I, D>,
         running: &mut Running<D::Part>,
     ) {
-        running.attempts.remove(&attempt);
+        let token = running.attempts.remove(&attempt);
         let (output, cache) = match result {
             Ok(done) => done,
-            Err(failed) => return self.attempt_failed(now, attempt, failed, running),
+            Err(failed) => return self.attempt_failed(now, attempt, token, failed, running),
         };
         let report =
             TaskReport { records: output.records, bytes: output.bytes(), checksum: output.checksum() };
@@ -232,10 +240,10 @@ impl<'a> Driver<'a> {
         result: Result<(ReduceOutput, P, TaskReport), Failed>,
         running: &mut Running<P>,
     ) {
-        running.attempts.remove(&attempt);
+        let token = running.attempts.remove(&attempt);
         let (output, part, report) = match result {
             Ok(done) => done,
-            Err(failed) => return self.attempt_failed(now, attempt, failed, running),
+            Err(failed) => return self.attempt_failed(now, attempt, token, failed, running),
         };
         if self.coordinator.handle_completed(now, LOCAL, attempt, report) == Verdict::Discard {
             return;
@@ -245,31 +253,47 @@ impl<'a> Driver<'a> {
         running.parts[attempt.task.index() as usize] = Some(part);
     }
 
-    fn attempt_failed<P>(&mut self, now: Time, attempt: AttemptId, failed: Failed, running: &mut Running<P>) {
+    fn attempt_failed<P>(
+        &mut self,
+        now: Time,
+        attempt: AttemptId,
+        token: Option<Attempt>,
+        failed: Failed,
+        running: &mut Running<P>,
+    ) {
         let Failed { failure, permanent } = failed;
-        let report = match failure.kind {
-            FailureKind::Cancelled => Failure::Cancelled,
-            _ => Failure::Task { message: failure.to_string(), permanent },
+        // An attempt that was told to stop may say so in words of its own.
+        let stopped =
+            failure.kind == FailureKind::Cancelled || token.is_some_and(|token| token.is_cancelled());
+        let report = match stopped {
+            true => Failure::Cancelled,
+            false => Failure::Task { message: failure.to_string(), permanent },
         };
-        if report != Failure::Cancelled {
+        if !stopped {
             tracing::debug!(job = self.job, %attempt, %failure, "attempt failed");
             running.failures.insert(attempt.task, failure);
         }
         self.coordinator.handle_failed(now, LOCAL, attempt, report);
     }
 
+    /// What is said of an attempt that took longer than it may.
+    fn overrun(&self, place: String) -> TaskFailure {
+        let message = format!("took longer than {:?}", self.options.task_deadline.unwrap_or_default());
+        TaskFailure { kind: FailureKind::Deadline, place, record: None, message }
+    }
+
     /// What the user hears when the coordinator gives up.
     fn failed<P>(&self, error: JobError, running: &mut Running<P>) -> Error {
-        let (task, attempts) = match error {
-            JobError::AttemptsExhausted { task, failures, .. } => (task, u32::from(failures)),
-            JobError::Permanent { task, .. } => (task, 1),
+        let (task, attempts, message) = match error {
+            JobError::AttemptsExhausted { task, failures, last } => (task, u32::from(failures), last),
+            JobError::Permanent { task, message } => (task, 1, message),
             reason => return Error::Scheduling { job: self.job.to_string(), reason },
         };
         let failure = running.failures.remove(&task).unwrap_or_else(|| TaskFailure {
-            kind: FailureKind::Deadline,
+            kind: FailureKind::User,
             place: task.to_string(),
             record: None,
-            message: format!("took longer than {:?}", self.options.task_deadline.unwrap_or_default()),
+            message,
         });
         Error::Task(Box::new(TaskError { job: self.job.to_string(), task, attempts, failure }))
     }
@@ -324,8 +348,18 @@ where
     /// Runs one attempt, on one of the threads.
     fn run(&self, attempt: AttemptId, token: &Attempt) -> Message<D::Part> {
         match attempt.task {
-            TaskId::Map(split) => Message::Mapped(attempt, self.map(split, token)),
-            TaskId::Reduce(partition) => Message::Reduced(attempt, self.reduce(partition, attempt, token)),
+            TaskId::Map(split) => Message::Mapped(attempt, contain(|| self.map(split, token), attempt)),
+            TaskId::Reduce(partition) => {
+                Message::Reduced(attempt, contain(|| self.reduce(partition, attempt, token), attempt))
+            }
+        }
+    }
+
+    /// Where a task works, in words.
+    fn place(&self, task: TaskId) -> String {
+        match task {
+            TaskId::Map(split) => self.dataset.input().describe(&self.dataset.splits()[split as usize]),
+            TaskId::Reduce(partition) => format!("partition {partition}"),
         }
     }
 

@@ -196,7 +196,11 @@ fn staging_folder(target: &Path) -> Result<TempDir, Error> {
     let parent = match target.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
-        None => return Err(failed(io::Error::other("is the root folder; name a folder in it"))),
+        None => {
+            return Err(failed(io::Error::other(
+                "names no folder that could be made; give the path of a new folder",
+            )));
+        }
     };
     if !parent.is_dir() {
         let message = format!("the folder {} does not exist; create it first", parent.display());

@@ -1,0 +1,503 @@
+//! The local engine: jobs in the background, cancelling, several jobs at once, rounds, caches.
+
+mod common;
+
+use common::{
+    engine, engines,
+    jobs::WordCount,
+    probe::{self, Probe, numbers, sums},
+};
+use mapreduce_core::{
+    Cancel, Dataset, Error, Handle, Local, Options, Output,
+    prelude::*,
+    schedule::{Event, TaskId},
+};
+use std::{
+    collections::BTreeSet,
+    ops::ControlFlow,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+};
+
+type Numbers = Dataset<ItemSlice<u64, Vec<u64>>>;
+
+/// Submits to threads of its own: tests that hold up a thread do not hold up each other.
+fn submit(job: Probe, data: Numbers, options: Options) -> Handle<Output<Probe>> {
+    submit_to(&Local::new(2).unwrap(), job, data, options)
+}
+
+fn submit_to(engine: &Local, job: Probe, data: Numbers, options: Options) -> Handle<Output<Probe>> {
+    engine.submit(job, (), Arc::new(data), options).unwrap()
+}
+
+/// A job that says when its mapper runs, and goes on when it is told to, or when it is cancelled.
+fn paused(at: u64) -> (Probe, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (reached, is_reached) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    let may_go_on = Mutex::new(may_go_on);
+    let job = Probe::default().on_map(move |n, out| {
+        if n == at {
+            reached.send(())?;
+            // An error when the sender is gone: then nobody waits any more.
+            let _ = may_go_on.lock().unwrap().recv();
+        }
+        probe::by_last_digit(n, out)
+    });
+    (job, is_reached, go_on)
+}
+
+#[test]
+fn a_submitted_job_tells_of_every_task_and_gives_its_output() {
+    let options = Options { partitions: Some(3), ..Options::default() };
+    let handle = submit(Probe::default(), numbers(100, 4), options);
+    let events: Vec<Event> = handle.events().collect();
+    let output = handle.wait().unwrap();
+    assert_eq!(output.pairs.len(), 10);
+
+    let round: Vec<&Event> =
+        events.iter().skip_while(|event| !matches!(event, Event::RoundStarted { .. })).collect();
+    assert!(matches!(round.last(), Some(Event::RoundFinished { .. })), "{events:?}");
+    let committed: Vec<TaskId> = events
+        .iter()
+        .filter(|event| matches!(event, Event::TaskCommitted { .. }))
+        .filter_map(Event::task)
+        .collect();
+    let tasks: BTreeSet<TaskId> = (0..4).map(TaskId::Map).chain((0..3).map(TaskId::Reduce)).collect();
+    assert_eq!(committed.len(), 7);
+    assert_eq!(committed.iter().copied().collect::<BTreeSet<_>>(), tasks);
+    // No reduce task before the last map task.
+    let maps_finished = events.iter().position(|event| matches!(event, Event::MapsFinished { .. })).unwrap();
+    let first_reduce =
+        events.iter().position(|event| matches!(event.task(), Some(TaskId::Reduce(_)))).unwrap();
+    assert!(maps_finished < first_reduce);
+}
+
+#[test]
+fn a_failure_is_an_event_too() {
+    let fail_once = AtomicU32::new(0);
+    let job = Probe::default().on_map(move |n, out| {
+        if n == 7 && fail_once.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Err("once".into());
+        }
+        probe::by_last_digit(n, out)
+    });
+    let handle = submit(job, numbers(100, 4), Options::default());
+    let failed: Vec<String> = handle
+        .events()
+        .filter(|event| matches!(event, Event::AttemptFailed { .. }))
+        .map(|event| event.to_string())
+        .collect();
+    assert_eq!(failed, ["map 0 attempt 1 failed on peer 0: error (items 0 to 25, record 8): once"]);
+    assert_eq!(handle.wait().unwrap().pairs, sums(100));
+}
+
+#[test]
+fn a_job_is_finished_when_its_events_end() {
+    let (job, is_reached, go_on) = paused(60);
+    let handle = submit(job, numbers(100, 4), Options::default());
+    is_reached.recv().unwrap();
+    assert!(!handle.is_finished());
+    go_on.send(()).unwrap();
+    assert!(handle.events().count() > 0);
+    // The events end a moment before the thread does.
+    while !handle.is_finished() {
+        std::thread::yield_now();
+    }
+    assert_eq!(handle.wait().unwrap().pairs, sums(100));
+}
+
+#[test]
+fn a_job_runs_on_when_its_handle_is_dropped() {
+    let (job, is_reached, go_on) = paused(60);
+    let (reduced, is_reduced) = mpsc::channel();
+    let job = job.on_reduce(move |key, values, out| {
+        reduced.send(key)?;
+        probe::sum(key, values, out)
+    });
+    drop(submit(job, numbers(100, 4), Options::default()));
+    is_reached.recv().unwrap();
+    go_on.send(()).unwrap();
+    assert_eq!(is_reduced.iter().take(10).count(), 10);
+}
+
+#[test]
+fn a_job_is_cancelled_by_its_handle_while_it_maps() {
+    let (job, is_reached, go_on) = paused(60);
+    let engine = Local::new(2).unwrap();
+    let handle = submit_to(&engine, job, numbers(100, 4), Options::default());
+    is_reached.recv().unwrap();
+    handle.cancel();
+    drop(go_on);
+    let last = handle.events().last();
+    assert!(matches!(last, Some(Event::Cancelled)), "{last:?}");
+    assert!(matches!(handle.wait(), Err(Error::Cancelled)));
+    assert_eq!(engine.run(&Probe::default(), &(), &numbers(100, 4)).unwrap().pairs, sums(100));
+}
+
+#[test]
+fn a_mapper_that_goes_on_and_on_is_stopped_at_its_next_block_or_pair() {
+    let cancel = Cancel::new();
+    let options = Options { cancel: cancel.clone(), ..Options::default() };
+    // It cancels itself, in passing: no other thread need be awake.
+    let job = Probe::default().on_map(move |_, out| {
+        cancel.cancel();
+        loop {
+            out.emit(&0, &0)?;
+        }
+    });
+    for engine in engines() {
+        let result = engine.run_with(&job, &(), &numbers(100, 4), &options);
+        assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+    }
+}
+
+#[test]
+fn what_a_job_says_after_it_was_cancelled_is_no_failure() {
+    for _ in 0..50 {
+        let cancel = Cancel::new();
+        let options = Options { cancel: cancel.clone(), attempts_max: 1, ..Options::default() };
+        let job = Probe::default().on_map(move |_, _| {
+            cancel.cancel();
+            Err("torn down".into())
+        });
+        let result = engine().run_with(&job, &(), &numbers(100, 4), &options);
+        assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+    }
+}
+
+#[test]
+fn a_token_that_was_used_stops_jobs_before_they_read_anything() {
+    let options = Options::default();
+    options.cancel.cancel();
+    let maps = Arc::new(AtomicU32::new(0));
+    let counted = maps.clone();
+    let job = Probe::default().on_map(move |n, out| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        probe::by_last_digit(n, out)
+    });
+    let result = engine().run_with(&job, &(), &numbers(100, 4), &options);
+    assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+    let result = engine().submit(job.clone(), (), Arc::new(numbers(100, 4)), options.clone()).unwrap().wait();
+    assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+    let result = engine().iterate_with(&Countdown::from(3).over(job), &numbers(100, 4), &options);
+    assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+    assert_eq!(maps.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn one_token_stops_all_jobs_it_was_given_to() {
+    let engine = Local::new(2).unwrap();
+    let cancel = Cancel::new();
+    let options = Options { cancel: cancel.clone(), ..Options::default() };
+    let (jobs, gates): (Vec<_>, Vec<_>) = (0..2)
+        .map(|_| {
+            let (job, is_reached, go_on) = paused(60);
+            (submit_to(&engine, job, numbers(100, 4), options.clone()), (is_reached, go_on))
+        })
+        .unzip();
+    gates.iter().for_each(|(is_reached, _)| is_reached.recv().unwrap());
+    cancel.cancel();
+    drop(gates);
+    for job in jobs {
+        assert!(matches!(job.wait(), Err(Error::Cancelled)));
+    }
+}
+
+#[test]
+fn cancelling_a_job_that_is_done_changes_nothing() {
+    let handle = submit(Probe::default(), numbers(100, 4), Options::default());
+    assert!(handle.events().count() > 0);
+    handle.cancel();
+    assert_eq!(handle.wait().unwrap().pairs, sums(100));
+}
+
+#[test]
+fn a_job_inside_a_task_of_the_same_threads_is_refused() {
+    let inner = engine().clone();
+    let job = Probe::default().on_map(move |n, out| {
+        let data = numbers(100, 4);
+        let result = inner.run(&Probe::default(), &(), &data);
+        assert!(matches!(result, Err(Error::Reentrant)), "{result:?}");
+        let result = inner.iterate(&Countdown::from(1), &data);
+        assert!(matches!(result, Err(Error::Reentrant)), "{result:?}");
+        probe::by_last_digit(n, out)
+    });
+    assert_eq!(engine().run(&job, &(), &numbers(10, 2)).unwrap().pairs, sums(10));
+
+    // On other threads it may be run.
+    let other = engines()[0].clone();
+    let job = Probe::default().on_map(move |n, out| {
+        assert_eq!(other.run(&Probe::default(), &(), &numbers(100, 4))?.pairs, sums(100));
+        probe::by_last_digit(n, out)
+    });
+    assert_eq!(engine().run(&job, &(), &numbers(10, 2)).unwrap().pairs, sums(10));
+}
+
+#[test]
+fn two_jobs_share_the_threads() {
+    let engine = Local::new(2).unwrap();
+    let (paused_job, is_reached, go_on) = paused(60);
+    let paused_job = submit_to(&engine, paused_job, numbers(100, 4), Options::default());
+    is_reached.recv().unwrap();
+    // One of the two threads is held up; the other one does this job.
+    assert_eq!(engine.run(&Probe::default(), &(), &numbers(1_000, 10)).unwrap().pairs, sums(1_000));
+    assert!(!paused_job.is_finished());
+    go_on.send(()).unwrap();
+    assert_eq!(paused_job.wait().unwrap().pairs, sums(100));
+}
+
+#[test]
+fn an_engine_runs_on_a_pool_of_the_program() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).thread_name(|i| format!("own-{i}")).build();
+    let engine = Local::on(Arc::new(pool.unwrap()));
+    assert_eq!((engine.threads(), &*format!("{engine:?}")), (3, "Local { threads: 3 }"));
+    let job = Probe::default().on_map(|n, out| {
+        assert!(std::thread::current().name().is_some_and(|name| name.starts_with("own-")));
+        probe::by_last_digit(n, out)
+    });
+    assert_eq!(engine.run(&job, &(), &numbers(100, 4)).unwrap().pairs, sums(100));
+    assert!(Local::new(0).unwrap().threads() > 0);
+}
+
+#[test]
+fn an_input_may_be_borrowed() {
+    let words: Vec<u64> = (0..100).collect();
+    let slice = &words[10..20];
+    let data = Dataset::new(ItemSlice::new(slice)).unwrap();
+    let output = engine().run(&Probe::default(), &(), &data).unwrap();
+    assert_eq!(output.pairs, (10..20).map(|n| (n % 10, n)).collect::<Vec<_>>());
+}
+
+#[test]
+fn counters_of_all_tasks_are_summed() {
+    let job = Probe::default()
+        .on_map(|n, out| {
+            out.count("numbers", 1);
+            out.count(if n.is_multiple_of(2) { "even" } else { "odd" }, n);
+            probe::by_last_digit(n, out)
+        })
+        .on_reduce(|key, values, out| {
+            out.count("keys", 1);
+            out.count("numbers", u64::MAX); // sums stop at the end of the range
+            probe::sum(key, values, out)
+        });
+    let counters = engine().run(&job, &(), &numbers(100, 4)).unwrap().counters;
+    let expected = [("even", 2_450), ("keys", 10), ("numbers", u64::MAX), ("odd", 2_500)];
+    assert!(counters.iter().eq(expected), "{counters:?}");
+}
+
+#[test]
+fn no_partitions_act_as_one_and_too_many_are_an_error() {
+    let run = |partitions| {
+        let options = Options { partitions: Some(partitions), ..Options::default() };
+        engine().run_with(&Probe::default(), &(), &numbers(100, 4), &options)
+    };
+    assert_eq!(run(0).unwrap().pairs, sums(100));
+    let error = run(u32::MAX).unwrap_err().to_string();
+    assert!(error.contains("job probe: start: ") && error.contains("fewer partitions"), "{error}");
+}
+
+/// Runs a probe as often as asked for, and keeps the sums of all rounds.
+struct Countdown {
+    rounds: u32,
+    job: Probe,
+    advance: fn(u32) -> Result,
+}
+
+impl Countdown {
+    fn from(rounds: u32) -> Self {
+        Self { rounds, job: Probe::default(), advance: |_| Ok(()) }
+    }
+
+    fn over(self, job: Probe) -> Self {
+        Self { job, ..self }
+    }
+
+    fn advance(self, advance: fn(u32) -> Result) -> Self {
+        Self { advance, ..self }
+    }
+}
+
+impl Iterative for Countdown {
+    type Round = Probe;
+    type State = Vec<u64>;
+    type Output = Vec<u64>;
+
+    fn start(&self) -> Result<Vec<u64>> {
+        Ok(Vec::new())
+    }
+
+    fn round(&self, _: &Vec<u64>) -> Result<(Probe, ())> {
+        Ok((self.job.clone(), ()))
+    }
+
+    fn advance(
+        &self,
+        round: u32,
+        state: &mut Vec<u64>,
+        output: Output<Probe>,
+    ) -> Result<ControlFlow<Vec<u64>>> {
+        assert_eq!(round as usize, state.len());
+        (self.advance)(round)?;
+        state.push(output.pairs.iter().map(|(_, sum)| sum).sum());
+        let done = state.len() as u32 == self.rounds;
+        Ok(if done { ControlFlow::Break(state.clone()) } else { ControlFlow::Continue(()) })
+    }
+}
+
+#[test]
+fn rounds_go_on_until_the_job_breaks() {
+    for engine in engines() {
+        let done = engine.iterate(&Countdown::from(5), &numbers(100, 4)).unwrap();
+        assert_eq!((done.output, done.rounds), (vec![4_950; 5], 5));
+        let report = done.report;
+        assert_eq!((report.records, report.keys), (500, 50));
+        assert_eq!((report.attempts_failed, report.attempts_lost), (0, 0));
+        assert_eq!(report.tasks_by_peer.get("local"), Some(&25));
+        assert!(report.map_output_bytes > 0);
+    }
+}
+
+#[test]
+fn rounds_in_the_background_tell_of_each_round() {
+    let handle =
+        engine().submit_iterate(Countdown::from(3), Arc::new(numbers(100, 4)), Options::default()).unwrap();
+    let finished = handle.events().filter(|event| matches!(event, Event::RoundFinished { .. })).count();
+    assert_eq!(finished, 3);
+    assert_eq!(handle.wait().unwrap().output, [4_950; 3]);
+}
+
+#[test]
+fn rounds_are_cancelled_between_and_within_rounds() {
+    let cancel = Cancel::new();
+    let options = Options { cancel: cancel.clone(), ..Options::default() };
+    let setups = AtomicU32::new(0);
+    let job = Probe::default().on_setup(move || {
+        if setups.fetch_add(1, Ordering::Relaxed) == 2 {
+            cancel.cancel();
+        }
+        Ok(())
+    });
+    let result = engine().iterate_with(&Countdown::from(100).over(job), &numbers(100, 4), &options);
+    assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+
+    let (job, is_reached, go_on) = paused(60);
+    let handle = Local::new(2)
+        .unwrap()
+        .submit_iterate(Countdown::from(100).over(job), Arc::new(numbers(100, 4)), Options::default())
+        .unwrap();
+    for _ in 0..3 {
+        is_reached.recv().unwrap();
+        go_on.send(()).unwrap();
+    }
+    is_reached.recv().unwrap();
+    handle.cancel();
+    drop(go_on);
+    assert!(matches!(handle.wait(), Err(Error::Cancelled)));
+}
+
+#[test]
+fn rounds_are_bounded() {
+    for (rounds_max, needed) in [(0, 1), (1, 2), (3, 4)] {
+        let options = Options { rounds_max, ..Options::default() };
+        let error = engine().iterate_with(&Countdown::from(needed), &numbers(10, 2), &options).unwrap_err();
+        assert!(matches!(error, Error::TooManyRounds { rounds, .. } if rounds == rounds_max), "{error}");
+        assert!(error.to_string().contains(&format!("job probe: not finished after {rounds_max} rounds")));
+        let options = Options { rounds_max: needed, ..options };
+        assert!(engine().iterate_with(&Countdown::from(needed), &numbers(10, 2), &options).is_ok());
+    }
+}
+
+#[test]
+fn an_error_or_a_panic_between_rounds_is_named() {
+    let run = |job| engine().iterate(&job, &numbers(10, 2)).unwrap_err().to_string();
+    let error = Countdown::from(5).advance(|round| if round == 2 { Err("diverged".into()) } else { Ok(()) });
+    assert_eq!(run(error), "job probe: advance: diverged");
+    // Without the message that a panic would print into the output of the tests.
+    let panic = Countdown::from(5).advance(|_| std::panic::resume_unwind(Box::new("overflow")));
+    assert_eq!(run(panic), "job probe: advance: panic: overflow");
+    let task = Countdown::from(5).over(Probe::default().on_map(|_, _| Err("no".into())));
+    assert!(run(task).contains("failed 4 times"));
+}
+
+/// A job that leaves a count of its visits with every split, and fails unless it finds `expected` there.
+fn visits(expected: Option<u32>) -> Probe {
+    Probe::default().on_split(move |split| {
+        let found = split.take_cache::<u32>().map(|count| *count);
+        if found != expected {
+            return Err(format!("found {found:?} instead of {expected:?}").into());
+        }
+        split.put_cache(Box::new(found.unwrap_or(0) + 1));
+        Ok(())
+    })
+}
+
+#[test]
+fn caches_belong_to_the_dataset_and_outlive_the_job() {
+    let data = numbers(100, 4);
+    for engine in engines() {
+        let before = engines().iter().position(|other| other.threads() == engine.threads()).unwrap() as u32;
+        engine.run(&visits((before > 0).then_some(before)), &(), &data).unwrap();
+    }
+    // Every type has a place of its own.
+    let other = Probe::default().on_split(|split| {
+        assert!(split.take_cache::<String>().is_none());
+        split.put_cache(Box::new("something else".to_string()));
+        Ok(())
+    });
+    engine().run(&other, &(), &data).unwrap();
+    engine().run(&visits(Some(3)), &(), &data).unwrap();
+    // Another dataset has none, and the first record says which split this is.
+    engine().run(&visits(None), &(), &numbers(100, 4)).unwrap();
+    let firsts = Probe::default().on_split(|split| {
+        assert!(matches!(split.first_record(), Some(0 | 25 | 50 | 75)));
+        Ok(())
+    });
+    engine().run(&firsts, &(), &data).unwrap();
+}
+
+#[test]
+fn caches_are_kept_from_round_to_round() {
+    let rounds = Arc::new(AtomicU32::new(0));
+    let job = Probe::default().on_split({
+        let rounds = rounds.clone();
+        move |split| {
+            let found = split.take_cache::<u32>().map_or(0, |count| *count);
+            rounds.fetch_max(found, Ordering::Relaxed);
+            split.put_cache(Box::new(found + 1));
+            Ok(())
+        }
+    });
+    engine().iterate(&Countdown::from(6).over(job), &numbers(100, 4)).unwrap();
+    assert_eq!(rounds.load(Ordering::Relaxed), 5);
+}
+
+#[test]
+fn a_cache_that_is_taken_and_not_left_again_is_gone() {
+    let data = numbers(100, 4);
+    engine().run(&visits(None), &(), &data).unwrap();
+    let take = Probe::default().on_split(|split| {
+        assert_eq!(split.take_cache::<u32>().map(|count| *count), Some(1));
+        Ok(())
+    });
+    engine().run(&take, &(), &data).unwrap();
+    engine().run(&visits(None), &(), &data).unwrap();
+}
+
+#[test]
+fn a_dataset_serves_several_threads_and_jobs_at_once() {
+    let folder = common::Folder::new();
+    let path = folder.file("text", "a b a\n".repeat(1_000));
+    let data = Dataset::with_split_bytes(TextFiles::open([path]).unwrap(), 500).unwrap();
+    std::thread::scope(|scope| {
+        for engine in engines() {
+            scope.spawn(|| {
+                let output = engine.run(&WordCount, &(), &data).unwrap();
+                assert_eq!(output.pairs, [("a".to_string(), 2_000), ("b".to_string(), 1_000)]);
+            });
+        }
+    });
+}
