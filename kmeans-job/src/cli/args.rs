@@ -7,6 +7,7 @@ use clap::{
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 /// Finds clusters with K-means, as an iterated map-reduce job.
@@ -52,7 +53,7 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "OUT.npy")]
     pub(crate) labels: Option<PathBuf>,
     /// Bytes of points in a task [default: a size that suits the data]; no result depends on it
-    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = whole::<u64>(1))]
     pub(crate) split_size: Option<u64>,
     #[command(flatten)]
     pub(crate) run: Run,
@@ -88,19 +89,19 @@ pub(crate) struct QuantizeArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Search {
     /// Number of clusters
-    #[arg(long, default_value_t = 8, allow_negative_numbers = true, value_parser = clusters)]
+    #[arg(long, default_value_t = 8, allow_negative_numbers = true, value_parser = whole::<usize>(1))]
     pub(crate) k: usize,
     /// Start centroids: `k-means||`, `random` (k distinct points), or a .npy file of k rows
     #[arg(long, value_name = "NAME|FILE.npy", default_value = PARALLEL, value_parser = OsStringValueParser::new().try_map(init))]
     pub(crate) init: Init,
     /// Iterations at the most
-    #[arg(long, value_name = "N", default_value_t = 300, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 300, allow_negative_numbers = true, value_parser = whole::<u32>(1))]
     pub(crate) max_iter: u32,
     /// End when the sum of the squared shifts of the centroids is at most T times the mean variance of the columns
-    #[arg(long, value_name = "T", default_value = "1e-4", allow_negative_numbers = true, value_parser = tolerance)]
+    #[arg(long, value_name = "T", default_value = "1e-4", allow_hyphen_values = true, value_parser = tolerance)]
     pub(crate) tol: f64,
     /// Seed of the random numbers
-    #[arg(long, value_name = "S", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "S", default_value_t = 0, allow_negative_numbers = true, value_parser = whole::<u64>(0))]
     pub(crate) seed: u64,
 }
 
@@ -108,7 +109,7 @@ pub(crate) struct Search {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
     /// Threads; 0 means as many as there are cores. No result depends on it
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = whole::<usize>(0))]
     pub(crate) threads: usize,
     /// Print the result as one JSON object
     #[arg(long)]
@@ -152,10 +153,14 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
-fn clusters(value: &str) -> Result<usize, &'static str> {
-    match value.parse() {
-        Ok(k) if k > 0 => Ok(k),
-        _ => Err("ask for 1 or more clusters"),
+/// Parses whole numbers from `min` on. The standard library's words for what is none do not say what to give.
+fn whole<T: FromStr + From<u8> + PartialOrd>(min: u8) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| match text.parse::<T>() {
+        Ok(number) if number >= T::from(min) => Ok(number),
+        Err(_) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err("this is too large; give a smaller number".to_owned())
+        }
+        _ => Err(format!("give a whole number, {min} or more")),
     }
 }
 

@@ -4,11 +4,10 @@ use super::{
     args::{Init, Search},
     error::CommandError,
     interrupt,
-    paths::{self, Named},
     quantize::{self, Quantization},
     report,
 };
-use kmeans_job::{Fit, FitOptions, Start, data::image};
+use kmeans_job::{Fit, FitOptions, Start, data::image, output::check_writable};
 use mapreduce_core::{Cancel, Local};
 use std::{
     fmt::Write as _,
@@ -26,7 +25,7 @@ const COLOURS: usize = 16;
 pub(crate) fn run(cancel: &Cancel) -> Result<(), CommandError> {
     let started = Instant::now();
     let output = Path::new(OUTPUT);
-    paths::check(&[], &[Named { name: "output", path: output }])?;
+    check_writable(output).map_err(CommandError::Write)?;
     let engine = Local::new(0)?;
     let image = image::decode_rgb(PHOTOGRAPH).expect("the photograph is an image");
     let FitOptions { max_iter, tol, seed, .. } = FitOptions::default();
@@ -45,12 +44,12 @@ pub(crate) fn run(cancel: &Cancel) -> Result<(), CommandError> {
     let seconds = started.elapsed().as_secs_f64();
 
     let mut text = format!(
-        "The photograph {NAME}, {} x {} pixels, in {COLOURS} colours.\n{} iterations, inertia {:?}, {seconds:.3} seconds on {} thread(s).\n\n",
+        "The photograph {NAME}, {} x {} pixels, in {COLOURS} colours.\n{} iterations, inertia {:?}, {seconds:.3} seconds on {}.\n\n",
         image.width,
         image.height,
         fit.model.iterations,
         fit.model.inertia,
-        engine.threads(),
+        report::threads(engine.threads()),
     );
     text.push_str(&table(&fit, io::stdout().is_terminal()));
     writeln!(text, "\nWrote {OUTPUT}. More: kmeans-job --help").expect("a String takes whatever is written");

@@ -21,12 +21,12 @@ pub(crate) enum CommandError {
     InitShape { path: PathBuf, k: usize, d: usize, found_k: usize, found_d: usize },
     #[error("{0}")]
     Model(ModelError),
-    #[error("--{option} {problem}")]
+    #[error("{option} {problem}")]
     Output { option: &'static str, problem: OutputError },
     #[error("{0}")]
-    Commit(OutputError),
-    #[error("--{option} {path}: {other} is the same file; give another path")]
-    SamePath { option: &'static str, path: PathBuf, other: String },
+    Write(OutputError),
+    #[error("{option} {path}: this is also {other}; give another path")]
+    SamePath { option: &'static str, path: PathBuf, other: &'static str },
     #[error("{path}: it has only {rows} rows, too few for --k {k}; ask for 1 to {rows} clusters")]
     TooFewRows { path: PathBuf, rows: usize, k: usize },
     #[error(

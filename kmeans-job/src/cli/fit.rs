@@ -15,7 +15,7 @@ use std::{path::Path, time::Instant};
 pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     let FitArgs { input, search, model, labels, split_size, run } = args;
     let started = Instant::now();
-    let outputs: Vec<Named<'_>> = [("model", model), ("labels", labels)]
+    let outputs: Vec<Named<'_>> = [("--model", model), ("--labels", labels)]
         .into_iter()
         .filter_map(|(name, path)| Some(Named { name, path: path.as_deref()? }))
         .collect();
@@ -46,10 +46,10 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     }
     let failed = |option| move |problem: OutputError| CommandError::Output { option, problem };
     if let Some(path) = labels {
-        files.push(output::stage_labels_npy(path, &fit.labels).map_err(failed("labels"))?);
+        files.push(output::stage_labels_npy(path, &fit.labels).map_err(failed("--labels"))?);
     }
     interrupt::check(cancel)?;
-    output::commit_all(files).map_err(CommandError::Commit)?;
+    output::commit_all(files).map_err(CommandError::Write)?;
 
     let report = FitReport::new(&fit, engine.threads(), load_seconds, started.elapsed().as_secs_f64());
     let written: Vec<&Path> = outputs.iter().map(|output| output.path).collect();

@@ -31,6 +31,9 @@ use std::{
     process::ExitCode,
 };
 
+/// What clap itself exits with.
+const EXIT_USAGE: u8 = 2;
+
 /// Runs the command that the arguments name. Exit status: 0, 1 for errors, 2 for wrong usage.
 pub(crate) fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -39,11 +42,7 @@ pub(crate) fn main() -> ExitCode {
     };
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nothing can be done if standard error is closed, too.
-            let _ = writeln!(io::stderr(), "error: {}", error.in_one_line());
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 
@@ -60,8 +59,14 @@ fn run(args: Args) -> Result<(), CommandError> {
 /// Shows the help, the version or what is wrong with the arguments.
 fn show(message: &clap::Error) -> ExitCode {
     match (message.use_stderr(), message.print()) {
-        (true, _) => ExitCode::from(2),
+        (true, _) => ExitCode::from(EXIT_USAGE),
         (false, Ok(())) => ExitCode::SUCCESS,
-        (false, Err(_)) => ExitCode::FAILURE,
+        (false, Err(problem)) => fail(&CommandError::Stdout(problem)),
     }
+}
+
+fn fail(error: &CommandError) -> ExitCode {
+    // Nothing can be done if standard error is closed, too.
+    let _ = writeln!(io::stderr(), "error: {}", error.in_one_line());
+    ExitCode::FAILURE
 }

@@ -10,7 +10,7 @@ use std::{
 
 /// A path on the command line.
 pub(crate) struct Named<'a> {
-    /// The option, without dashes, or the name of the argument.
+    /// The option, or the name of the argument.
     pub(crate) name: &'static str,
     pub(crate) path: &'a Path,
 }
@@ -19,13 +19,10 @@ pub(crate) struct Named<'a> {
 pub(crate) fn check(inputs: &[Named<'_>], outputs: &[Named<'_>]) -> Result<(), CommandError> {
     for (i, output) in outputs.iter().enumerate() {
         let target = resolve(output.path);
-        let others = inputs.iter().map(|input| (input, "the input"));
-        let others = others.chain(outputs[..i].iter().map(|output| (output, "the output")));
-        for (other, role) in others {
+        for other in inputs.iter().chain(&outputs[..i]) {
             if resolve(other.path) == target {
-                let other = format!("{role} {}", other.name);
                 let path = output.path.to_owned();
-                return Err(CommandError::SamePath { option: output.name, path, other });
+                return Err(CommandError::SamePath { option: output.name, path, other: other.name });
             }
         }
         check_writable(output.path)

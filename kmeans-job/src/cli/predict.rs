@@ -16,7 +16,7 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     let PredictArgs { model: model_path, input, labels, run } = args;
     let started = Instant::now();
     let inputs = [Named { name: "MODEL", path: model_path }, Named { name: "INPUT", path: input }];
-    paths::check(&inputs, &[Named { name: "labels", path: labels }])?;
+    paths::check(&inputs, &[Named { name: "--labels", path: labels }])?;
     let engine = Local::new(run.threads)?;
     let model = Model::load(model_path)?;
     let points = cluster::load_points(input, cancel)?;
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     })?;
     let predict = predicting.elapsed().as_secs_f64();
 
-    let failed = |problem| CommandError::Output { option: "labels", problem };
+    let failed = |problem| CommandError::Output { option: "--labels", problem };
     let file = output::stage_labels_npy(labels, &prediction.labels).map_err(failed)?;
     interrupt::check(cancel)?;
     file.commit().map_err(failed)?;

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
     }
-    paths::check(&inputs, &[Named { name: "output", path: output }])?;
+    paths::check(&inputs, &[Named { name: "--output", path: output }])?;
     let engine = Local::new(run.threads)?;
     let start = cluster::load_start(&search.init, cancel)?;
     let image = image::load_rgb(input)?;

@@ -85,7 +85,7 @@ impl<'a> FitReport<'a> {
         line(&mut text, "iterations", format_args!("{iterations}, {end}"));
         line(&mut text, "inertia", format_args!("{inertia:?}"));
         line(&mut text, "sizes", format_args!("{}", sizes(self.sizes)));
-        line(&mut text, "computed", format_args!("in {}, {threads} thread(s)", self.dtype));
+        line(&mut text, "computed", format_args!("in {} on {}", self.dtype, self::threads(threads)));
         for path in written {
             line(&mut text, "wrote", format_args!("{}", path.display()));
         }
@@ -158,7 +158,7 @@ impl<'a> PredictReport<'a> {
         let mut text = summary_head(input, n, d, k);
         line(&mut text, "inertia", format_args!("{inertia:?}"));
         line(&mut text, "sizes", format_args!("{}", sizes(&self.sizes)));
-        line(&mut text, "computed", format_args!("on {threads} thread(s)"));
+        line(&mut text, "computed", format_args!("on {}", self::threads(threads)));
         line(&mut text, "wrote", format_args!("{}", written.display()));
         let PredictSeconds { load, predict, total } = seconds;
         line(&mut text, "seconds", format_args!("{total:.3} (load {load:.3}, predict {predict:.3})"));
@@ -177,6 +177,14 @@ pub(crate) fn json(report: &impl Serialize) -> String {
 pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CommandError::Stdout)
+}
+
+/// "1 thread", "2 threads".
+pub(crate) fn threads(threads: usize) -> String {
+    match threads {
+        1 => "1 thread".to_owned(),
+        n => format!("{n} threads"),
+    }
 }
 
 fn summary_head(input: &Path, n: u64, d: usize, k: usize) -> String {
