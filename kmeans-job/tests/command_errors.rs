@@ -47,6 +47,7 @@ fn wrong_usage() {
         ("infinite tol", &[], "fit IRIS --tol -inf", 2, &["'-inf'", "0 or more"]),
         ("no iterations", &[], "fit IRIS --max-iter 0", 2, &["'--max-iter <N>'", "1 or more"]),
         ("negative threads", &[], "fit IRIS --threads -1", 2, &["'--threads <N>'", "0 or more"]),
+        ("too many threads", &[], "fit IRIS --threads 1025", 2, &["'--threads <N>'", "at most 1024"]),
         ("negative seed", &[], "fit IRIS --seed -1", 2, &["'--seed <S>'", "0 or more"]),
         ("empty splits", &[], "fit IRIS --split-size 0", 2, &["'--split-size <BYTES>'", "1 or more"]),
         ("unknown start", &[], "fit IRIS --init best", 2, &["'best'", "`k-means||`, `random`", ".npy"]),

@@ -109,7 +109,7 @@ pub(crate) struct Search {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
     /// Threads; 0 means as many as there are cores. No result depends on it
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = whole::<usize>(0))]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = threads)]
     pub(crate) threads: usize,
     /// Print the result as one JSON object
     #[arg(long)]
@@ -161,6 +161,18 @@ fn whole<T: FromStr + From<u8> + PartialOrd>(min: u8) -> impl Fn(&str) -> Result
             Err("this is too large; give a smaller number".to_owned())
         }
         _ => Err(format!("give a whole number, {min} or more")),
+    }
+}
+
+/// Far more threads than cores slow the work down, and tens of thousands take down the machine.
+const THREADS_MAX: usize = 1024;
+
+fn threads(text: &str) -> Result<usize, String> {
+    match whole(0)(text)? {
+        n if n > THREADS_MAX => {
+            Err(format!("give at most {THREADS_MAX}, or 0 for as many as there are cores"))
+        }
+        n => Ok(n),
     }
 }
 
