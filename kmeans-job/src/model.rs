@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::data::{self, Dtype, FileError};
-use crate::output::{self, OutputError};
+use crate::output::{self, AtomicFile, OutputError};
 
 /// What a model file calls itself.
 const FORMAT: &str = "kmeans-job model";
@@ -108,9 +108,18 @@ impl Model {
     /// # Errors
     /// [`ModelError::Field`] if the model contradicts itself, [`ModelError::Output`] if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        Ok(self.stage(path)?.commit()?)
+    }
+
+    /// As [`save`](Self::save), up to the point where the file would take its place: for a file that is to appear
+    /// together with others.
+    ///
+    /// # Errors
+    /// Those of `save`.
+    pub fn stage(&self, path: &Path) -> Result<AtomicFile, ModelError> {
         self.check().map_err(|problem| problem.at(path))?;
         let text = self.to_json().map_err(|problem| problem.at(path))?;
-        Ok(output::write_file(path, |file| file.write_all(text.as_bytes()))?)
+        Ok(output::stage_file(path, |file| file.write_all(text.as_bytes()))?)
     }
 
     /// Reads a model from its file and checks that it does not contradict itself.

@@ -82,13 +82,60 @@ impl AtomicFile {
     /// # Errors
     /// [`OutputError`] if the disk is full or the target cannot be replaced; the target is as it was.
     pub fn commit(self) -> Result<(), OutputError> {
+        self.complete()?.replace()
+    }
+
+    /// Forces the content to disk.
+    fn complete(self) -> Result<Complete, OutputError> {
         let Self { path, target, partial } = self;
-        let fail = |problem| OutputError::new(&path, problem);
-        let partial = partial.into_inner().map_err(|error| fail(error.into_error()))?;
-        partial.as_file().sync_all().map_err(fail)?;
-        partial.persist(&target).map_err(|error| fail(error.error))?;
+        let partial = partial.into_inner().map_err(|error| OutputError::new(&path, error.into_error()))?;
+        partial.as_file().sync_all().map_err(|problem| OutputError::new(&path, problem))?;
+        Ok(Complete { path, target, partial })
+    }
+}
+
+/// A file whose content is on disk and that is still private.
+struct Complete {
+    path: PathBuf,
+    target: PathBuf,
+    partial: NamedTempFile,
+}
+
+impl Complete {
+    fn replace(self) -> Result<(), OutputError> {
+        let Self { path, target, partial } = self;
+        partial.persist(&target).map_err(|error| OutputError::new(&path, error.error))?;
         Ok(())
     }
+}
+
+/// Puts several files in their places, once all of them are on disk: a disk that is too small for the last one leaves
+/// the targets of all as they were.
+///
+/// # Errors
+/// [`OutputError`] of the first that cannot be written. If that is found out only as it is renamed (its folder has
+/// just been removed, say), those ahead of it are in their places already.
+///
+/// ```
+/// use kmeans_job::output::{AtomicFile, commit_all};
+/// use std::io::Write;
+///
+/// let folder = tempfile::tempdir()?;
+/// let paths = ["words.txt", "counts.txt"].map(|name| folder.path().join(name));
+/// let mut files = Vec::new();
+/// for path in &paths {
+///     let mut file = AtomicFile::create(path)?;
+///     file.write_all(b"three words here")?;
+///     files.push(file);
+/// }
+/// assert!(!paths[0].exists());
+/// commit_all(files)?;
+/// assert!(paths.iter().all(|path| path.exists()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn commit_all(files: impl IntoIterator<Item = AtomicFile>) -> Result<(), OutputError> {
+    let complete: Vec<Complete> = files.into_iter().map(AtomicFile::complete).collect::<Result<_, _>>()?;
+    complete.into_iter().try_for_each(Complete::replace)
 }
 
 impl Write for AtomicFile {
@@ -109,9 +156,20 @@ pub fn write_file(
     path: &Path,
     content: impl FnOnce(&mut AtomicFile) -> io::Result<()>,
 ) -> Result<(), OutputError> {
+    stage_file(path, content)?.commit()
+}
+
+/// As [`write_file`], up to the point where the file would take its place.
+///
+/// # Errors
+/// [`OutputError`], also for an error of `content`; the target is as it was.
+pub fn stage_file(
+    path: &Path,
+    content: impl FnOnce(&mut AtomicFile) -> io::Result<()>,
+) -> Result<AtomicFile, OutputError> {
     let mut file = AtomicFile::create(path)?;
     content(&mut file).map_err(|problem| OutputError::new(path, problem))?;
-    file.commit()
+    Ok(file)
 }
 
 /// Checks that a file can be written at `path`, without writing one: for the start of a long computation.
@@ -127,7 +185,15 @@ pub fn check_writable(path: &Path) -> Result<(), OutputError> {
 /// # Errors
 /// [`OutputError`]; the target is as it was.
 pub fn write_labels_npy(path: &Path, labels: &[i32]) -> Result<(), OutputError> {
-    write_file(path, |file| {
+    stage_labels_npy(path, labels)?.commit()
+}
+
+/// As [`write_labels_npy`], up to the point where the file would take its place.
+///
+/// # Errors
+/// [`OutputError`]; the target is as it was.
+pub fn stage_labels_npy(path: &Path, labels: &[i32]) -> Result<AtomicFile, OutputError> {
+    stage_file(path, |file| {
         let dtype = "<i4".parse().expect("the type of a little-endian 32-bit integer");
         npyz::WriteOptions::new_header_only()
             .dtype(DType::new_scalar(dtype))

@@ -1,0 +1,87 @@
+//! What `fit`, `quantize` and the demo have in common: a fit by the options of the command line, with errors that
+//! name the file.
+
+use super::{
+    args::{Init, Search},
+    error::CommandError,
+    progress,
+};
+use kmeans_job::{
+    Fit, FitError, FitOptions, Start,
+    data::{self, LoadError, Matrix, Points, npy},
+    fit,
+};
+use mapreduce_core::{Cancel, Local};
+use std::path::Path;
+
+/// The start centroids that `--init` names. Read ahead of the data, which may be large.
+pub(crate) fn load_start(init: &Init, cancel: &Cancel) -> Result<Start, CommandError> {
+    let path = match init {
+        Init::Parallel => return Ok(Start::Parallel),
+        Init::Random => return Ok(Start::Random),
+        Init::File(path) => path,
+    };
+    let points = npy::load(path, &|| cancel.is_cancelled()).map_err(|error| match error {
+        LoadError::Interrupted => CommandError::Interrupted,
+        error => CommandError::Init(error),
+    })?;
+    Ok(Start::Given(match points {
+        Points::F64(matrix) => matrix,
+        Points::F32(matrix) => {
+            let (rows, d) = (matrix.rows(), matrix.d());
+            let values = matrix.into_values().into_iter().map(f64::from).collect();
+            Matrix::new(rows, d, values).expect("the shape is that of the matrix")
+        }
+    }))
+}
+
+/// Loads points; the first signal ends it.
+pub(crate) fn load_points(path: &Path, cancel: &Cancel) -> Result<Points, CommandError> {
+    Ok(data::load(path, &|| cancel.is_cancelled())?)
+}
+
+/// A fit that is to be run.
+pub(crate) struct Clustering<'a> {
+    pub(crate) engine: &'a Local,
+    /// The file of the points, for messages.
+    pub(crate) path: &'a Path,
+    pub(crate) search: &'a Search,
+    pub(crate) start: Start,
+    pub(crate) split_bytes: Option<u64>,
+    pub(crate) quiet: bool,
+    pub(crate) cancel: &'a Cancel,
+}
+
+impl Clustering<'_> {
+    pub(crate) fn run(self, points: Points) -> Result<Fit, CommandError> {
+        let rows = points.rows();
+        let options = FitOptions {
+            k: self.search.k,
+            start: self.start,
+            max_iter: self.search.max_iter,
+            tol: self.search.tol,
+            seed: self.search.seed,
+            split_bytes: self.split_bytes,
+            cancel: self.cancel.clone(),
+        };
+        fit(self.engine, points, &options, &progress::observer(rows, self.quiet))
+            .map_err(|error| explain(error, self.path, self.search, rows))
+    }
+}
+
+/// The error in the terms of the command line.
+fn explain(error: FitError, path: &Path, search: &Search, rows: usize) -> CommandError {
+    let path = path.to_owned();
+    match (error, &search.init) {
+        (FitError::Job(error), _) => error.into(),
+        (FitError::K { k, rows }, _) => CommandError::TooFewRows { path, rows, k },
+        (FitError::TooFewDistinct { k, distinct }, _) => {
+            CommandError::TooFewDistinct { path, rows, distinct, k }
+        }
+        (FitError::Start { k, d, found_k, found_d }, Init::File(init)) => {
+            CommandError::InitShape { path: init.clone(), k, d, found_k, found_d }
+        }
+        (FitError::Data(problem), _) => CommandError::Data { path, problem },
+        (error, _) => CommandError::Other { path, problem: error.into() },
+    }
+}

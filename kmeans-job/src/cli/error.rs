@@ -1,0 +1,101 @@
+//! What went wrong, in one line that ends with the way out.
+
+use kmeans_job::{DataError, data::LoadError, model::ModelError, output::OutputError, palette::PaletteError};
+use std::{error::Error, io, path::PathBuf};
+
+/// Why a command did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// The user or the system asked for an end.
+    #[error("interrupted; nothing was written")]
+    Interrupted,
+    #[error("cannot be told of Ctrl-C: {0}")]
+    Signals(#[from] ctrlc::Error),
+    #[error("{0}")]
+    Load(LoadError),
+    #[error("--init {0}")]
+    Init(LoadError),
+    #[error(
+        "--init {path}: the start centroids are {found_k} x {found_d}, but {k} x {d} are needed: one row for each of the {k} clusters, one column for each of the data's; give such a file, or --k {found_k} if the data is right"
+    )]
+    InitShape { path: PathBuf, k: usize, d: usize, found_k: usize, found_d: usize },
+    #[error("{0}")]
+    Model(ModelError),
+    #[error("{option} {problem}")]
+    Output { option: &'static str, problem: OutputError },
+    #[error("{0}")]
+    Write(OutputError),
+    #[error("{option} {path}: this is also {other}; give another path")]
+    SamePath { option: &'static str, path: PathBuf, other: &'static str },
+    #[error("{path}: it has only {rows} rows, too few for --k {k}; ask for 1 to {rows} clusters")]
+    TooFewRows { path: PathBuf, rows: usize, k: usize },
+    #[error(
+        "{path}: its {rows} rows are only {distinct} distinct points, too few for --k {k}; ask for at most {distinct} clusters"
+    )]
+    TooFewDistinct { path: PathBuf, rows: usize, distinct: usize, k: usize },
+    #[error(
+        "{path}: its {pixels} pixels have only {colours} distinct colours, too few for --k {k}; ask for at most {colours}"
+    )]
+    TooFewColours { path: PathBuf, pixels: usize, colours: usize, k: usize },
+    #[error(
+        "{path}: it has {found} columns, but the model {model} was made from data with {expected}; give it data of the same kind"
+    )]
+    Columns { path: PathBuf, found: usize, model: PathBuf, expected: usize },
+    #[error("{path}: {problem}")]
+    Data { path: PathBuf, problem: DataError },
+    #[error(transparent)]
+    Engine(mapreduce_core::Error),
+    /// An error of the library that has no words of its own here.
+    #[error("{path}: {problem}")]
+    Other { path: PathBuf, problem: Box<dyn Error + Send + Sync> },
+    #[error("{0}")]
+    Palette(PaletteError),
+    #[error("cannot write to standard output: {0}; check where it leads")]
+    Stdout(io::Error),
+}
+
+impl CommandError {
+    /// The message, with the causes that it does not quote itself.
+    pub(crate) fn in_one_line(&self) -> String {
+        let mut line = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !line.contains(&text) {
+                line = format!("{line}: {text}");
+            }
+            cause = error.source();
+        }
+        line.replace(['\n', '\r'], " ")
+    }
+}
+
+impl From<mapreduce_core::Error> for CommandError {
+    fn from(error: mapreduce_core::Error) -> Self {
+        match error {
+            mapreduce_core::Error::Cancelled => Self::Interrupted,
+            error => Self::Engine(error),
+        }
+    }
+}
+
+impl From<LoadError> for CommandError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Interrupted => Self::Interrupted,
+            error => Self::Load(error),
+        }
+    }
+}
+
+impl From<ModelError> for CommandError {
+    fn from(error: ModelError) -> Self {
+        Self::Model(error)
+    }
+}
+
+impl From<PaletteError> for CommandError {
+    fn from(error: PaletteError) -> Self {
+        Self::Palette(error)
+    }
+}

@@ -1,0 +1,72 @@
+//! The command: reads its arguments, calls the library, says what came of it.
+//!
+//! | module | what |
+//! |---|---|
+//! | `args` | the command line |
+//! | `demo`, `fit`, `predict`, `quantize` | one command each |
+//! | `cluster` | what `fit`, `quantize` and the demo have in common |
+//! | `paths` | checks of input and output paths, ahead of all work |
+//! | `interrupt` | Ctrl-C |
+//! | `progress` | a line an iteration on standard error |
+//! | `report` | the result on standard output, for people or as JSON |
+//! | `error` | what went wrong, in one line |
+
+mod args;
+mod cluster;
+mod demo;
+mod error;
+mod fit;
+mod interrupt;
+mod paths;
+mod predict;
+mod progress;
+mod quantize;
+mod report;
+
+use args::{Args, Command};
+use clap::Parser as _;
+use error::CommandError;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+/// What clap itself exits with.
+const EXIT_USAGE: u8 = 2;
+
+/// Runs the command that the arguments name. Exit status: 0, 1 for errors, 2 for wrong usage.
+pub(crate) fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(help_or_usage) => return show(&help_or_usage),
+    };
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn run(args: Args) -> Result<(), CommandError> {
+    let cancel = interrupt::cancel_on_signal()?;
+    match &args.command {
+        None => demo::run(&cancel),
+        Some(Command::Fit(args)) => fit::run(args, &cancel),
+        Some(Command::Predict(args)) => predict::run(args, &cancel),
+        Some(Command::Quantize(args)) => quantize::run(args, &cancel),
+    }
+}
+
+/// Shows the help, the version or what is wrong with the arguments.
+fn show(message: &clap::Error) -> ExitCode {
+    match (message.use_stderr(), message.print()) {
+        (true, _) => ExitCode::from(EXIT_USAGE),
+        (false, Ok(())) => ExitCode::SUCCESS,
+        (false, Err(problem)) => fail(&CommandError::Stdout(problem)),
+    }
+}
+
+fn fail(error: &CommandError) -> ExitCode {
+    // Nothing can be done if standard error is closed, too.
+    let _ = writeln!(io::stderr(), "error: {}", error.in_one_line());
+    ExitCode::FAILURE
+}

@@ -1,0 +1,44 @@
+//! `kmeans-job predict`: labels points by a model.
+
+use super::{
+    args::PredictArgs,
+    cluster,
+    error::CommandError,
+    interrupt,
+    paths::{self, Named},
+    report::{self, PredictReport, PredictSeconds},
+};
+use kmeans_job::{Model, PredictError, output, predict};
+use mapreduce_core::{Cancel, Local};
+use std::time::Instant;
+
+pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandError> {
+    let PredictArgs { model: model_path, input, labels, run } = args;
+    let started = Instant::now();
+    let inputs = [Named { name: "MODEL", path: model_path }, Named { name: "INPUT", path: input }];
+    paths::check(&inputs, &[Named { name: "--labels", path: labels }])?;
+    let engine = Local::new(run.threads)?;
+    let model = Model::load(model_path)?;
+    let points = cluster::load_points(input, cancel)?;
+    let load = started.elapsed().as_secs_f64();
+
+    let predicting = Instant::now();
+    let prediction = predict(&engine, &model, points, cancel).map_err(|error| match error {
+        PredictError::Job(error) => error.into(),
+        PredictError::Columns { expected, found } => {
+            CommandError::Columns { path: input.clone(), found, model: model_path.clone(), expected }
+        }
+        PredictError::Data(problem) => CommandError::Data { path: input.clone(), problem },
+        error => CommandError::Other { path: input.clone(), problem: error.into() },
+    })?;
+    let predict = predicting.elapsed().as_secs_f64();
+
+    let failed = |problem| CommandError::Output { option: "--labels", problem };
+    let file = output::stage_labels_npy(labels, &prediction.labels).map_err(failed)?;
+    interrupt::check(cancel)?;
+    file.commit().map_err(failed)?;
+
+    let seconds = PredictSeconds { load, predict, total: started.elapsed().as_secs_f64() };
+    let report = PredictReport::new(&prediction, model.k(), model.d(), engine.threads(), seconds);
+    report::print(&if run.json { report::json(&report) } else { report.summary(input, labels) })
+}

@@ -1,0 +1,33 @@
+//! A line an iteration on standard error.
+
+use kmeans_job::Iteration;
+use std::io::{self, Write as _};
+
+/// What to do with each iteration of a fit of `n` rows.
+pub(crate) fn observer(n: usize, quiet: bool) -> impl Fn(&Iteration) + Sync {
+    move |iteration| {
+        if !quiet {
+            // One call, so that no other line comes between. A closed standard error is no reason to stop.
+            let _ = io::stderr().write_all(line(iteration, n).as_bytes());
+        }
+    }
+}
+
+fn line(iteration: &Iteration, n: usize) -> String {
+    let &Iteration { number, cost, moved, .. } = iteration;
+    let percent = 100.0 * moved as f64 / n as f64;
+    format!("iteration {number} cost {cost:?} moved {moved} ({percent:.1} %)\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_iteration_cost_and_moved_rows() {
+        let iteration = Iteration { number: 5, cost: 123.4, moved: 17, shift: 0.0 };
+        assert_eq!(line(&iteration, 17_000), "iteration 5 cost 123.4 moved 17 (0.1 %)\n");
+        let huge = Iteration { number: 1, cost: 1e300, moved: 2, shift: 0.0 };
+        assert_eq!(line(&huge, 2), "iteration 1 cost 1e300 moved 2 (100.0 %)\n");
+    }
+}

@@ -1,0 +1,83 @@
+//! `kmeans-job quantize`: an image in k colours.
+
+use super::{
+    args::{Init, QuantizeArgs, Search},
+    cluster::{self, Clustering},
+    error::CommandError,
+    interrupt,
+    paths::{self, Named},
+    report::{self, FitReport},
+};
+use kmeans_job::{
+    Fit, Start,
+    data::{
+        Matrix, Points,
+        image::{self, RgbPixels},
+    },
+    palette,
+};
+use mapreduce_core::{Cancel, Local};
+use std::{path::Path, time::Instant};
+
+pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandError> {
+    let QuantizeArgs { image: input, search, output, run } = args;
+    let started = Instant::now();
+    let mut inputs = vec![Named { name: "IMAGE", path: input }];
+    if let Init::File(path) = &search.init {
+        inputs.push(Named { name: "--init", path });
+    }
+    paths::check(&inputs, &[Named { name: "--output", path: output }])?;
+    let engine = Local::new(run.threads)?;
+    let start = cluster::load_start(&search.init, cancel)?;
+    let image = image::load_rgb(input)?;
+    interrupt::check(cancel)?;
+    let load_seconds = started.elapsed().as_secs_f64();
+
+    let job = Quantization { engine: &engine, path: input, search, start, quiet: run.quiet, cancel };
+    let fit = job.run(&image)?;
+    interrupt::check(cancel)?;
+    write(output, &image, &fit)?;
+
+    let report = FitReport::new(&fit, engine.threads(), load_seconds, started.elapsed().as_secs_f64());
+    let report = report.with_output(output);
+    report::print(&if run.json { report::json(&report) } else { report.summary(input, &[output]) })
+}
+
+/// A search for the colours of an image.
+pub(crate) struct Quantization<'a> {
+    pub(crate) engine: &'a Local,
+    /// The file of the image, for messages.
+    pub(crate) path: &'a Path,
+    pub(crate) search: &'a Search,
+    pub(crate) start: Start,
+    pub(crate) quiet: bool,
+    pub(crate) cancel: &'a Cancel,
+}
+
+impl Quantization<'_> {
+    /// Clusters the pixels, one point of red, green and blue each.
+    pub(crate) fn run(self, image: &RgbPixels) -> Result<Fit, CommandError> {
+        let levels = image.pixels.iter().flatten().map(|&level| f32::from(level)).collect();
+        let points = Matrix::new(image.pixels.len(), 3, levels).expect("a decoded image has pixels");
+        let Self { engine, path, search, start, quiet, cancel } = self;
+        let clustering = Clustering { engine, path, search, start, split_bytes: None, quiet, cancel };
+        clustering.run(Points::F32(points)).map_err(|error| match error {
+            CommandError::TooFewDistinct { path, rows, distinct, k } => {
+                CommandError::TooFewColours { path, pixels: rows, colours: distinct, k }
+            }
+            error => error,
+        })
+    }
+}
+
+/// Writes the image in the colours that were found.
+pub(crate) fn write(path: &Path, image: &RgbPixels, fit: &Fit) -> Result<(), CommandError> {
+    Ok(palette::write_png(path, image.width, image.height, &colours(fit), &fit.labels)?)
+}
+
+/// The centroids as colours.
+pub(crate) fn colours(fit: &Fit) -> Vec<[u8; 3]> {
+    // The conversion saturates.
+    let level = |x: f64| x.round() as u8;
+    fit.model.centroids.iter().map(|c| [level(c[0]), level(c[1]), level(c[2])]).collect()
+}

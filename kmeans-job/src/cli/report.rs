@@ -1,0 +1,207 @@
+//! The result on standard output: one JSON object, or a summary for people.
+
+use super::error::CommandError;
+use kmeans_job::{Fit, Prediction, data::Dtype};
+use mapreduce_core::Report;
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{self, Write as _},
+    path::Path,
+};
+
+/// Clusters whose sizes a summary lists one by one.
+const SIZES_MAX: usize = 32;
+
+/// The result of `fit` or `quantize`, in the order of the JSON object.
+#[derive(Debug, Serialize)]
+pub(crate) struct FitReport<'a> {
+    n: u64,
+    d: usize,
+    k: usize,
+    iterations: u64,
+    converged: bool,
+    inertia: f64,
+    peers: usize,
+    threads: usize,
+    tasks_by_peer: &'a BTreeMap<String, u64>,
+    attempts_lost: u64,
+    cost_per_iteration: &'a [f64],
+    seconds: FitSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
+    #[serde(skip)]
+    dtype: Dtype,
+    #[serde(skip)]
+    sizes: &'a [u64],
+}
+
+#[derive(Debug, Serialize)]
+struct FitSeconds {
+    load: f64,
+    init: f64,
+    fit: f64,
+    total: f64,
+}
+
+impl<'a> FitReport<'a> {
+    pub(crate) fn new(fit: &'a Fit, threads: usize, load_seconds: f64, total_seconds: f64) -> Self {
+        let Fit { model, report, init_seconds, fit_seconds, .. } = fit;
+        Self {
+            n: model.n,
+            d: model.d(),
+            k: model.k(),
+            iterations: model.iterations,
+            converged: model.converged,
+            inertia: model.inertia,
+            peers: report.tasks_by_peer.len(),
+            threads,
+            tasks_by_peer: &report.tasks_by_peer,
+            attempts_lost: report.attempts_lost,
+            cost_per_iteration: &model.cost_per_iteration,
+            seconds: FitSeconds {
+                load: load_seconds,
+                init: *init_seconds,
+                fit: *fit_seconds,
+                total: total_seconds,
+            },
+            output: None,
+            dtype: model.dtype,
+            sizes: &model.counts,
+        }
+    }
+
+    /// The same with the image that was written.
+    pub(crate) fn with_output(self, path: &Path) -> Self {
+        Self { output: Some(path.display().to_string()), ..self }
+    }
+
+    /// For people. `input` is what was read, `written` what was written.
+    pub(crate) fn summary(&self, input: &Path, written: &[&Path]) -> String {
+        let &Self { n, d, k, iterations, converged, inertia, threads, ref seconds, .. } = self;
+        let mut text = summary_head(input, n, d, k);
+        let end = if converged { "converged" } else { "not converged: --max-iter ended them" };
+        line(&mut text, "iterations", format_args!("{iterations}, {end}"));
+        line(&mut text, "inertia", format_args!("{inertia:?}"));
+        line(&mut text, "sizes", format_args!("{}", sizes(self.sizes)));
+        line(&mut text, "computed", format_args!("in {} on {}", self.dtype, self::threads(threads)));
+        for path in written {
+            line(&mut text, "wrote", format_args!("{}", path.display()));
+        }
+        let FitSeconds { load, init, fit, total } = seconds;
+        line(
+            &mut text,
+            "seconds",
+            format_args!("{total:.3} (load {load:.3}, start centroids {init:.3}, fit {fit:.3})"),
+        );
+        text
+    }
+}
+
+/// The result of `predict`, in the order of the JSON object.
+#[derive(Debug, Serialize)]
+pub(crate) struct PredictReport<'a> {
+    n: u64,
+    d: usize,
+    k: usize,
+    inertia: f64,
+    peers: usize,
+    threads: usize,
+    tasks_by_peer: &'a BTreeMap<String, u64>,
+    attempts_lost: u64,
+    seconds: PredictSeconds,
+    #[serde(skip)]
+    sizes: Vec<u64>,
+}
+
+/// Seconds of the parts of a prediction.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct PredictSeconds {
+    pub(crate) load: f64,
+    pub(crate) predict: f64,
+    pub(crate) total: f64,
+}
+
+impl<'a> PredictReport<'a> {
+    /// Of a prediction by a model of `k` clusters in `d` dimensions.
+    pub(crate) fn new(
+        prediction: &'a Prediction,
+        k: usize,
+        d: usize,
+        threads: usize,
+        seconds: PredictSeconds,
+    ) -> Self {
+        let Prediction { labels, inertia, report } = prediction;
+        let Report { tasks_by_peer, attempts_lost, .. } = report;
+        let mut sizes = vec![0; k];
+        for &label in labels {
+            sizes[label as usize] += 1;
+        }
+        Self {
+            n: labels.len() as u64,
+            d,
+            k,
+            inertia: *inertia,
+            peers: tasks_by_peer.len(),
+            threads,
+            tasks_by_peer,
+            attempts_lost: *attempts_lost,
+            seconds,
+            sizes,
+        }
+    }
+
+    /// For people. `input` is what was read, `written` what was written.
+    pub(crate) fn summary(&self, input: &Path, written: &Path) -> String {
+        let &Self { n, d, k, inertia, threads, seconds, .. } = self;
+        let mut text = summary_head(input, n, d, k);
+        line(&mut text, "inertia", format_args!("{inertia:?}"));
+        line(&mut text, "sizes", format_args!("{}", sizes(&self.sizes)));
+        line(&mut text, "computed", format_args!("on {}", self::threads(threads)));
+        line(&mut text, "wrote", format_args!("{}", written.display()));
+        let PredictSeconds { load, predict, total } = seconds;
+        line(&mut text, "seconds", format_args!("{total:.3} (load {load:.3}, predict {predict:.3})"));
+        text
+    }
+}
+
+/// A report as one line of JSON.
+pub(crate) fn json(report: &impl Serialize) -> String {
+    let mut text = serde_json::to_string(report).expect("numbers and texts are JSON");
+    text.push('\n');
+    text
+}
+
+/// Puts a text on standard output.
+pub(crate) fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CommandError::Stdout)
+}
+
+/// "1 thread", "2 threads".
+pub(crate) fn threads(threads: usize) -> String {
+    match threads {
+        1 => "1 thread".to_owned(),
+        n => format!("{n} threads"),
+    }
+}
+
+fn summary_head(input: &Path, n: u64, d: usize, k: usize) -> String {
+    let mut text = String::new();
+    line(&mut text, "points", format_args!("{n} x {d} from {}", input.display()));
+    line(&mut text, "clusters", format_args!("{k}"));
+    text
+}
+
+fn line(text: &mut String, name: &str, value: std::fmt::Arguments<'_>) {
+    writeln!(text, "{name:<12}{value}").expect("a String takes whatever is written");
+}
+
+fn sizes(sizes: &[u64]) -> String {
+    let (Some(min), Some(max)) = (sizes.iter().min(), sizes.iter().max()) else { return String::new() };
+    if sizes.len() > SIZES_MAX {
+        return format!("from {min} to {max}");
+    }
+    sizes.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
+}
