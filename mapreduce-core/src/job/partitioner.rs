@@ -38,8 +38,8 @@ pub struct RangePartitioner {
 }
 
 impl RangePartitioner {
-    /// Ranges that hold about equally many of the sampled keys each. A key that makes up more than its share of the
-    /// sample gets a range of its own; then some of the other partitions stay empty.
+    /// Ranges that hold about equally many of the sampled keys each. A key that makes up two shares of the sample or
+    /// more gets a range of its own; then some of the other partitions may stay empty.
     pub fn from_sample<K: ?Sized + Key>(sample: &[K::Owned], partitions: u32) -> Self {
         use std::borrow::Borrow;
         let mut keys: Vec<Vec<u8>> = sample
@@ -51,10 +51,17 @@ impl RangePartitioner {
             })
             .collect();
         keys.sort_unstable();
-        let mut bounds: Vec<Vec<u8>> = (1..partitions as usize)
-            .filter_map(|i| keys.get(i * keys.len() / partitions as usize).cloned())
-            .collect();
-        bounds.dedup();
+        let mut bounds: Vec<Vec<u8>> = Vec::new();
+        for i in 1..partitions as usize {
+            let Some(key) = keys.get(i * keys.len() / partitions as usize) else { break };
+            let bound = match bounds.last() {
+                // The range that begins with a heavy key ends with it: a zero makes the next larger byte string.
+                Some(last) if last == key => [key, &[0][..]].concat(),
+                Some(last) if last > key => continue,
+                _ => key.clone(),
+            };
+            bounds.push(bound);
+        }
         Self { bounds }
     }
 }
@@ -100,6 +107,14 @@ mod tests {
             let partition = HashPartitioner.partition(&*key, &key, partitions);
             prop_assert!(partition < partitions);
         }
+    }
+
+    #[test]
+    fn a_key_that_makes_up_two_shares_has_a_range_of_its_own() {
+        let partition = ranges(b"abbbbc", 3);
+        assert_eq!(b"abc".map(partition), [0, 1, 2]);
+        let partition = ranges(b"bbbbbbbb", 4);
+        assert!(partition(b'a') < partition(b'b') && partition(b'b') < partition(b'c'));
     }
 
     #[test]
