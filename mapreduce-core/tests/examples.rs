@@ -1,5 +1,7 @@
 //! The examples as a user runs them: real processes on real files, compared with an independent computation.
 
+#![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
+
 mod common;
 
 use common::{Folder, names};

@@ -1,5 +1,7 @@
 //! Jobs known by name: found only if they are the same, and run on bytes with the same result as typed ones.
 
+#![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
+
 mod common;
 
 use common::{
