@@ -15,7 +15,6 @@
 //! ```
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -43,12 +42,13 @@ macro_rules! scripts {
 }
 
 scripts! {
-    all_peers_lost attempt_limit backup_commits_first cancel deadline drain empty_rounds fetch_failure
-    fetch_failure_without_end     happy_path late_result_of_a_lost_peer late_result_of_an_older_round locality_wait map_only
-    newcomer_gets_its_share non_deterministic_map_after_reduce_committed
-    non_deterministic_map_before_reduce_committed peer_lost_during_map peer_lost_during_reduce
-    peer_restarts permanent_failure pinning_across_rounds quarantine slots_grow_and_shrink straggler
-    suspicion task_that_kills_peers wrong_calls
+    all_peers_lost attempt_limit backup_commits_first backup_fails cancel deadline drain empty_rounds
+    fetch_failure fetch_failure_without_end happy_path late_result_of_a_lost_peer
+    late_result_of_an_older_round locality_wait map_only newcomer_gets_its_share
+    non_deterministic_map_after_reduce_committed non_deterministic_map_before_reduce_committed
+    peer_lost_during_map peer_lost_during_reduce peer_restarts permanent_failure pinned_work_of_a_suspect
+    pinning_across_rounds quarantine slots_grow_and_shrink straggler suspicion task_that_kills_peers
+    wrong_calls
 }
 
 fn check(golden: ExpectFile) {
@@ -59,7 +59,7 @@ fn check(golden: ExpectFile) {
             run.out.push_str(line);
             run.out.push('\n');
         } else if let Some(command) = line.strip_prefix("> ") {
-            writeln!(run.out, "> {command}").unwrap();
+            run.out.push_str(&format!("> {command}\n"));
             run.execute(command);
         }
     }
@@ -179,7 +179,7 @@ impl Run {
     }
 
     fn answer(&mut self, line: &str) {
-        writeln!(self.out, "  {line}").unwrap();
+        self.out.push_str(&format!("  {line}\n"));
     }
 
     fn attempt(&self, words: &Words<'_>) -> AttemptId {

@@ -1,7 +1,7 @@
 //! The driver of a local job: one loop on the calling thread that owns the coordinator, starts attempts on the
 //! threads and reports their ends.
 
-use super::destination::Destination;
+use super::{destination::Destination, mailbox::Mailbox};
 use crate::{
     Counters, Dataset, Error, FailureKind, Input, InputOf, Job, Options, Report, TaskError, TaskFailure,
     cancel::Attempt,
@@ -15,10 +15,7 @@ use crate::{
 use rayon::{Scope, ThreadPool};
 use std::{
     collections::HashMap,
-    sync::{
-        OnceLock,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
-    },
+    sync::{Arc, OnceLock},
     time::Instant,
 };
 
@@ -26,9 +23,11 @@ use std::{
 const LOCAL: PeerId = PeerId(0);
 const LOCAL_NAME: &str = "local";
 
-/// Attempts that are handed out per thread: while one runs, the next one waits, so that no thread idles while the
-/// driver wakes up. Where attempts have a deadline none waits, since the time would count.
-const SLOTS_PER_THREAD: u32 = 2;
+/// Attempts that are handed out per thread. While one runs, the others wait, so that no thread idles while the driver
+/// wakes up, and the driver need not wake up for each.
+const SLOTS_PER_THREAD: usize = 8;
+/// The driver hands out more when so many are left per thread.
+const LOW_PER_THREAD: usize = 2;
 
 /// Drives one job: one round, or many over the same dataset.
 pub(super) struct Driver<'a> {
@@ -53,8 +52,6 @@ pub(super) struct RoundOutput<P> {
 enum Message<P> {
     Mapped(AttemptId, Result<(MapOutput, Cache), Failed>),
     Reduced(AttemptId, Result<(ReduceOutput, P, TaskReport), Failed>),
-    /// The job was cancelled.
-    Wake,
 }
 
 impl<'a> Driver<'a> {
@@ -71,9 +68,13 @@ impl<'a> Driver<'a> {
             task_deadline: options.task_deadline,
             ..Config::default()
         });
-        let slots_per_thread = if options.task_deadline.is_some() { 1 } else { SLOTS_PER_THREAD };
-        let slots = pool.current_num_threads() as u32 * slots_per_thread;
-        coordinator.handle_peer_joined(Time::ZERO, LOCAL, slots);
+        let slots_per_thread = match options.task_deadline {
+            None => SLOTS_PER_THREAD,
+            // The deadline counts from when an attempt is handed out: it must not wait for others first.
+            Some(_) => 1,
+        };
+        let slots = pool.current_num_threads() * slots_per_thread;
+        coordinator.handle_peer_joined(Time::ZERO, LOCAL, slots as u32);
         let start = Instant::now();
         Ok(Self { job: J::NAME, pool, options, events, coordinator, start, report: Report::default() })
     }
@@ -103,11 +104,10 @@ impl<'a> Driver<'a> {
             .start_round(self.now(), RoundPlan { splits, partitions })
             .map_err(|error| self.job_error("start", error.to_string()))?;
 
-        let (sender, receiver) = mpsc::channel();
-        let waker = sender.clone();
-        let _registration = self.options.cancel.on_cancel(move || {
-            // The receiver is gone only when the round is over.
-            let _ = waker.send(Message::Wake);
+        let mailbox = Arc::new(Mailbox::new(self.pool.current_num_threads() * LOW_PER_THREAD));
+        let _registration = self.options.cancel.on_cancel({
+            let mailbox = mailbox.clone();
+            move || mailbox.wake()
         });
         let work = Work {
             round: &round,
@@ -123,7 +123,7 @@ impl<'a> Driver<'a> {
             report: Report::default(),
             failures: HashMap::new(),
         };
-        self.pool.in_place_scope(|scope| self.run_round(scope, work, &mut running, sender, &receiver))?;
+        self.pool.in_place_scope(|scope| self.run_round(scope, work, &mut running, &mailbox))?;
 
         let Running { parts, counters, report, .. } = running;
         self.report.merge(&report);
@@ -138,23 +138,22 @@ impl<'a> Driver<'a> {
         scope: &Scope<'s>,
         work: &'s Work<'_, J, I, D>,
         running: &mut Running<D::Part>,
-        sender: Sender<Message<D::Part>>,
-        receiver: &Receiver<Message<D::Part>>,
+        mailbox: &'s Mailbox<Message<D::Part>>,
     ) -> Result<(), Error>
     where
         J: Job,
         I: Input<Records = InputOf<J>>,
         D: Destination<J>,
     {
+        let mut messages = Vec::new();
         loop {
             while let Some(action) = self.coordinator.poll_action() {
                 match action {
                     Action::Start { attempt, .. } => {
                         let token = Attempt::of(&self.options.cancel);
                         running.attempts.insert(attempt, token.clone());
-                        let sender = sender.clone();
-                        // The receiver is gone only when the round was given up; then nobody wants the result.
-                        scope.spawn(move |_| drop(sender.send(work.run(attempt, &token))));
+                        mailbox.expect();
+                        scope.spawn(move |_| mailbox.send(work.run(attempt, &token)));
                     }
                     Action::Cancel { attempt, .. } => {
                         if let Some(token) = running.attempts.get(&attempt) {
@@ -189,32 +188,21 @@ impl<'a> Driver<'a> {
                 running.attempts.values().for_each(Attempt::cancel);
                 return outcome;
             }
-            self.wait(receiver, work, running);
-        }
-    }
-
-    /// Waits for the next thing to happen and tells the coordinator.
-    fn wait<J: Job, I: Input, D: Destination<J>>(
-        &mut self,
-        receiver: &Receiver<Message<D::Part>>,
-        work: &Work<'_, J, I, D>,
-        running: &mut Running<D::Part>,
-    ) {
-        let message = match self.coordinator.poll_timeout() {
-            None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(at) => receiver.recv_timeout(at.since(self.now())),
-        };
-        let now = self.now();
-        if self.options.cancel.is_cancelled() {
-            // Attempts may notice before the wake-up arrives, and what they say then is no failure.
-            return self.coordinator.cancel(now);
-        }
-        match message {
-            Ok(Message::Mapped(attempt, result)) => self.mapped(now, attempt, result, work, running),
-            Ok(Message::Reduced(attempt, result)) => self.reduced(now, attempt, result, running),
-            Ok(Message::Wake) => self.coordinator.cancel(now),
-            Err(RecvTimeoutError::Timeout) => self.coordinator.handle_timeout(now),
-            Err(RecvTimeoutError::Disconnected) => unreachable!("the driver holds a sender"),
+            let timeout = self.coordinator.poll_timeout().map(|at| at.since(self.now()));
+            mailbox.receive(timeout, &mut messages);
+            let now = self.now();
+            if self.options.cancel.is_cancelled() {
+                // Attempts may notice before the wake-up arrives, and what they say then is no failure.
+                messages.clear();
+                self.coordinator.cancel(now);
+            }
+            for message in messages.drain(..) {
+                match message {
+                    Message::Mapped(attempt, result) => self.mapped(now, attempt, result, work, running),
+                    Message::Reduced(attempt, result) => self.reduced(now, attempt, result, running),
+                }
+            }
+            self.coordinator.handle_timeout(now);
         }
     }
 

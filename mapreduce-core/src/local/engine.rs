@@ -42,16 +42,24 @@ pub struct Local {
 }
 
 impl Local {
+    /// The most threads that [`new`](Self::new) starts: far more than any machine runs at once, and few enough that a
+    /// slip of the keyboard does not take the machine down.
+    pub const THREADS_MAX: usize = 1024;
+
     /// An engine with threads of its own: as many as given, or as the machine runs at once for 0.
     ///
     /// # Errors
-    /// When the system cannot start them.
+    /// When there are more than [`THREADS_MAX`](Self::THREADS_MAX), or the system cannot start them.
     pub fn new(threads: usize) -> Result<Self, Error> {
         let threads = match threads {
             // Asked for here: with 0, rayon would look at an environment variable.
             0 => thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
+        if threads > Self::THREADS_MAX {
+            let message = format!("the limit is {}", Self::THREADS_MAX);
+            return Err(Error::Threads { threads, message });
+        }
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("mapreduce-{i}"))

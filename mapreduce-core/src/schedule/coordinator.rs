@@ -61,8 +61,8 @@ pub struct RoundPlan {
 /// * A reduce attempt starts only when the output of every map task is on a peer that takes part.
 /// * Every `Start` is to be answered; the attempt keeps its slot until it is, cancelled or not.
 /// * The work per call does not grow with the number of tasks. Exceptions: starting and ending a round is linear in
-///   its tasks and in the peers; losing a peer is linear in what it ran and held; a job that fails, or consumers that restart, are
-///   linear in the running attempts.
+///   its tasks and in the peers; what happens to a peer is linear in what it runs, what it holds and what waits
+///   for it; a job that fails, or consumers that restart, are linear in the running attempts.
 ///
 /// # Example
 ///
@@ -161,8 +161,8 @@ impl Coordinator {
             Phase::Ended => return Err(StartError::Ended),
         }
         let (tasks, tasks_max) = (u64::from(plan.splits) + u64::from(plan.partitions), self.config.tasks_max);
-        // The largest index stands for "none".
-        if tasks > u64::from(tasks_max.min(NONE)) {
+        // So every index is below `NONE`.
+        if tasks > u64::from(tasks_max) {
             return Err(StartError::TooManyTasks { tasks, tasks_max });
         }
         self.round = Round(self.round.0.checked_add(1).ok_or(StartError::TooManyRounds)?);
@@ -177,7 +177,7 @@ impl Coordinator {
     /// does not take part, or if `split` is not below [`tasks_max`](Config::tasks_max).
     pub fn pin(&mut self, split: u32, peer: PeerId) -> bool {
         let Some(peer) = self.peers.find(peer) else { return false };
-        if self.phase != Phase::Idle || split >= self.config.tasks_max.min(NONE) {
+        if self.phase != Phase::Idle || split >= self.config.tasks_max {
             return false;
         }
         if split >= self.pins.len() {
@@ -205,7 +205,7 @@ impl Coordinator {
         if let Some(index) = self.peers.find(peer) {
             self.lose_peer(index);
         }
-        let index = self.peers.insert(peer, slots);
+        let index = self.peers.insert(peer, slots, self.now);
         self.map_queue.resize_peers(self.peers.capacity());
         self.pins.resize_peers(self.peers.capacity());
         self.grown |= slots > 0;
@@ -293,13 +293,13 @@ impl Coordinator {
     pub fn handle_failed(&mut self, now: Time, peer: PeerId, attempt: AttemptId, failure: Failure) {
         self.advance(now);
         if let Some(index) = self.find(peer, attempt) {
-            let Attempt { peer, cancelled, .. } = *self.attempts.get(index);
+            let Attempt { peer, cancelled, started, .. } = *self.attempts.get(index);
             if cancelled {
                 self.release(index);
             } else {
                 self.detach(index);
                 self.release(index);
-                self.after_failure(attempt, peer, failure);
+                self.after_failure(attempt, peer, started, failure);
             }
             self.check_drained(peer);
         }

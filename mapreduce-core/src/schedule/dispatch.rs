@@ -1,7 +1,7 @@
 //! Who gets which task next, who gets a backup attempt, and what there is to wait for.
 
 use super::action::Action;
-use super::attempts::Watch;
+use super::attempts::{Attempt, Watch};
 use super::coordinator::{Coordinator, Phase};
 use super::error::JobError;
 use super::event::Event;
@@ -74,8 +74,8 @@ impl Coordinator {
         if let Some(map) = self.map_queue.pop_common() {
             return Some(TaskId::Map(map));
         }
-        if let Some((map, loser)) = self.map_queue.pop_waited(self.now, self.config.locality_wait) {
-            self.place(loser);
+        // The peer that loses it has no free slot, or it would have taken it before: its place stays the same.
+        if let Some(map) = self.map_queue.pop_waited(self.now, self.config.locality_wait) {
             return Some(TaskId::Map(map));
         }
         // Reduce tasks wait until every map output is there.
@@ -176,9 +176,9 @@ impl Coordinator {
 
     /// The attempt exceeded its deadline: it is told to stop, keeps its slot until it has, and counts as failed.
     fn overrun(&mut self, index: u32) {
-        let (id, peer) = (self.attempts.get(index).id, self.attempts.get(index).peer);
+        let Attempt { id, peer, started, .. } = *self.attempts.get(index);
         self.stop(index);
-        self.after_failure(id, peer, Failure::Deadline);
+        self.after_failure(id, peer, started, Failure::Deadline);
     }
 
     /// Tells the peer to stop a live attempt. Its task must be dealt with by the caller.

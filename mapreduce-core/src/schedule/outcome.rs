@@ -39,7 +39,7 @@ impl Coordinator {
     }
 
     /// An attempt has ended without output: charges that to whom it belongs, and tries again if it may help.
-    pub(super) fn after_failure(&mut self, id: AttemptId, peer: u32, failure: Failure) {
+    pub(super) fn after_failure(&mut self, id: AttemptId, peer: u32, started: Time, failure: Failure) {
         self.stats.attempts_failed += 1;
         let peer_id = self.peers.at(peer).id;
         self.events.push_back(Event::AttemptFailed { attempt: id, peer: peer_id, failure: failure.clone() });
@@ -58,7 +58,7 @@ impl Coordinator {
                 self.count_node_failure(peer);
                 None
             }
-            Failure::FetchFailed { from } => self.count_fetch_failure(id.task, peer, from),
+            Failure::FetchFailed { from } => self.count_fetch_failure(id.task, peer, started, from),
         };
         if let Some(error) = error {
             self.fail_job(error);
@@ -99,11 +99,11 @@ impl Coordinator {
 
     /// Ends the job with its last event.
     pub(super) fn end_job(&mut self, last: Event) {
+        self.events.push_back(last);
         if self.phase == Phase::Running {
             self.wind_up(Phase::Ended);
         }
         self.phase = Phase::Ended;
-        self.events.push_back(last);
     }
 
     /// Every task has committed.
@@ -196,9 +196,15 @@ impl Coordinator {
     }
 
     /// The rule for failed fetches: reports are counted against the peer that was fetched from, unless they come
-    /// from a peer that is itself in doubt. At the bound, all that it holds is made again, elsewhere if there is
-    /// anybody else.
-    fn count_fetch_failure(&mut self, task: TaskId, reporter: u32, from: PeerId) -> Option<JobError> {
+    /// from a peer that is itself in doubt, or from an attempt that is older than the peer's membership. At the
+    /// bound, all that it holds is made again, elsewhere if there is anybody else.
+    fn count_fetch_failure(
+        &mut self,
+        task: TaskId,
+        reporter: u32,
+        started: Time,
+        from: PeerId,
+    ) -> Option<JobError> {
         let failures = bump(&mut self.tasks.at(task).fetch_failures);
         if failures >= self.config.task_fetch_failures_max {
             return Some(JobError::FetchFailed { task, from, failures });
@@ -209,6 +215,9 @@ impl Coordinator {
         }
         let source = self.peers.find(from)?;
         let peer = self.peers.at_mut(source);
+        if peer.joined > started {
+            return None;
+        }
         if bump(&mut peer.fetch_failures) >= self.config.fetch_failures_max {
             peer.fetch_failures = 0;
             let only_usable = peer.is_usable() && self.peers.count_usable() == 1;
@@ -216,6 +225,7 @@ impl Coordinator {
                 self.quarantine(source);
             }
             self.lose_outputs(source, true);
+            self.check_drained(source);
         }
         None
     }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use super::ids::PeerId;
 use super::list::{Ends, Links};
+use super::time::Time;
 
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: PeerId,
     pub(super) slots: u32,
+    pub(super) joined: Time,
     /// Attempts that hold a slot, the cancelled ones included: indices into `Attempts`.
     pub(super) running: Vec<u32>,
     pub(super) suspected: bool,
@@ -70,10 +72,11 @@ impl Peers {
     }
 
     /// The id must be new. The peer gets no work before the first [`place`](Self::place).
-    pub(super) fn insert(&mut self, id: PeerId, slots: u32) -> u32 {
+    pub(super) fn insert(&mut self, id: PeerId, slots: u32, joined: Time) -> u32 {
         let mut peer = Peer {
             id,
             slots,
+            joined,
             running: Vec::new(),
             suspected: false,
             draining: false,

@@ -107,8 +107,8 @@ impl MapQueue {
         Some(map)
     }
 
-    /// The pinned task that has waited longest, if that is at least `locality_wait`; and the peer that loses it.
-    pub(super) fn pop_waited(&mut self, now: Time, locality_wait: Duration) -> Option<(u32, u32)> {
+    /// The pinned task that has waited longest, if that is at least `locality_wait`.
+    pub(super) fn pop_waited(&mut self, now: Time, locality_wait: Duration) -> Option<u32> {
         let map = self.waiting.first()?;
         let Wait { peer, since } = self.waits[map as usize];
         if since + locality_wait > now {
@@ -116,7 +116,7 @@ impl MapQueue {
         }
         self.remove_own(peer, map);
         self.len -= 1;
-        Some((map, peer))
+        Some(map)
     }
 
     /// When the next pinned task has waited long enough.

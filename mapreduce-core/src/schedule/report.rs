@@ -46,7 +46,8 @@ pub enum Failure {
         /// What went wrong, for whoever looks after the node.
         message: String,
     },
-    /// A reduce attempt could not fetch map output. Not charged to the task.
+    /// A reduce attempt could not fetch map output. Not charged to the task. An attempt whose source is gone must
+    /// fail with this, not wait: it may hold the very slot in which the output is to be made again.
     FetchFailed {
         /// The peer that holds the output.
         from: PeerId,

@@ -1,0 +1,109 @@
+//! [`FitError`] and [`PredictError`]: why clusters could not be found or rows not be labelled.
+
+use crate::data::Dtype;
+
+/// Why clusters could not be found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// The options contradict themselves or the data.
+    #[error("k is {k}, but the data has {rows} rows; ask for 1 to {rows} clusters")]
+    K {
+        /// The number of clusters that was asked for.
+        k: usize,
+        /// The number of rows.
+        rows: usize,
+    },
+    /// There are fewer distinct points than clusters.
+    #[error(
+        "k is {k}, but the data has only {distinct} distinct points; ask for at most {distinct} clusters"
+    )]
+    TooFewDistinct {
+        /// The number of clusters that was asked for.
+        k: usize,
+        /// The number of distinct rows.
+        distinct: usize,
+    },
+    /// The iterations end before the first.
+    #[error("max-iter is 0; allow at least 1 iteration")]
+    MaxIter,
+    /// The tolerance is negative or not a number.
+    #[error("tol is {tol}; it must be 0 or more")]
+    Tol {
+        /// The tolerance.
+        tol: f64,
+    },
+    /// The given start centroids do not fit.
+    #[error(
+        "the start centroids are {found_k} x {found_d}, but {k} x {d} are needed: one row for each cluster, one column for each of the data's"
+    )]
+    Start {
+        /// Rows that are needed.
+        k: usize,
+        /// Columns that are needed.
+        d: usize,
+        /// Rows that were given.
+        found_k: usize,
+        /// Columns that were given.
+        found_d: usize,
+    },
+    /// The data cannot be computed with.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A job failed or was cancelled.
+    #[error(transparent)]
+    Job(#[from] mapreduce_core::Error),
+}
+
+/// Why rows could not be labelled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PredictError {
+    /// The model is for other data.
+    #[error(
+        "the data has {found} columns, but the model was made from data with {expected}; give it data of the same kind"
+    )]
+    Columns {
+        /// Columns of the model.
+        expected: usize,
+        /// Columns of the data.
+        found: usize,
+    },
+    /// The data cannot be computed with.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A job failed or was cancelled.
+    #[error(transparent)]
+    Job(#[from] mapreduce_core::Error),
+}
+
+/// Why data cannot be computed with.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A value is NaN or infinite.
+    #[error("row {row}, column {column} (counted from 0) is NaN or infinite; remove or replace it")]
+    NotFinite {
+        /// The row, counted from 0.
+        row: u64,
+        /// The column, counted from 0.
+        column: u64,
+    },
+    /// Squared distances would overflow.
+    #[error("column {column} spans values up to {magnitude:e}, whose squared distances overflow {dtype}; scale it down{}", hint(*dtype))]
+    TooLarge {
+        /// The column, counted from 0.
+        column: usize,
+        /// The largest distance of a value from the middle of its column.
+        magnitude: f64,
+        /// What is computed in.
+        dtype: Dtype,
+    },
+}
+
+fn hint(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F32 => ", or give it as f64",
+        Dtype::F64 => "",
+    }
+}

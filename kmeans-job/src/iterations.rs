@@ -1,0 +1,189 @@
+//! Lloyd's iterations, as an iterated map-reduce job.
+
+use crate::{
+    centred::Centred,
+    error::FitError,
+    fit::Iteration,
+    jobs::lloyd::{Centroids, Lloyd, MOVED, Step},
+    numeric::{cost::cost_from_sums, exact::ExactSum, scalar::Scalar},
+};
+use mapreduce_core::{Iterative, Output, Result};
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+
+/// Lloyd's iterations over centred rows. An iteration is one round, or two if a cluster became empty.
+pub(crate) struct Iterations<'a, T: Scalar> {
+    pub(crate) centred: &'a Centred<T>,
+    /// The sum of the squares of all elements.
+    pub(crate) squares: &'a ExactSum,
+    pub(crate) k: usize,
+    pub(crate) max_iter: u32,
+    /// The sum of the centroids' squared shifts at which the iterations end.
+    pub(crate) shift_max: f64,
+    /// Row-major `k x d`, in the coordinates of the centred rows, as all centroids here.
+    pub(crate) start: Vec<f64>,
+    pub(crate) observe: &'a (dyn Fn(&Iteration) + Sync),
+}
+
+/// What the iterations come to.
+pub(crate) struct Fitted {
+    pub(crate) centroids: Vec<f64>,
+    pub(crate) converged: bool,
+    /// Of each iteration, before it moved the centroids.
+    pub(crate) costs: Vec<f64>,
+}
+
+/// What is known between rounds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "T: Scalar")]
+pub(crate) struct State<T: Scalar> {
+    centroids: Vec<f64>,
+    /// Those of the iteration before; empty in the first.
+    previous: Vec<f64>,
+    costs: Vec<f64>,
+    /// An iteration that waits for rows to move its empty clusters to.
+    incomplete: Option<Sums<T>>,
+}
+
+/// The sums of an iteration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "T: Scalar")]
+struct Sums<T: Scalar> {
+    counts: Vec<u64>,
+    /// Row-major `k x d`, on the grid.
+    sums: Vec<T::Sum>,
+    moved: u64,
+}
+
+impl<T: Scalar> Iterative for Iterations<'_, T> {
+    type Round = Lloyd<T>;
+    type State = State<T>;
+    type Output = Result<Fitted, FitError>;
+
+    fn start(&self) -> Result<State<T>> {
+        Ok(State { centroids: self.start.clone(), previous: Vec::new(), costs: Vec::new(), incomplete: None })
+    }
+
+    fn round(&self, state: &State<T>) -> Result<(Lloyd<T>, Centroids)> {
+        let step = match &state.incomplete {
+            None => Step::Assign,
+            Some(sums) => Step::Farthest { count: sums.counts.iter().filter(|&&n| n == 0).count() as u64 },
+        };
+        let shared = Centroids { current: state.centroids.clone(), previous: state.previous.clone(), step };
+        Ok((Lloyd { grid: self.centred.grid.clone() }, shared))
+    }
+
+    fn advance(
+        &self,
+        _: u32,
+        state: &mut State<T>,
+        output: Output<Lloyd<T>>,
+    ) -> Result<ControlFlow<Self::Output>> {
+        let Some(mut sums) = state.incomplete.take() else {
+            let sums = self.sums(output);
+            if sums.counts.contains(&0) {
+                state.incomplete = Some(sums);
+                return Ok(ControlFlow::Continue(()));
+            }
+            return Ok(self.finish(state, sums, false));
+        };
+        let cost = self.cost(state, &sums);
+        match self.fill_empty(&mut sums, output) {
+            Ok(()) => Ok(self.finish_with(state, sums, cost, true)),
+            Err(error) => Ok(ControlFlow::Break(Err(error))),
+        }
+    }
+}
+
+impl<T: Scalar> Iterations<'_, T> {
+    fn d(&self) -> usize {
+        self.centred.d()
+    }
+
+    /// The reduced sums of a round.
+    fn sums(&self, output: Output<Lloyd<T>>) -> Sums<T> {
+        let d = self.d();
+        let mut sums = Sums {
+            counts: vec![0; self.k],
+            sums: vec![T::Sum::default(); self.k * d],
+            moved: output.counters.get(MOVED),
+        };
+        for (k, cluster) in output.pairs {
+            let k = k as usize;
+            sums.counts[k] = cluster.count;
+            sums.sums[k * d..(k + 1) * d].copy_from_slice(&cluster.sums);
+        }
+        sums
+    }
+
+    /// Moves the empty clusters, in their order, to the farthest rows, which their own clusters lose.
+    fn fill_empty(&self, sums: &mut Sums<T>, output: Output<Lloyd<T>>) -> Result<(), FitError> {
+        let d = self.d();
+        let farthest = output.pairs.into_iter().flat_map(|(_, cluster)| cluster.farthest.into_rows());
+        let empty: Vec<usize> = (0..self.k).filter(|&k| sums.counts[k] == 0).collect();
+        let mut filled = 0;
+        for (&to, row) in empty.iter().zip(farthest) {
+            let from = row.label as usize;
+            sums.counts[from] -= 1;
+            sums.counts[to] += 1;
+            for (j, &x) in row.point.iter().enumerate() {
+                let x = T::from_f64(x).quantize(self.centred.grid.scale(j));
+                sums.sums[from * d + j] -= x;
+                sums.sums[to * d + j] += x;
+            }
+            filled += 1;
+        }
+        match filled {
+            // Every row lies on its centroid: there are as many distinct points as clusters that have rows.
+            0 => Err(FitError::TooFewDistinct { k: self.k, distinct: self.k - empty.len() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn cost(&self, state: &State<T>, sums: &Sums<T>) -> f64 {
+        cost_from_sums(self.squares, &sums.sums, &sums.counts, &self.centred.grid, &state.centroids)
+    }
+
+    fn finish(
+        &self,
+        state: &mut State<T>,
+        sums: Sums<T>,
+        relocated: bool,
+    ) -> ControlFlow<Result<Fitted, FitError>> {
+        let cost = self.cost(state, &sums);
+        self.finish_with(state, sums, cost, relocated)
+    }
+
+    /// Moves the centroids to the means of their clusters and decides whether that is the end.
+    fn finish_with(
+        &self,
+        state: &mut State<T>,
+        sums: Sums<T>,
+        cost: f64,
+        relocated: bool,
+    ) -> ControlFlow<Result<Fitted, FitError>> {
+        let d = self.d();
+        let mut centroids = state.centroids.clone();
+        for (k, &count) in sums.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            for j in 0..d {
+                centroids[k * d + j] = self.centred.grid.mean(sums.sums[k * d + j], count, j);
+            }
+        }
+        // What a model keeps are centroids in the coordinates of the data. Go on with what will be read back.
+        let centroids = self.centred.centre(&self.centred.restore(&centroids));
+        let shift = centroids.iter().zip(&state.centroids).map(|(new, old)| (new - old).powi(2)).sum();
+        let first = state.costs.is_empty();
+        state.costs.push(cost);
+        let number = state.costs.len() as u32;
+        (self.observe)(&Iteration { number, cost, moved: sums.moved, shift });
+
+        let unmoved = !first && sums.moved == 0;
+        let converged = !relocated && (unmoved || shift <= self.shift_max);
+        state.previous = std::mem::replace(&mut state.centroids, centroids);
+        if converged || number >= self.max_iter {
+            let (centroids, costs) = (std::mem::take(&mut state.centroids), std::mem::take(&mut state.costs));
+            return ControlFlow::Break(Ok(Fitted { centroids, converged, costs }));
+        }
+        ControlFlow::Continue(())
+    }
+}

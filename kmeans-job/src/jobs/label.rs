@@ -1,0 +1,109 @@
+//! The labels of all rows under given centroids, the sizes of the clusters, and the inertia.
+
+use super::{fingerprint, first_row, lloyd::Labels, name_for, rounded};
+use crate::{
+    kernel::{assign::assign, distance::squared_distances, isa::Isa, pack::Packed},
+    numeric::{exact::ExactSum, scalar::Scalar},
+};
+use mapreduce_core::{Block, prelude::*};
+use std::marker::PhantomData;
+
+/// Labels every row.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "T: Scalar")]
+pub struct Label<T> {
+    d: u64,
+    scalar: PhantomData<fn() -> T>,
+}
+
+impl<T> Label<T> {
+    /// For rows of `d` elements.
+    pub fn new(d: usize) -> Self {
+        Self { d: d as u64, scalar: PhantomData }
+    }
+}
+
+/// Consecutive rows with their labels.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Labelled {
+    /// The nearest centroid of each row.
+    pub labels: Block<i32>,
+    /// The sum of the squared distances to it.
+    pub inertia: ExactSum,
+}
+
+/// The mapper of [`Label`]. Its key is the index of the first row of a split.
+pub struct Labeller<T> {
+    d: usize,
+    centroids: Vec<f64>,
+    packed: Packed<T>,
+    fingerprint: u64,
+}
+
+impl<T: Scalar> Mapper for Labeller<T> {
+    type Input = Rows<T>;
+    type Key = u64;
+    type Value = Labelled;
+
+    fn map(&self, _: &[T], _: &mut impl Emit<u64, Labelled>) -> Result {
+        Err("a row's index is known to its split only".into())
+    }
+
+    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<u64, Labelled>) -> Result {
+        let (progress, first) = (split.progress(), first_row(split)?);
+        let isa = Isa::detect();
+        // The last round of a fit that converged has assigned the rows to these very centroids.
+        let known = split.take_cache::<Labels>().filter(|labels| labels.fingerprint == self.fingerprint);
+        let known = known.map(|known| known.labels);
+        let (mut labels, mut inertia) = (Vec::new(), ExactSum::new());
+        let (mut fresh, mut distances) = (Vec::new(), Vec::new());
+        while let Some(block) = split.next_block()? {
+            let rows = block.len();
+            progress.records(rows as u64);
+            let labels_of_block =
+                match known.as_ref().and_then(|known| known.get(labels.len()..labels.len() + rows)) {
+                    Some(known) => known,
+                    None => {
+                        fresh.resize(rows, 0);
+                        assign(isa, &self.packed, block.values, &mut fresh, None);
+                        &fresh[..]
+                    }
+                };
+            distances.resize(rows, 0.0);
+            squared_distances(isa, block.values, self.d, labels_of_block, &self.centroids, &mut distances);
+            inertia.extend(distances.iter().copied());
+            labels.extend(labels_of_block.iter().map(|&label| label as i32));
+        }
+        if let Some(labels) = known {
+            split.put_cache(Box::new(Labels { fingerprint: self.fingerprint, labels }));
+        }
+        out.emit(&first, &Labelled { labels: labels.into(), inertia })
+    }
+}
+
+impl<T: Scalar> Job for Label<T> {
+    const NAME: &'static str = name_for::<T>("k-means/label/f32", "k-means/label/f64");
+    /// Centroids, row-major `k x d`, in the coordinates of the centred rows.
+    type Shared = Vec<f64>;
+    type Mapper = Labeller<T>;
+    type Combiner = NoCombiner;
+    type Reducer = Identity;
+
+    fn mapper(&self, centroids: &Vec<f64>) -> Result<Labeller<T>> {
+        let d = self.d as usize;
+        Ok(Labeller {
+            d,
+            centroids: centroids.clone(),
+            packed: Packed::new(&rounded::<T>(centroids), d),
+            fingerprint: fingerprint(centroids),
+        })
+    }
+
+    fn combiner(&self) -> NoCombiner {
+        NoCombiner
+    }
+
+    fn reducer(&self, _: &Vec<f64>) -> Result<Identity> {
+        Ok(Identity)
+    }
+}

@@ -1,0 +1,48 @@
+//! The map-reduce jobs that K-means consists of, all over one dataset of rows.
+//!
+//! | job | a mapper sees | and emits | reduced to |
+//! |---|---|---|---|
+//! | [`statistics`] | rows as they came | ranges, then sums of the columns | what the data is centred by |
+//! | [`pick`] | centred rows | a few rows with the smallest random keys | random start centroids |
+//! | [`sample`] | centred rows | rows far from the candidates so far | candidates of k-means\|\|, their weights |
+//! | [`lloyd`] | centred rows | sums and counts by nearest centroid | the next centroids |
+//! | [`label`] | centred rows | labels and the inertia | labels, in the order of the rows |
+//!
+//! Everything that is added up is an integer or an exact sum, every random number depends on the seed and the row's
+//! index: no result depends on how the rows are split or who works on them.
+
+pub mod label;
+pub mod lloyd;
+pub mod pick;
+pub mod sample;
+pub mod statistics;
+mod top_rows;
+
+pub use top_rows::{Candidate, TopRows};
+
+use crate::numeric::scalar::Scalar;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// The name of a job for elements of type `T`.
+const fn name_for<T: Scalar>(f32: &'static str, f64: &'static str) -> &'static str {
+    if size_of::<T>() == size_of::<f32>() { f32 } else { f64 }
+}
+
+/// Tells sets of points apart, so that what was cached for one is not taken for another. Stays in the process.
+fn fingerprint(points: &[f64]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytemuck::cast_slice::<f64, u8>(points).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The global index of a split's first row.
+fn first_row<T: Scalar>(
+    split: &mapreduce_core::Split<'_, mapreduce_core::Rows<T>>,
+) -> mapreduce_core::Result<u64> {
+    split.first_record().ok_or_else(|| "the input does not number its rows, which K-means needs".into())
+}
+
+/// `f64` points in the element type of the data.
+fn rounded<T: Scalar>(points: &[f64]) -> Vec<T> {
+    points.iter().map(|&x| T::from_f64(x)).collect()
+}

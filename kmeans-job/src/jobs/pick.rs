@@ -1,0 +1,107 @@
+//! Picks a few distinct rows at random: the start centroids of `random`, the first candidate of k-means||.
+
+use super::{Candidate, TopRows, first_row, name_for};
+use crate::numeric::{random::uniform, scalar::Scalar};
+use mapreduce_core::prelude::*;
+use std::marker::PhantomData;
+
+/// Picks rows with the smallest random keys. Rows with the same coordinates count once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "T: Scalar")]
+pub struct PickRows<T> {
+    /// How many.
+    pub count: u64,
+    /// Seed of the random numbers.
+    pub seed: u64,
+    /// Which sequence of random numbers of that seed.
+    pub stream: u64,
+    scalar: PhantomData<fn() -> T>,
+}
+
+impl<T> PickRows<T> {
+    /// Picks `count` rows.
+    pub fn new(count: usize, seed: u64, stream: u64) -> Self {
+        Self { count: count as u64, seed, stream, scalar: PhantomData }
+    }
+}
+
+impl<T: Scalar> Mapper for PickRows<T> {
+    type Input = Rows<T>;
+    type Key = ();
+    type Value = TopRows;
+
+    fn map(&self, _: &[T], _: &mut impl Emit<(), TopRows>) -> Result {
+        Err("a row's random number depends on its index, which only a split knows".into())
+    }
+
+    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<(), TopRows>) -> Result {
+        let (progress, mut row) = (split.progress(), first_row(split)?);
+        let mut best = TopRows::new(self.count as usize);
+        while let Some(block) = split.next_block()? {
+            progress.records(block.len() as u64);
+            for values in block {
+                let key = uniform(self.seed, self.stream, row);
+                if best.admits(key) {
+                    let point = values.iter().map(|x| x.to_f64()).collect();
+                    best.add(Candidate { key, row, label: 0, point });
+                }
+                row += 1;
+            }
+        }
+        out.emit(&(), &best)
+    }
+}
+
+impl<T: Scalar> SimpleJob for PickRows<T> {
+    const NAME: &'static str = name_for::<T>("k-means/pick/f32", "k-means/pick/f64");
+    type Combiner = Sum;
+    type Reducer = Fold<Sum>;
+}
+
+/// Fetches rows by their indices.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "T: Scalar")]
+pub struct FetchRows<T> {
+    /// The indices, ascending.
+    pub rows: Vec<u64>,
+    scalar: PhantomData<fn() -> T>,
+}
+
+impl<T> FetchRows<T> {
+    /// Fetches `rows`.
+    pub fn new(mut rows: Vec<u64>) -> Self {
+        rows.sort_unstable();
+        Self { rows, scalar: PhantomData }
+    }
+}
+
+impl<T: Scalar> Mapper for FetchRows<T> {
+    type Input = Rows<T>;
+    type Key = u64;
+    type Value = Vec<f64>;
+
+    fn map(&self, _: &[T], _: &mut impl Emit<u64, Vec<f64>>) -> Result {
+        Err("a row's index is known to its split only".into())
+    }
+
+    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<u64, Vec<f64>>) -> Result {
+        let mut first = first_row(split)?;
+        while let Some(block) = split.next_block()? {
+            let end = first + block.len() as u64;
+            let wanted = &self.rows[self.rows.partition_point(|&row| row < first)..];
+            for &row in wanted.iter().take_while(|&&row| row < end) {
+                let at = (row - first) as usize * block.width;
+                let point = block.values[at..at + block.width].iter().map(|x| x.to_f64()).collect();
+                out.emit(&row, &point)?;
+            }
+            first = end;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar> SimpleJob for FetchRows<T> {
+    const NAME: &'static str = name_for::<T>("k-means/fetch/f32", "k-means/fetch/f64");
+    type Combiner = NoCombiner;
+    type Reducer = Identity;
+}

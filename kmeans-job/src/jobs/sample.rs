@@ -1,0 +1,220 @@
+//! One round of k-means||: rows far from the candidates so far are sampled, or the candidates weighed.
+//!
+//! Source: Bahmani et al., "Scalable k-means++", VLDB 2012. Their round draws each row with a probability that needs
+//! the total of the distances first; here a round draws a fixed number of rows without replacement, with
+//! probabilities proportional to the squared distances, by exponential keys (see
+//! [`sampling_key`](crate::numeric::random::sampling_key)), which takes one pass and no total.
+
+use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded};
+use crate::{
+    kernel::{assign::assign, distance::squared_distance, isa::Isa, pack::Packed},
+    numeric::{
+        random::{sampling_key, uniform},
+        scalar::Scalar,
+    },
+};
+use mapreduce_core::{Block, prelude::*};
+use std::{marker::PhantomData, ops::AddAssign};
+
+/// What a round is for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// Draws this many rows.
+    Draw {
+        /// How many.
+        count: u64,
+        /// Which sequence of random numbers of the seed.
+        stream: u64,
+    },
+    /// Counts for each candidate the rows that are nearest to it.
+    Weigh,
+}
+
+/// A round of k-means||. The broadcast value holds the candidates, in the batches in which they were drawn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "T: Scalar")]
+pub struct Sample<T> {
+    purpose: Purpose,
+    seed: u64,
+    d: u64,
+    scalar: PhantomData<fn() -> T>,
+}
+
+impl<T> Sample<T> {
+    /// A round over rows of `d` elements.
+    pub fn new(purpose: Purpose, seed: u64, d: usize) -> Self {
+        Self { purpose, seed, d: d as u64, scalar: PhantomData }
+    }
+}
+
+/// What a round gives: the rows that were drawn, without their coordinates, or the weights of the candidates.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Sampled {
+    /// The rows.
+    pub rows: TopRows,
+    /// For each candidate, how many rows are nearest to it.
+    pub weights: Block<u64>,
+}
+
+impl AddAssign<&Sampled> for Sampled {
+    fn add_assign(&mut self, other: &Sampled) {
+        self.rows += &other.rows;
+        self.weights += &other.weights;
+    }
+}
+
+/// The mapper of [`Sample`].
+pub struct Sampler<T> {
+    job: Sample<T>,
+    batches: Vec<Batch<T>>,
+    candidates: usize,
+}
+
+/// Candidates that were drawn together.
+struct Batch<T> {
+    /// The number of candidates before it.
+    first: usize,
+    points: Vec<f64>,
+    packed: Packed<T>,
+    /// Of this batch and those before it.
+    fingerprint: u64,
+}
+
+/// What a split remembers between rounds: for each row the nearest candidate and its squared distance.
+struct Nearest {
+    /// Fingerprint of the last batch that was taken into account.
+    fingerprint: u64,
+    batches: usize,
+    candidate: Vec<u32>,
+    distance: Vec<f64>,
+}
+
+/// Rows considered at once: what is known of them stays in the first-level cache.
+const ROWS: usize = 1024;
+
+impl<T: Scalar> Sampler<T> {
+    /// Brings what is known of a block's rows up to date with the batches from `known` on.
+    fn update(&self, values: &[T], known: usize, candidate: &mut [u32], distance: &mut [f64]) {
+        let d = self.job.d as usize;
+        let mut labels = [0; ROWS];
+        let chunks = values.chunks(ROWS * d);
+        for (values, (candidate, distance)) in
+            chunks.zip(candidate.chunks_mut(ROWS).zip(distance.chunks_mut(ROWS)))
+        {
+            for batch in &self.batches[known..] {
+                let labels = &mut labels[..candidate.len()];
+                assign(Isa::detect(), &batch.packed, values, labels, None);
+                for (i, (row, &label)) in values.chunks_exact(d).zip(&*labels).enumerate() {
+                    let point = &batch.points[label as usize * d..][..d];
+                    let squared = squared_distance(row, point);
+                    if squared < distance[i] {
+                        distance[i] = squared;
+                        candidate[i] = batch.first as u32 + label;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Scalar> Mapper for Sampler<T> {
+    type Input = Rows<T>;
+    type Key = ();
+    type Value = Sampled;
+
+    fn map(&self, _: &[T], _: &mut impl Emit<(), Sampled>) -> Result {
+        Err("a row's random number depends on its index, which only a split knows".into())
+    }
+
+    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<(), Sampled>) -> Result {
+        let (progress, first) = (split.progress(), first_row(split)?);
+        let mut nearest = match split.take_cache::<Nearest>() {
+            Some(cached)
+                if self
+                    .batches
+                    .get(cached.batches.wrapping_sub(1))
+                    .is_some_and(|batch| batch.fingerprint == cached.fingerprint) =>
+            {
+                cached
+            }
+            _ => {
+                Box::new(Nearest { fingerprint: 0, batches: 0, candidate: Vec::new(), distance: Vec::new() })
+            }
+        };
+        let known = nearest.batches;
+        let mut done = 0;
+        while let Some(block) = split.next_block()? {
+            progress.records(block.len() as u64);
+            let rows = done..done + block.len();
+            done = rows.end;
+            if nearest.distance.len() < done {
+                nearest.distance.resize(done, f64::INFINITY);
+                nearest.candidate.resize(done, 0);
+            }
+            let Nearest { candidate, distance, .. } = &mut *nearest;
+            self.update(block.values, known, &mut candidate[rows.clone()], &mut distance[rows]);
+        }
+
+        let mut sampled = Sampled::default();
+        match self.job.purpose {
+            Purpose::Draw { count, stream } => {
+                sampled.rows = TopRows::new(count as usize);
+                for (row, &distance) in (first..).zip(&nearest.distance) {
+                    if distance > 0.0 {
+                        let u = uniform(self.job.seed, stream, row);
+                        // -ln(u) >= 1 - u: most rows are out without a logarithm.
+                        if sampled.rows.bound().is_some_and(|bound| 1.0 - u > bound * distance) {
+                            continue;
+                        }
+                        let key = sampling_key(u, distance);
+                        sampled.rows.add(Candidate { key, row, label: 0, point: Vec::new() });
+                    }
+                }
+            }
+            Purpose::Weigh => {
+                sampled.weights = Block::zeros(self.candidates);
+                for &candidate in &nearest.candidate {
+                    sampled.weights[candidate as usize] += 1;
+                }
+            }
+        }
+        nearest.batches = self.batches.len();
+        nearest.fingerprint = self.batches.last().map_or(0, |batch| batch.fingerprint);
+        if self.job.purpose != Purpose::Weigh {
+            split.put_cache(nearest);
+        }
+        out.emit(&(), &sampled)
+    }
+}
+
+impl<T: Scalar> Job for Sample<T> {
+    const NAME: &'static str = name_for::<T>("k-means/sample/f32", "k-means/sample/f64");
+    type Shared = Vec<Vec<f64>>;
+    type Mapper = Sampler<T>;
+    type Combiner = Sum;
+    type Reducer = Fold<Sum>;
+
+    fn mapper(&self, shared: &Vec<Vec<f64>>) -> Result<Sampler<T>> {
+        let d = self.d as usize;
+        let (mut batches, mut candidates, mut so_far) = (Vec::new(), 0, self.seed);
+        for points in shared {
+            so_far = so_far.rotate_left(1) ^ fingerprint(points);
+            batches.push(Batch {
+                first: candidates,
+                points: points.clone(),
+                packed: Packed::new(&rounded::<T>(points), d),
+                fingerprint: so_far,
+            });
+            candidates += points.len() / d;
+        }
+        Ok(Sampler { job: self.clone(), batches, candidates })
+    }
+
+    fn combiner(&self) -> Sum {
+        Sum
+    }
+
+    fn reducer(&self, _: &Vec<Vec<f64>>) -> Result<Fold<Sum>> {
+        Ok(Fold(Sum))
+    }
+}

@@ -1,0 +1,91 @@
+//! [`TopRows`]: the rows with the smallest keys, however the data is split.
+
+use serde::{Deserialize, Serialize};
+use std::{cmp::Ordering, ops::AddAssign};
+
+/// A row that was chosen by its key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// What it was chosen by: smaller is better. Of equal keys the lower row wins.
+    pub key: f64,
+    /// Its global index.
+    pub row: u64,
+    /// The index of its nearest centroid, where that is known.
+    pub label: u32,
+    /// Its coordinates; empty where only the index is asked for.
+    pub point: Vec<f64>,
+}
+
+/// The `limit` rows with the smallest keys. Rows with the same (not empty) coordinates count once, as the one with
+/// the smallest key.
+///
+/// The result is the same whichever way the rows are divided and merged.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TopRows {
+    limit: u64,
+    rows: Vec<Candidate>,
+    /// Keys from here on need not be added: there are `limit` better ones.
+    bound: Option<f64>,
+}
+
+impl TopRows {
+    /// No rows yet.
+    pub fn new(limit: usize) -> Self {
+        Self { limit: limit as u64, rows: Vec::new(), bound: None }
+    }
+
+    /// Whether a row with this key could be among the best. If not, it need not be added.
+    pub fn admits(&self, key: f64) -> bool {
+        self.bound.is_none_or(|bound| key <= bound)
+    }
+
+    /// The key that a row must not exceed, once there are enough rows.
+    pub fn bound(&self) -> Option<f64> {
+        self.bound
+    }
+
+    /// Adds a row.
+    pub fn add(&mut self, candidate: Candidate) {
+        if self.limit > 0 && self.admits(candidate.key) {
+            self.rows.push(candidate);
+            // Sorting out twice as many rows at a time costs a constant number of comparisons per row.
+            if self.rows.len() as u64 >= self.limit.saturating_mul(2) {
+                self.sort_out();
+            }
+        }
+    }
+
+    /// The rows, best first.
+    pub fn into_rows(mut self) -> Vec<Candidate> {
+        self.sort_out();
+        self.rows
+    }
+
+    fn sort_out(&mut self) {
+        self.rows.sort_unstable_by(|a, b| by_point(a, b).then(by_key(a, b)));
+        self.rows.dedup_by(|later, first| !first.point.is_empty() && by_point(later, first).is_eq());
+        self.rows.sort_unstable_by(by_key);
+        self.rows.truncate(self.limit as usize);
+        if self.rows.len() as u64 == self.limit {
+            self.bound = self.rows.last().map(|last| last.key);
+        }
+    }
+}
+
+impl AddAssign<&TopRows> for TopRows {
+    fn add_assign(&mut self, other: &TopRows) {
+        self.limit = self.limit.max(other.limit);
+        for candidate in &other.rows {
+            self.add(candidate.clone());
+        }
+    }
+}
+
+fn by_key(a: &Candidate, b: &Candidate) -> Ordering {
+    a.key.total_cmp(&b.key).then(a.row.cmp(&b.row))
+}
+
+fn by_point(a: &Candidate, b: &Candidate) -> Ordering {
+    let mut coordinates = a.point.iter().zip(&b.point).map(|(x, y)| x.total_cmp(y));
+    coordinates.find(|order| order.is_ne()).unwrap_or_else(|| a.point.len().cmp(&b.point.len()))
+}

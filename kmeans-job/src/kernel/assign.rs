@@ -1,0 +1,186 @@
+//! The nearest centroid of every row: the inner loop of K-means.
+//!
+//! The score of a centroid `c` for a row `x` is `|c|^2 - 2 c.x`, the squared distance less `|x|^2`, computed as one
+//! chain of fused multiply-adds over the columns in order, starting from `|c|^2`. A chain has one order, so every
+//! instruction set gives the same bits, and equal scores are equal everywhere: the lowest index wins a tie.
+//!
+//! The lanes of a vector are rows. A tile of rows is turned column by column once, then every centroid passes over
+//! it with its coordinates broadcast; the running minimum stays in registers and no row of scores is ever written.
+//! The body is written once over five vector operations; `vector.rs` says what they are where.
+
+use bytemuck::Pod;
+
+use crate::kernel::isa::Isa;
+use crate::kernel::pack::{GROUP, Packed};
+use crate::numeric::scalar::Scalar;
+
+/// Writes the index of the nearest centroid of each of `rows` (row-major `n x d`) to `labels` (`n`), and its score
+/// to `scores` if asked for. The lowest index wins a tie.
+///
+/// A score is the squared distance less the row's `|x|^2`, rounded in `T`: good for comparing centroids, not for
+/// distances. Magnitudes whose squares overflow `T` have no meaningful score; where no score is below infinity the
+/// label is 0 and the score infinite.
+///
+/// ```
+/// use kmeans_job::kernel::{assign::assign, isa::Isa, pack::Packed};
+///
+/// let centroids = [0.0_f32, 0.0, 10.0, 0.0];
+/// let rows = [1.0, 1.0, 9.0, -1.0, 5.0, 3.0];
+/// let mut labels = [0; 3];
+/// assign(Isa::detect(), &Packed::new(&centroids, 2), &rows, &mut labels, None);
+/// assert_eq!(labels, [0, 1, 0]); // the last row is as near to both
+/// ```
+///
+/// # Panics
+///
+/// If `rows`, `labels` and `scores` disagree about the number of rows.
+pub fn assign<T: Scalar>(
+    isa: Isa,
+    packed: &Packed<T>,
+    rows: &[T],
+    labels: &mut [u32],
+    scores: Option<&mut [T]>,
+) {
+    assert_eq!(rows.len(), labels.len() * packed.d(), "one label for each row of d columns");
+    assert!(scores.as_ref().is_none_or(|scores| scores.len() == labels.len()), "one score for each row");
+    T::assign(isa, packed, rows, labels, scores);
+}
+
+/// The nearest centroid of one row and its score: the textbook's loop, with the bits of [`assign`].
+///
+/// ```
+/// use kmeans_job::kernel::{assign::nearest, pack::Packed};
+///
+/// assert_eq!(nearest(&Packed::new(&[0.0_f64, 3.0, 4.0], 1), &[3.4]), (1, 9.0 - 6.0 * 3.4));
+/// ```
+#[must_use]
+pub fn nearest<T: Scalar>(packed: &Packed<T>, row: &[T]) -> (u32, T) {
+    let mut best = (0, T::INFINITY);
+    let groups = packed.coordinates.chunks_exact(packed.d());
+    for (group, (norms, columns)) in packed.norms.iter().zip(groups).enumerate() {
+        for (c, &norm) in norms.iter().enumerate() {
+            let score = columns.iter().zip(row).fold(norm, |score, (column, &x)| column[c].mul_add(x, score));
+            if score < best.1 {
+                best = ((group * GROUP + c) as u32, score);
+            }
+        }
+    }
+    best
+}
+
+/// [`assign`] on an instruction set: what `f32` and `f64` add to [`Scalar`] so that it can be dispatched.
+pub trait Assign: Sized {
+    #[doc(hidden)]
+    fn assign(
+        isa: Isa,
+        packed: &Packed<Self>,
+        rows: &[Self],
+        labels: &mut [u32],
+        scores: Option<&mut [Self]>,
+    );
+}
+
+/// The arguments of one call of [`assign`].
+pub(crate) struct Pass<'a, T> {
+    pub(crate) packed: &'a Packed<T>,
+    pub(crate) rows: &'a [T],
+    pub(crate) labels: &'a mut [u32],
+    pub(crate) scores: Option<&'a mut [T]>,
+}
+
+impl<T: Scalar> Pass<'_, T> {
+    /// Runs the pass with the vectors `V` of an instruction set, `VECTORS` of them to a tile.
+    ///
+    /// `splat` fills a vector, `mul_add(a, b, c)` is `a * b + c` with one rounding, and
+    /// `keep(score, id, best, index)` replaces best and index in those lanes where `score < best`. It has to be
+    /// inlined into a function compiled for the instruction set, or the closures become calls.
+    #[inline(always)]
+    pub(crate) fn run<V: Pod, const VECTORS: usize>(
+        mut self,
+        splat: impl Fn(T) -> V,
+        mul_add: impl Fn(V, V, V) -> V,
+        keep: impl Fn(V, V, &mut V, &mut V),
+    ) {
+        let d = self.packed.d();
+        let lanes = size_of::<V>() / size_of::<T>() * VECTORS;
+        let mut tile = vec![V::zeroed(); d * VECTORS];
+        for (t, rows) in self.rows.chunks(lanes * d).enumerate() {
+            // A last tile that is not full keeps old rows in its other lanes; nobody reads what comes of them.
+            transpose(rows, d, bytemuck::cast_slice_mut(&mut tile));
+            let mut best = [splat(T::INFINITY); VECTORS];
+            let mut index = [V::zeroed(); VECTORS];
+            let mut id = 0;
+            for (norms, group) in self.packed.norms.iter().zip(self.packed.coordinates.chunks_exact(d)) {
+                let mut scores = norms.map(|norm| [splat(norm); VECTORS]);
+                for (factors, x) in group.iter().zip(tile.chunks_exact(VECTORS)) {
+                    for (scores, &factor) in scores.iter_mut().zip(factors) {
+                        let factor = splat(factor);
+                        for (score, &x) in scores.iter_mut().zip(x) {
+                            *score = mul_add(factor, x, *score);
+                        }
+                    }
+                }
+                for scores in scores {
+                    let ids = splat(T::from_index(id));
+                    for v in 0..VECTORS {
+                        keep(scores[v], ids, &mut best[v], &mut index[v]);
+                    }
+                    id += 1;
+                }
+            }
+            let range = t * lanes..t * lanes + rows.len() / d;
+            let index: &[T] = bytemuck::cast_slice(&index);
+            for (label, &id) in self.labels[range.clone()].iter_mut().zip(index) {
+                *label = id.to_index();
+            }
+            if let Some(scores) = &mut self.scores {
+                let best: &[T] = bytemuck::cast_slice(&best);
+                scores[range.clone()].copy_from_slice(&best[..range.len()]);
+            }
+        }
+    }
+}
+
+/// Writes rows of `d` columns into `tile`, one column after the other.
+///
+/// Blocks of four rows by four columns, which the compiler turns in registers; element by element this costs more
+/// than the assignment itself when `k` is small.
+#[inline(always)]
+fn transpose<T: Scalar>(rows: &[T], d: usize, tile: &mut [T]) {
+    let lanes = tile.len() / d;
+    let blocks = rows.chunks_exact(4 * d);
+    let rest = blocks.remainder();
+    let mut p = 0;
+    for block in blocks {
+        let (upper, lower) = block.split_at(2 * d);
+        let ((r0, r1), (r2, r3)) = (upper.split_at(d), lower.split_at(d));
+        let mut j = 0;
+        while j < d {
+            let block = [&r0[j..], &r1[j..], &r2[j..], &r3[j..]];
+            let tile = &mut tile[j * lanes + p..];
+            match d - j {
+                1 => transpose_block::<T, 1>(block, tile, lanes),
+                2 => transpose_block::<T, 2>(block, tile, lanes),
+                3 => transpose_block::<T, 3>(block, tile, lanes),
+                _ => transpose_block::<T, 4>(block, tile, lanes),
+            }
+            j += 4;
+        }
+        p += 4;
+    }
+    for row in rest.chunks_exact(d) {
+        for (column, &x) in tile.chunks_exact_mut(lanes).zip(row) {
+            column[p] = x;
+        }
+        p += 1;
+    }
+}
+
+/// The first `COLUMNS` columns of four rows, to the start of as many columns of the tile.
+#[inline(always)]
+fn transpose_block<T: Scalar, const COLUMNS: usize>(rows: [&[T]; 4], tile: &mut [T], lanes: usize) {
+    let rows = rows.map(|row| -> [T; COLUMNS] { std::array::from_fn(|j| row[..COLUMNS][j]) });
+    for j in 0..COLUMNS {
+        tile[j * lanes..][..4].copy_from_slice(&rows.map(|row| row[j]));
+    }
+}

@@ -1,0 +1,59 @@
+//! Centroids in the order the assignment kernel reads them.
+
+use crate::numeric::scalar::Scalar;
+
+/// Centroids that are worked on together. Four of them times three vectors of rows is twelve accumulators, which is
+/// what the sixteen registers of AVX2 hold and enough to hide the latency of the multiply-adds.
+pub(crate) const GROUP: usize = 4;
+
+/// `k` centroids of `d` columns, packed once per iteration for [`assign`](crate::kernel::assign::assign).
+///
+/// Groups of four centroids; a group is `d` rows of four values `-2 c`, and four values `|c|^2` beside it. The
+/// last group is filled up with centroids of infinite norm, which never win.
+#[derive(Clone, Debug)]
+pub struct Packed<T> {
+    k: usize,
+    d: usize,
+    /// `groups * d` rows of `-2 c`.
+    pub(crate) coordinates: Vec<[T; GROUP]>,
+    /// `|c|^2`, one row a group.
+    pub(crate) norms: Vec<[T; GROUP]>,
+}
+
+impl<T: Scalar> Packed<T> {
+    /// Packs `centroids`, row-major `k x d`. `|c|^2` is one chain of fused multiply-adds over the columns in order.
+    ///
+    /// # Panics
+    ///
+    /// If `d` is 0 or `centroids` is not a whole number of rows.
+    #[must_use]
+    pub fn new(centroids: &[T], d: usize) -> Self {
+        assert!(d > 0 && centroids.len().is_multiple_of(d), "centroids are rows of d > 0 columns");
+        let k = centroids.len() / d;
+        let groups = k.div_ceil(GROUP);
+        let mut coordinates = vec![[T::ZERO; GROUP]; groups * d];
+        let mut norms = vec![[T::INFINITY; GROUP]; groups];
+        for (c, row) in centroids.chunks_exact(d).enumerate() {
+            let (group, member) = (c / GROUP, c % GROUP);
+            let mut norm = T::ZERO;
+            for (packed, &x) in coordinates[group * d..].iter_mut().zip(row) {
+                packed[member] = x.minus_twice();
+                norm = x.mul_add(x, norm);
+            }
+            norms[group][member] = norm;
+        }
+        Packed { k, d, coordinates, norms }
+    }
+
+    /// The number of centroids.
+    #[must_use]
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// The number of columns.
+    #[must_use]
+    pub fn d(&self) -> usize {
+        self.d
+    }
+}

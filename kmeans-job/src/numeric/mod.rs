@@ -1,0 +1,8 @@
+//! Numbers that come out the same however the work is cut up: fixed-point and exact sums, counter-based random
+//! numbers, and the two element types the job computes with.
+
+pub mod cost;
+pub mod exact;
+pub mod grid;
+pub mod random;
+pub mod scalar;

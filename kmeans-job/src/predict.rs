@@ -1,0 +1,78 @@
+//! [`predict`]: labels rows by a model.
+
+use crate::{
+    centred::{self, Centred},
+    data::{Matrix, Points},
+    error::PredictError,
+    fit::label,
+    model::Model,
+    numeric::scalar::Scalar,
+    session::Session,
+};
+use mapreduce_core::{Cancel, Local, Report};
+
+/// The result of a prediction.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// The cluster of each row.
+    pub labels: Vec<i32>,
+    /// The sum of the squared distances of the rows to the centroids of their clusters.
+    pub inertia: f64,
+    /// How the job went.
+    pub report: Report,
+}
+
+/// Labels each row with its nearest centroid; of equally near ones with the lowest index.
+///
+/// The rows that a model was fitted to get the labels that the fit gave them.
+///
+/// ```
+/// use kmeans_job::{FitOptions, data::{Matrix, Points}, fit, predict};
+/// use mapreduce_core::{Cancel, Local};
+///
+/// let engine = Local::new(2)?;
+/// let points = || Matrix::new(4, 1, vec![0.0, 1.0, 10.0, 11.0]).map(Points::F64);
+/// let fit = fit(&engine, points()?, &FitOptions { k: 2, ..FitOptions::default() }, &|_| {})?;
+/// assert_eq!(predict(&engine, &fit.model, points()?, &Cancel::new())?.labels, fit.labels);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// When the data has another number of columns than the model, cannot be computed with, or the job is cancelled.
+pub fn predict(
+    engine: &Local,
+    model: &Model,
+    points: Points,
+    cancel: &Cancel,
+) -> Result<Prediction, PredictError> {
+    match points {
+        Points::F32(matrix) => predict_as(engine, model, matrix, cancel),
+        Points::F64(matrix) => predict_as(engine, model, matrix, cancel),
+    }
+}
+
+fn predict_as<T: Scalar>(
+    engine: &Local,
+    model: &Model,
+    matrix: Matrix<T>,
+    cancel: &Cancel,
+) -> Result<Prediction, PredictError> {
+    if matrix.d() != model.d() {
+        return Err(PredictError::Columns { expected: model.d(), found: matrix.d() });
+    }
+    let mut session = Session::new(engine, cancel, None);
+    let centred = Centred::like(matrix, &model.shift, &mut session)?;
+    let data = centred.dataset(&session)?;
+    let centroids = centred.centre(&model.centroids.concat());
+    let labelled = label(&centroids, &centred, &data, &mut session)?;
+    Ok(Prediction { labels: labelled.labels, inertia: labelled.inertia, report: session.report })
+}
+
+impl From<centred::Failed> for PredictError {
+    fn from(failed: centred::Failed) -> Self {
+        match failed {
+            centred::Failed::Data(error) => Self::Data(error),
+            centred::Failed::Job(error) => Self::Job(error),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The choice of start centroids.
+
+use crate::{
+    centred::{Centred, Rows},
+    data::Matrix,
+    error::FitError,
+    jobs::{
+        pick::{FetchRows, PickRows},
+        sample::{Purpose, Sample},
+    },
+    kernel::greedy,
+    numeric::scalar::Scalar,
+    session::Session,
+};
+
+/// How start centroids are chosen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Start {
+    /// k-means||: in a few passes candidates are drawn far from each other, then k of them chosen by weighted greedy
+    /// k-means++. The default: a good start that takes about as long as ten iterations.
+    ///
+    /// Source: Bahmani et al., "Scalable k-means++", VLDB 2012.
+    #[default]
+    Parallel,
+    /// k distinct rows at random.
+    Random,
+    /// These: one row for each cluster, in the coordinates of the data.
+    Given(Matrix<f64>),
+}
+
+/// Random numbers of different purposes come from different streams.
+const STREAM_RANDOM: u64 = 1;
+const STREAM_FIRST: u64 = 2;
+const STREAM_DRAW: u64 = 3;
+/// Rounds of k-means|| that draw candidates, and how many a round draws for each cluster.
+const ROUNDS: u64 = 4;
+const OVERSAMPLING: usize = 2;
+
+/// Chooses `k` start centroids, row-major, in the coordinates of the centred rows.
+pub(crate) fn choose<T: Scalar>(
+    start: &Start,
+    k: usize,
+    seed: u64,
+    centred: &Centred<T>,
+    data: &Rows<'_, T>,
+    session: &mut Session<'_>,
+) -> Result<Vec<f64>, FitError> {
+    match start {
+        Start::Parallel => parallel(k, seed, centred.d(), data, session),
+        Start::Random => {
+            let picked = pick::<T>(k, seed, STREAM_RANDOM, data, session)?;
+            match picked.len() {
+                found if found < k => Err(FitError::TooFewDistinct { k, distinct: found }),
+                _ => Ok(picked.concat()),
+            }
+        }
+        Start::Given(points) => {
+            if (points.rows(), points.d()) != (k, centred.d()) {
+                let (found_k, found_d) = (points.rows(), points.d());
+                return Err(FitError::Start { k, d: centred.d(), found_k, found_d });
+            }
+            Ok(centred.centre(points.values()))
+        }
+    }
+}
+
+fn pick<T: Scalar>(
+    count: usize,
+    seed: u64,
+    stream: u64,
+    data: &Rows<'_, T>,
+    session: &mut Session<'_>,
+) -> Result<Vec<Vec<f64>>, FitError> {
+    let picked = session.run(&PickRows::<T>::new(count, seed, stream), &(), data)?.pairs;
+    let rows = picked.into_iter().flat_map(|((), rows)| rows.into_rows());
+    Ok(rows.map(|candidate| candidate.point).collect())
+}
+
+fn parallel<T: Scalar>(
+    k: usize,
+    seed: u64,
+    d: usize,
+    data: &Rows<'_, T>,
+    session: &mut Session<'_>,
+) -> Result<Vec<f64>, FitError> {
+    let mut batches = vec![pick::<T>(1, seed, STREAM_FIRST, data, session)?.concat()];
+    let count = (OVERSAMPLING * k) as u64;
+    let mut round = 0;
+    loop {
+        // Usually ROUNDS rounds. More only where so few points are distinct that candidates coincide.
+        let mut exhausted = false;
+        while round < ROUNDS && !exhausted {
+            exhausted = !draw::<T>(&mut batches, count, seed, STREAM_DRAW + round, d, data, session)?;
+            round += 1;
+        }
+        let weigh = Sample::<T>::new(Purpose::Weigh, seed, d);
+        let weights = session.run(&weigh, &batches, data)?.pairs;
+        let weights: Vec<f64> =
+            weights.iter().flat_map(|((), sampled)| sampled.weights.iter()).map(|&n| n as f64).collect();
+        let candidates = batches.concat();
+        let chosen = greedy::choose(&candidates, &weights, d, k, seed);
+        if chosen.len() == k {
+            return Ok(chosen.into_iter().flat_map(|i| &candidates[i * d..(i + 1) * d]).copied().collect());
+        }
+        if exhausted || !draw::<T>(&mut batches, count, seed, STREAM_DRAW + round, d, data, session)? {
+            // Every row coincides with a candidate, so all distinct points are among them.
+            return Err(FitError::TooFewDistinct { k, distinct: chosen.len() });
+        }
+        round += 1;
+    }
+}
+
+/// Draws a batch of candidates. False if every row coincides with one that is there.
+fn draw<T: Scalar>(
+    batches: &mut Vec<Vec<f64>>,
+    count: u64,
+    seed: u64,
+    stream: u64,
+    d: usize,
+    data: &Rows<'_, T>,
+    session: &mut Session<'_>,
+) -> Result<bool, FitError> {
+    let sample = Sample::<T>::new(Purpose::Draw { count, stream }, seed, d);
+    let drawn = session.run(&sample, batches, data)?.pairs;
+    let rows: Vec<u64> =
+        drawn.into_iter().flat_map(|((), sampled)| sampled.rows.into_rows()).map(|row| row.row).collect();
+    if rows.is_empty() {
+        return Ok(false);
+    }
+    let points = session.run(&FetchRows::<T>::new(rows), &(), data)?.pairs;
+    batches.push(points.into_iter().flat_map(|(_, point)| point).collect());
+    Ok(true)
+}
