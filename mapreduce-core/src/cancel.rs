@@ -123,3 +123,65 @@ impl Attempt {
 #[derive(Debug, thiserror::Error)]
 #[error("the attempt has been cancelled")]
 pub(crate) struct AttemptCancelled;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn wakers_are_called_when_the_token_is_used() {
+        let cancel = Cancel::new();
+        let (woken, is_woken) = mpsc::channel();
+        let registration = cancel.on_cancel(move || woken.send(()).unwrap());
+        assert!(is_woken.try_recv().is_err());
+        cancel.clone().cancel();
+        assert!(is_woken.try_recv().is_ok());
+        drop(registration);
+        // With the waker went the sender.
+        cancel.cancel();
+        assert_eq!(is_woken.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    }
+
+    #[test]
+    fn a_waker_that_comes_too_late_is_called_at_once() {
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let (woken, is_woken) = mpsc::channel();
+        let _registration = cancel.on_cancel(move || woken.send(()).unwrap());
+        assert!(is_woken.try_recv().is_ok());
+    }
+
+    #[test]
+    fn registrations_end_in_any_order() {
+        let cancel = Cancel::new();
+        let (woken, is_woken) = mpsc::channel();
+        let register = |name| {
+            let woken = woken.clone();
+            cancel.on_cancel(move || woken.send(name).unwrap())
+        };
+        let (first, _second, third) = (register(1), register(2), register(3));
+        drop((third, first));
+        cancel.cancel();
+        assert_eq!(is_woken.try_iter().collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn an_attempt_ends_with_its_job_or_alone() {
+        let cancel = Cancel::new();
+        let (one, other) = (Attempt::of(&cancel), Attempt::of(&cancel));
+        one.clone().cancel();
+        assert!(one.check().is_err_and(|error| error.is::<AttemptCancelled>()));
+        assert!(other.check().is_ok() && !cancel.is_cancelled());
+        cancel.cancel();
+        assert!(other.is_cancelled() && !Attempt::default().is_cancelled());
+    }
+
+    #[test]
+    fn a_token_shows_its_state() {
+        let cancel = Cancel::new();
+        assert_eq!(format!("{cancel:?}"), "Cancel { cancelled: false }");
+        cancel.cancel();
+        assert_eq!(format!("{cancel:?}"), "Cancel { cancelled: true }");
+    }
+}

@@ -66,3 +66,45 @@ impl From<TaskCounters> for Counters {
         counters
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(counts: &[(&'static str, u64)]) -> Counters {
+        let mut task = TaskCounters::default();
+        counts.iter().for_each(|(name, n)| task.add(name, *n));
+        task.into()
+    }
+
+    #[test]
+    fn a_task_adds_up_by_name() {
+        let counters = counters(&[("b", 1), ("a", 2), ("b", 3), ("c", 0)]);
+        assert!(counters.iter().eq([("a", 2), ("b", 4), ("c", 0)]), "{counters:?}");
+        assert_eq!(counters.get("d"), 0);
+    }
+
+    #[test]
+    fn merging_adds_and_keeps_what_is_in_one_only() {
+        let mut all = counters(&[("a", 1), ("b", 2)]);
+        all.merge(&counters(&[("b", 3), ("c", 4)]));
+        assert_eq!(all, counters(&[("a", 1), ("b", 5), ("c", 4)]));
+    }
+
+    #[test]
+    fn sums_stop_at_the_end_of_the_range() {
+        let mut all = counters(&[("a", u64::MAX), ("a", 1)]);
+        assert_eq!(all.get("a"), u64::MAX);
+        all.merge(&all.clone());
+        all.add("a", 1);
+        assert_eq!(all.get("a"), u64::MAX);
+    }
+
+    #[test]
+    fn counters_survive_the_codec() {
+        let counters = counters(&[("a", 1), ("b", u64::MAX)]);
+        let mut bytes = Vec::new();
+        crate::codec::encode(&counters, &mut bytes).unwrap();
+        assert_eq!(crate::codec::decode::<Counters>(&bytes).unwrap(), counters);
+    }
+}

@@ -1,6 +1,8 @@
 //! What goes wrong in user code ends as an error that says where, after as many attempts as asked for, and the engine
 //! works on.
 
+#![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
+
 mod common;
 
 use common::{
@@ -96,14 +98,13 @@ fn a_panic_in_combine_names_the_record_whose_value_was_folded() {
 #[test]
 fn a_panic_in_the_partitioner_fails_its_map_task() {
     let error = fails(&Probe::default().on_partition(|key, _| if key == 3 { panic!("lost") } else { 0 }));
-    assert!(matches!(error.task, TaskId::Map(_)), "{error}");
-    assert_eq!(
-        (error.failure.kind, error.failure.record),
-        (
-            FailureKind::Panic,
-            Some(if error.task == TaskId::Map(0) || error.task == TaskId::Map(2) { 4 } else { 9 })
-        )
-    );
+    // The first number of the split that ends in a 3: 3, 33, 53 or 83.
+    let record = match error.task {
+        TaskId::Map(0 | 2) => 4,
+        TaskId::Map(_) => 9,
+        TaskId::Reduce(_) => panic!("{error}"),
+    };
+    assert_eq!((error.failure.kind, error.failure.record), (FailureKind::Panic, Some(record)));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The local engine: jobs in the background, cancelling, several jobs at once, rounds, caches.
 
+#![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
+
 mod common;
 
 use common::{

@@ -1,5 +1,7 @@
 //! Part files: what is in them, and that a folder appears whole or not at all.
 
+#![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
+
 mod common;
 
 use common::{

@@ -77,7 +77,7 @@ impl<'a, K: ?Sized + Key> Collect<'a> for Buffer<'a, K> {
                 let by_key = compare((a.prefix, a.key(&arena)), (b.prefix, b.key(&arena)));
                 by_key.then_with(|| (a.offset, a.value).cmp(&(b.offset, b.value)))
             });
-            let bytes = pairs.iter().map(|pair| (pair.key + pair.value) as usize + 4).sum();
+            let bytes = pairs.iter().map(|pair| pair.key as usize + pair.value as usize + 4).sum();
             let mut run = Run::with_capacity(bytes);
             for pair in &pairs {
                 run.push(pair.key(&arena), pair.value(&arena));

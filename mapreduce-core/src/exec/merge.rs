@@ -127,3 +127,71 @@ impl Group for MergeGroup<'_, '_> {
         Ok(self.next())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    fn run(pairs: &[(Vec<u8>, Vec<u8>)]) -> Run {
+        let mut run = Run::default();
+        pairs.iter().for_each(|(key, value)| run.push(key, value));
+        run
+    }
+
+    /// All that is left of a merge.
+    fn drain(mut merge: Merge<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut pairs = Vec::new();
+        while let Some(key) = merge.key() {
+            let mut group = merge.group(key);
+            while let Some(value) = group.next_value().unwrap() {
+                pairs.push((key.to_vec(), value.to_vec()));
+            }
+        }
+        pairs
+    }
+
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        vec(prop_oneof![Just(0), Just(0xff), 0..3u8], 0..11)
+    }
+
+    proptest! {
+        #[test]
+        fn merging_sorted_runs_is_a_stable_sort(
+            keys in vec(vec(key(), 0..12), 0..10),
+        ) {
+            let mut all = Vec::new();
+            let mut runs = Vec::new();
+            for (i, mut keys) in keys.into_iter().enumerate() {
+                keys.sort();
+                let value = |j| format!("run {i} pair {j}").into_bytes();
+                let pairs: Vec<_> = keys.into_iter().enumerate().map(|(j, key)| (key, value(j))).collect();
+                runs.push(run(&pairs));
+                all.extend(pairs);
+            }
+            all.sort_by(|(a, _), (b, _)| a.cmp(b));
+            prop_assert_eq!(drain(Merge::new(&runs)), all);
+        }
+    }
+
+    #[test]
+    fn values_that_are_not_asked_for_are_passed_over() {
+        let pair = |key: u8, value: u8| (vec![key], vec![value]);
+        let runs = [run(&[pair(1, 1), pair(1, 2), pair(2, 3)]), run(&[]), run(&[pair(1, 4), pair(3, 5)])];
+        let mut merge = Merge::new(&runs);
+        let mut firsts = Vec::new();
+        while let Some(key) = merge.key() {
+            let mut group = merge.group(key);
+            firsts.extend(group.next_value().unwrap().map(<[u8]>::to_vec));
+            group.finish();
+        }
+        assert_eq!(firsts, [[1], [3], [5]]);
+        assert_eq!(merge.group(&[9]).next_value().unwrap(), None);
+    }
+
+    #[test]
+    fn a_merge_of_nothing_is_empty() {
+        assert_eq!(Merge::new([]).key(), None);
+        assert_eq!(Merge::new(&[Run::default(), Run::default()]).key(), None);
+    }
+}

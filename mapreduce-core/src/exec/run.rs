@@ -112,3 +112,36 @@ pub(super) fn compare(a: (u64, &[u8]), b: (u64, &[u8])) -> Ordering {
     // Equal prefixes do not mean equal keys even if both are short: zeros pad the prefix.
     a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    proptest! {
+        #[test]
+        fn pairs_come_back_as_they_were_pushed(pairs in vec((vec(any::<u8>(), 0..300), vec(any::<u8>(), 0..300)), 0..8)) {
+            let mut run = Run::default();
+            pairs.iter().for_each(|(key, value)| run.push(key, value));
+            prop_assert_eq!(run.pairs(), pairs.len() as u64);
+            prop_assert!(run.cursor().eq(pairs.iter().map(|(key, value)| (&key[..], &value[..]))));
+        }
+
+        #[test]
+        fn prefixes_never_contradict_the_order_of_the_keys(a in vec(0..2u8, 0..10), b in vec(0..2u8, 0..10)) {
+            prop_assert_eq!(compare((prefix(&a), &a), (prefix(&b), &b)), a.cmp(&b));
+        }
+    }
+
+    /// A run may have come over a network.
+    #[test]
+    fn a_run_that_is_cut_short_ends_early() {
+        let mut run = Run::default();
+        run.push(&[1; 200], &[2; 200]);
+        let whole = run.as_bytes().to_vec();
+        for len in 0..whole.len() {
+            assert_eq!(RunCursor { rest: &whole[..len] }.count(), 0);
+        }
+        assert_eq!(RunCursor { rest: &[0xff; 20] }.count(), 0);
+    }
+}

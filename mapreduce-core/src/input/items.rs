@@ -1,7 +1,7 @@
 //! An in-memory collection as input: [`ItemSlice`], whose records are references to the items.
 
 use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, plan};
-use crate::{Error, codec};
+use crate::{Error, Schema, codec};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{marker::PhantomData, ops::Range};
 
@@ -19,6 +19,11 @@ impl<T: Send + Sync + Serialize + DeserializeOwned + 'static> Records for Items<
         *buffer = codec::decode(bytes)
             .map_err(|error| ReadError::Malformed { place: "items".into(), message: error.to_string() })?;
         Ok(buffer)
+    }
+
+    fn schema(schema: &mut Schema) {
+        schema.text("items ");
+        schema.serde_type::<T>();
     }
 }
 

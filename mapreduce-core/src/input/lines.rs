@@ -1,6 +1,7 @@
 //! Lines of text as records: [`Lines`] are bytes, [`Utf8Lines`] are strings.
 
 use super::{ReadError, Records};
+use crate::Schema;
 use memchr::memchr;
 
 /// Records that are lines, as bytes. A line ends before its `\n`; a `\r` in front of that belongs to the line. The
@@ -16,6 +17,10 @@ impl Records for Lines {
 
     fn block<'a>(_: &(), bytes: &'a [u8], _: &'a mut ()) -> Result<LineBlock<'a>, ReadError> {
         Ok(LineBlock { rest: bytes })
+    }
+
+    fn schema(schema: &mut Schema) {
+        schema.text("lines");
     }
 }
 
@@ -67,6 +72,10 @@ impl Records for Utf8Lines {
                 offset: error.valid_up_to() as u64,
             }),
         }
+    }
+
+    fn schema(schema: &mut Schema) {
+        schema.text("lines of UTF-8");
     }
 }
 

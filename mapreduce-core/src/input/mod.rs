@@ -26,7 +26,7 @@ pub use rows::{RowBlock, RowFile, RowSlice, Rows};
 pub use split::{Progress, Split};
 pub use text_files::TextFiles;
 
-use crate::Error;
+use crate::{Error, Schema};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fs::Metadata, io, path::Path};
 
@@ -50,6 +50,12 @@ pub trait Records: Send + Sync + 'static {
         bytes: &'a [u8],
         buffer: &'a mut Self::Buffer,
     ) -> Result<Self::Block<'a>, ReadError>;
+
+    /// Adds what the bytes of a block hold to the schema of a job, so that nodes which read them differently do not
+    /// work together. The default knows the [`Shape`](Self::Shape) only.
+    fn schema(schema: &mut Schema) {
+        schema.serde_type::<Self::Shape>();
+    }
 }
 
 /// A place that records are read from.

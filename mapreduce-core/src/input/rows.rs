@@ -1,7 +1,7 @@
 //! Rows of numbers: [`RowSlice`] in memory, [`RowFile`] on disk.
 
 use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, file_length, items, plan, unreadable};
-use crate::Error;
+use crate::{Error, Schema};
 use bytemuck::Pod;
 use std::{
     fs::{self, File},
@@ -77,6 +77,11 @@ impl<T: Pod + Send + Sync> Records for Rows<T> {
             }
         };
         Ok(RowBlock { width, values })
+    }
+
+    fn schema(schema: &mut Schema) {
+        schema.text("rows ");
+        schema.text(std::any::type_name::<T>());
     }
 }
 

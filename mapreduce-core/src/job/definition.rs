@@ -134,8 +134,8 @@ pub struct JobId {
     pub name: String,
     /// [`Job::VERSION`].
     pub version: u32,
-    /// Hash of the structure of every type that crosses a boundary: parameters, broadcast value, shape of the input,
-    /// keys and values. Two builds whose types differ in a field have different hashes.
+    /// Hash of the structure of every type that crosses a boundary: parameters, broadcast value, records, keys and
+    /// values. Two builds whose types differ in a field have different hashes.
     pub schema: u64,
 }
 
@@ -144,11 +144,17 @@ impl JobId {
     pub fn of<J: Job>() -> Self {
         let mut schema = Schema::default();
         schema.serde_type::<J>();
+        schema.text(" shared=");
         schema.serde_type::<J::Shared>();
-        schema.serde_type::<<InputOf<J> as Records>::Shape>();
+        schema.text(" input=");
+        <InputOf<J> as Records>::schema(&mut schema);
+        schema.text(" key=");
         <KeyOf<J> as Key>::schema(&mut schema);
+        schema.text(" value=");
         <ValueOf<J> as Datum>::schema(&mut schema);
+        schema.text(" output key=");
         <OutputKeyOf<J> as Datum>::schema(&mut schema);
+        schema.text(" output value=");
         <OutputValueOf<J> as Datum>::schema(&mut schema);
         Self { name: J::NAME.to_string(), version: J::VERSION, schema: schema.hash() }
     }

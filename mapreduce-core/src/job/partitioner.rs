@@ -38,8 +38,8 @@ pub struct RangePartitioner {
 }
 
 impl RangePartitioner {
-    /// Ranges that hold about equally many of the sampled keys each. A key that makes up more than its share of the
-    /// sample gets a range of its own; then some of the other partitions stay empty.
+    /// Ranges that hold about equally many of the sampled keys each. A key that makes up two shares of the sample or
+    /// more gets a range of its own; then some of the other partitions may stay empty.
     pub fn from_sample<K: ?Sized + Key>(sample: &[K::Owned], partitions: u32) -> Self {
         use std::borrow::Borrow;
         let mut keys: Vec<Vec<u8>> = sample
@@ -51,10 +51,17 @@ impl RangePartitioner {
             })
             .collect();
         keys.sort_unstable();
-        let mut bounds: Vec<Vec<u8>> = (1..partitions as usize)
-            .filter_map(|i| keys.get(i * keys.len() / partitions as usize).cloned())
-            .collect();
-        bounds.dedup();
+        let mut bounds: Vec<Vec<u8>> = Vec::new();
+        for i in 1..partitions as usize {
+            let Some(key) = keys.get(i * keys.len() / partitions as usize) else { break };
+            let bound = match bounds.last() {
+                // The range that begins with a heavy key ends with it: a zero makes the next larger byte string.
+                Some(last) if last == key => [key, &[0][..]].concat(),
+                Some(last) if last > key => continue,
+                _ => key.clone(),
+            };
+            bounds.push(bound);
+        }
         Self { bounds }
     }
 }
@@ -64,5 +71,80 @@ impl<K: ?Sized> Partitioner<K> for RangePartitioner {
         let range = self.bounds.partition_point(|bound| bound.as_slice() <= encoded) as u32;
         // More ranges than partitions (the job was run with fewer than it was sampled for): the last takes the rest.
         range.min(partitions.saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    fn ranges(sample: &[u8], partitions: u32) -> impl Fn(u8) -> u32 + use<> {
+        let ranges = RangePartitioner::from_sample::<u8>(sample, partitions);
+        move |key| ranges.partition(&key, &[key], partitions)
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_in_the_order_of_the_keys(sample in vec(any::<u8>(), 0..50), partitions in 1..9u32) {
+            let partition = ranges(&sample, partitions);
+            let chosen: Vec<u32> = (0..=255).map(partition).collect();
+            prop_assert!(chosen.is_sorted() && chosen[255] < partitions);
+        }
+
+        #[test]
+        fn ranges_of_distinct_keys_hold_about_as_many_each(len in 1..200u8, partitions in 1..9u32) {
+            let sample: Vec<u8> = (0..len).rev().collect();
+            let partition = ranges(&sample, partitions);
+            let mut held = vec![0; partitions as usize];
+            sample.iter().for_each(|key| held[partition(*key) as usize] += 1);
+            let share = usize::from(len) / partitions as usize;
+            prop_assert!(held.iter().all(|n| (share..=share + 1).contains(n)) || usize::from(len) < held.len());
+        }
+
+        #[test]
+        fn hashed_partitions_are_there(key in vec(any::<u8>(), 0..20), partitions in 1..u32::MAX) {
+            let partition = HashPartitioner.partition(&*key, &key, partitions);
+            prop_assert!(partition < partitions);
+        }
+    }
+
+    #[test]
+    fn a_key_that_makes_up_two_shares_has_a_range_of_its_own() {
+        let partition = ranges(b"abbbbc", 3);
+        assert_eq!(b"abc".map(partition), [0, 1, 2]);
+        let partition = ranges(b"bbbbbbbb", 4);
+        assert!(partition(b'a') < partition(b'b') && partition(b'b') < partition(b'c'));
+    }
+
+    #[test]
+    fn an_empty_sample_is_one_range() {
+        let partition = ranges(&[], 4);
+        assert_eq!([0, 255].map(partition), [0, 0]);
+    }
+
+    #[test]
+    fn more_ranges_than_partitions_end_in_the_last() {
+        let ranges = RangePartitioner::from_sample::<u8>(b"abcd", 4);
+        assert_eq!(ranges.partition(b"z", b"z", 2), 1);
+        assert_eq!(ranges.partition(b"z", b"z", 1), 0);
+    }
+
+    /// The hash is part of what nodes agree on: these numbers never change.
+    #[test]
+    fn hashes_are_the_same_in_every_version() {
+        let partitions: Vec<u32> = ["", "a", "b", "word"]
+            .iter()
+            .map(|key| HashPartitioner.partition(*key, key.as_bytes(), 1_000))
+            .collect();
+        assert_eq!(partitions, [276, 167, 347, 635]);
+    }
+
+    #[test]
+    fn hashed_keys_are_spread_evenly() {
+        let mut held = [0; 7];
+        (0..70_000u32)
+            .for_each(|key| held[HashPartitioner.partition(&key, &key.to_be_bytes(), 7) as usize] += 1);
+        assert!(held.iter().all(|n| (9_500..10_500).contains(n)), "{held:?}");
     }
 }
