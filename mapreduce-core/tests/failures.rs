@@ -116,6 +116,19 @@ fn a_partition_that_is_not_there_is_an_error() {
 }
 
 #[test]
+fn an_error_of_emit_that_is_passed_over_fails_the_attempt_all_the_same() {
+    let job = Probe::default()
+        .on_map(|n, out| {
+            let _ = probe::by_last_digit(n, out);
+            Ok(())
+        })
+        .on_partition(|key, partitions| if key == 3 { partitions } else { 0 });
+    let error = fails(&job);
+    assert_eq!(error.failure.kind, FailureKind::User);
+    assert!(error.to_string().contains("passed over; pass it on with `?`"), "{error}");
+}
+
+#[test]
 fn an_error_or_a_panic_in_reduce_names_the_key() {
     let error = fails(&Probe::default().on_reduce(|key, values, out| match key {
         5 => Err("no five".into()),

@@ -9,7 +9,7 @@ use common::{
     jobs::{Columns, LineCount, WordCount},
 };
 use mapreduce_core::{
-    Dataset, Error, FailureKind, Input, ItemSlice, Lines, RowFile, RowSlice, TextFiles, Utf8Lines,
+    Dataset, Error, FailureKind, Input, ItemSlice, Lines, ReadError, RowFile, RowSlice, TextFiles, Utf8Lines,
 };
 use proptest::{collection::vec, prelude::*};
 use std::{fs, path::Path};
@@ -405,4 +405,32 @@ fn inputs_can_be_cloned_and_shown() {
     check::<RowFile<f32>>();
     check::<RowSlice<f32, Vec<f32>>>();
     check::<ItemSlice<u8, Vec<u8>>>();
+}
+
+/// Lines that are numbers.
+struct Numbers;
+
+impl mapreduce_core::Records for Numbers {
+    type Record<'a> = u64;
+    type Block<'a> = std::vec::IntoIter<u64>;
+    type Shape = ();
+    type Buffer = ();
+
+    fn block<'a>(_: &(), bytes: &'a [u8], _: &'a mut ()) -> Result<Self::Block<'a>, ReadError> {
+        let lines = str::from_utf8(bytes).unwrap().lines();
+        let numbers: Result<Vec<u64>, _> = lines.map(str::parse).collect();
+        let malformed = |error| ReadError::Malformed { place: "number".into(), message: format!("{error}") };
+        Ok(numbers.map_err(malformed)?.into_iter())
+    }
+}
+
+#[test]
+fn text_can_be_read_as_records_of_ones_own() {
+    let folder = Folder::new();
+    let path = folder.file("numbers", "3\n1\n4\n1\n5\n");
+    for split_bytes in [1, 3, 100] {
+        let input = TextFiles::<Numbers>::open_as([&path]).unwrap();
+        let data = Dataset::with_split_bytes(input, split_bytes).unwrap();
+        assert_eq!(read(&data, |n| n), [3, 1, 4, 1, 5]);
+    }
 }

@@ -12,6 +12,7 @@ use common::{
 };
 use mapreduce_core::{
     Cancel, Dataset, Error, Lines, Options, PartFiles, RangePartitioner, TextFiles, Utf8Lines, Written,
+    schedule::Event,
 };
 use std::{
     fs, io,
@@ -57,6 +58,21 @@ fn part_files_hold_the_returned_output_as_text() {
     assert_eq!((written.report.records, written.report.keys), (4, 11));
     assert_eq!(names(&out), ["_MANIFEST.json", "_SUCCESS", "part-00000", "part-00001", "part-00002"]);
     assert_eq!(folder.names(), ["out", "text"]);
+}
+
+#[test]
+fn a_job_in_the_background_writes_the_same() {
+    let folder = Folder::new();
+    let (waited, background) = (folder.join("waited"), folder.join("background"));
+    engine().write(&WordCount, &(), &text(&folder), &PartFiles::new(&waited), &partitions(3)).unwrap();
+    let data = std::sync::Arc::new(text(&folder));
+    let handle =
+        engine().submit_write(WordCount, (), data, PartFiles::new(&background), partitions(3)).unwrap();
+    assert!(handle.events().any(|event| matches!(event, Event::RoundFinished { .. })));
+    assert_eq!(handle.wait().unwrap().report.keys, 11);
+    for name in names(&waited) {
+        assert_eq!(read(&waited.join(&name)), read(&background.join(&name)), "{name}");
+    }
 }
 
 #[test]

@@ -45,6 +45,18 @@ impl<'a, K: ?Sized> Buffer<'a, K> {
 impl<K: ?Sized + Key, V: ?Sized + Datum> Emit<K, V> for Buffer<'_, K> {
     #[inline]
     fn emit(&mut self, key: &K, value: &V) -> Result {
+        let taken = self.take(key, value);
+        self.task.emitted(taken)
+    }
+
+    fn count(&mut self, counter: &'static str, n: u64) {
+        self.task.counters.add(counter, n);
+    }
+}
+
+impl<K: ?Sized + Key> Buffer<'_, K> {
+    #[inline]
+    fn take<V: ?Sized + Datum>(&mut self, key: &K, value: &V) -> Result {
         let offset = self.arena.len();
         key.encode(&mut self.arena);
         let split = self.arena.len();
@@ -58,11 +70,7 @@ impl<K: ?Sized + Key, V: ?Sized + Datum> Emit<K, V> for Buffer<'_, K> {
             key: super::map::length("key", split - offset)?,
             value: super::map::length("value", self.arena.len() - split)?,
         });
-        self.task.emitted()
-    }
-
-    fn count(&mut self, counter: &'static str, n: u64) {
-        self.task.counters.add(counter, n);
+        Ok(())
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) trait Collect<'a>: Sized {
 pub(super) struct TaskContext<'a> {
     attempt: &'a Attempt,
     emitted: u32,
+    /// A pair could not be emitted.
+    failed: bool,
     pub(super) counters: TaskCounters,
 }
 
@@ -44,14 +46,29 @@ const CHECK_EVERY: u32 = 1024;
 
 impl<'a> TaskContext<'a> {
     pub(super) fn new(attempt: &'a Attempt) -> Self {
-        Self { attempt, emitted: 0, counters: TaskCounters::default() }
+        Self { attempt, emitted: 0, failed: false, counters: TaskCounters::default() }
     }
 
-    /// Called for every emitted pair.
+    /// Called for every pair, with whether it could be taken.
     #[inline]
-    pub(super) fn emitted(&mut self) -> Result {
+    pub(super) fn emitted(&mut self, taken: Result) -> Result {
         self.emitted = self.emitted.wrapping_add(1);
-        if self.emitted.is_multiple_of(CHECK_EVERY) { self.attempt.check() } else { Ok(()) }
+        if taken.is_ok() && !self.emitted.is_multiple_of(CHECK_EVERY) {
+            return Ok(());
+        }
+        let result = taken.and_then(|()| self.attempt.check());
+        self.failed |= result.is_err();
+        result
+    }
+
+    /// The counters of an attempt that has emitted everything. An error if a pair was lost and nobody said so.
+    pub(super) fn finish(self) -> Result<Counters> {
+        match self.failed {
+            false => Ok(self.counters.into()),
+            true => {
+                Err("a pair could not be emitted and its error was passed over; pass it on with `?`".into())
+            }
+        }
     }
 }
 

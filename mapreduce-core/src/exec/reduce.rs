@@ -44,7 +44,7 @@ where
         reducer.reduce(key.borrow(), &mut Values::new(&mut group), &mut out)?;
         group.finish();
     }
-    Ok(ReduceOutput { counters: out.task.counters.into(), keys })
+    Ok(ReduceOutput { counters: out.task.finish()?, keys })
 }
 
 struct Out<'a, W> {
@@ -55,8 +55,8 @@ struct Out<'a, W> {
 impl<K: ?Sized, V: ?Sized, W: PairWriter<K, V>> Emit<K, V> for Out<'_, W> {
     #[inline]
     fn emit(&mut self, key: &K, value: &V) -> Result {
-        self.writer.write(key, value)?;
-        self.task.emitted()
+        let written = self.writer.write(key, value);
+        self.task.emitted(written)
     }
 
     fn count(&mut self, counter: &'static str, n: u64) {

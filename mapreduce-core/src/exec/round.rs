@@ -72,7 +72,7 @@ impl<J: Job> Round<J> {
             } else {
                 self.map_into(split, Buffer::new(context, &*self.partitioner, self.partitions))?
             };
-            Ok(MapOutput { runs, counters: context.counters.into(), records: progress.begun() })
+            Ok(MapOutput { runs, counters: context.finish()?, records: progress.begun() })
         };
         let record = || Some(progress.begun()).filter(|n| *n > 0);
         guard(run, describe, record)

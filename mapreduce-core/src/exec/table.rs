@@ -54,6 +54,23 @@ where
 {
     #[inline]
     fn emit(&mut self, key: &K, value: &V) -> Result {
+        let taken = self.take(key, value);
+        self.task.emitted(taken)
+    }
+
+    fn count(&mut self, counter: &'static str, n: u64) {
+        self.task.counters.add(counter, n);
+    }
+}
+
+impl<K, V, C> Table<'_, K, V, C>
+where
+    K: ?Sized + Key,
+    V: ?Sized + Datum,
+    C: Combiner<K, V>,
+{
+    #[inline]
+    fn take(&mut self, key: &K, value: &V) -> Result {
         let encoded = key.encoded(&mut self.scratch);
         let hash = hash::table(encoded);
         let prefix = prefix(encoded);
@@ -65,7 +82,7 @@ where
         });
         if let Some(entry) = found {
             self.combiner.combine(key, &mut entry.value, value);
-            return self.task.emitted();
+            return Ok(());
         }
         let partition = super::map::partition(self.partitioner, key, encoded, self.partitions)?;
         let length = super::map::length("key", encoded.len())?;
@@ -74,11 +91,7 @@ where
         let entry = Entry { prefix, offset, length, partition, value: value.to_owned() };
         let arena = &self.arena;
         self.entries.insert_unique(hash, entry, |entry| hash::table(entry.key(arena)));
-        self.task.emitted()
-    }
-
-    fn count(&mut self, counter: &'static str, n: u64) {
-        self.task.counters.add(counter, n);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::Error;
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
+    fmt,
     sync::{Mutex, PoisonError},
 };
 
@@ -101,6 +102,12 @@ impl<I: Input> Dataset<I> {
 
     pub(crate) fn caches(&self) -> &SplitCaches {
         &self.caches
+    }
+}
+
+impl<I: fmt::Debug> fmt::Debug for Dataset<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataset").field("input", &self.input).field("splits", &self.splits.len()).finish()
     }
 }
 

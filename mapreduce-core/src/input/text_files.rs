@@ -37,7 +37,7 @@ impl TextFiles<Utf8Lines> {
     /// # Errors
     /// When a path is not there or cannot be read, or a folder has no files.
     pub fn open(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Self, Error> {
-        Self::list(paths)
+        Self::open_as(paths)
     }
 }
 
@@ -47,12 +47,16 @@ impl TextFiles<Lines> {
     /// # Errors
     /// As for [`TextFiles::open`].
     pub fn open_bytes(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Self, Error> {
-        Self::list(paths)
+        Self::open_as(paths)
     }
 }
 
 impl<R> TextFiles<R> {
-    fn list(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Self, Error> {
+    /// Lines as records of your own, whose [`Records::block`] gets whole lines. Otherwise as [`TextFiles::open`].
+    ///
+    /// # Errors
+    /// As for [`TextFiles::open`].
+    pub fn open_as(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Self, Error> {
         let mut files = Vec::new();
         for path in paths {
             add(path.as_ref(), &mut files)?;

@@ -1,9 +1,15 @@
 //! [`Local`]: runs jobs on the threads of this process.
 
-use super::{destination::Returned, drive::Driver, handle::Handle};
+use super::{
+    destination::Returned,
+    drive::{Driver, RoundOutput},
+    handle::Handle,
+};
 use crate::{
     Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, PartFiles, Written,
-    exec::set_up, output::Staging, schedule::Event,
+    exec::{Run, set_up},
+    output::Staging,
+    schedule::Event,
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{fmt, ops::ControlFlow, sync::Arc, thread};
@@ -125,12 +131,7 @@ impl Local {
         J: Job,
         I: Input<Records = InputOf<J>>,
     {
-        let staging = Staging::create(to)?;
-        let mut events = |_| {};
-        let mut driver = Driver::new::<J>(&self.pool, options, &mut events)?;
-        let round = driver.round(job, shared, data, &staging)?;
-        let parts = staging.commit(J::NAME, J::VERSION, round.parts)?;
-        Ok(Written { parts, counters: round.counters, report: round.report })
+        self.drive_writing(job, shared, data, to, options, &mut |_| {})
     }
 
     /// Runs an iterated job to its end. What tasks cache about the dataset is kept from round to round.
@@ -179,8 +180,30 @@ impl Local {
         I: Input<Records = InputOf<J>> + 'static,
     {
         let engine = self.clone();
-        Handle::spawn(J::NAME, options.cancel.clone(), move |events| {
+        Handle::spawn(options.cancel.clone(), move |events| {
             engine.drive(&job, &shared, &data, &options, events)
+        })
+    }
+
+    /// Starts a job in the background that writes part files, as [`write`](Self::write).
+    ///
+    /// # Errors
+    /// When the system cannot start a thread.
+    pub fn submit_write<J, I>(
+        &self,
+        job: J,
+        shared: J::Shared,
+        data: Arc<Dataset<I>>,
+        to: PartFiles,
+        options: Options,
+    ) -> Result<Handle<Written>, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>> + 'static,
+    {
+        let engine = self.clone();
+        Handle::spawn(options.cancel.clone(), move |events| {
+            engine.drive_writing(&job, &shared, &data, &to, &options, events)
         })
     }
 
@@ -200,7 +223,7 @@ impl Local {
         I: Input<Records = InputOf<T::Round>> + 'static,
     {
         let engine = self.clone();
-        Handle::spawn(T::Round::NAME, options.cancel.clone(), move |events| {
+        Handle::spawn(options.cancel.clone(), move |events| {
             engine.drive_rounds(&job, &data, &options, events)
         })
     }
@@ -218,7 +241,26 @@ impl Local {
         I: Input<Records = InputOf<J>>,
     {
         let round = Driver::new::<J>(&self.pool, options, events)?.round(job, shared, data, &Returned)?;
-        Ok(Output::decode(&round.parts, round.counters, round.report)?)
+        decode(round)
+    }
+
+    fn drive_writing<J, I>(
+        &self,
+        job: &J,
+        shared: &J::Shared,
+        data: &Dataset<I>,
+        to: &PartFiles,
+        options: &Options,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Written, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        let staging = Staging::create(to)?;
+        let round = Driver::new::<J>(&self.pool, options, events)?.round(job, shared, data, &staging)?;
+        let parts = staging.commit(J::NAME, J::VERSION, round.parts)?;
+        Ok(Written { parts, counters: round.counters, report: round.report })
     }
 
     fn drive_rounds<T, I>(
@@ -237,7 +279,7 @@ impl Local {
         for number in 0..options.rounds_max {
             let (round, shared) = set_up::<T::Round, _>("round", || job.round(&state))?;
             let done = driver.round(&round, &shared, data, &Returned)?;
-            let output = Output::decode(&done.parts, done.counters, done.report)?;
+            let output = decode(done)?;
             if let ControlFlow::Break(output) =
                 set_up::<T::Round, _>("advance", || job.advance(number, &mut state, output))?
             {
@@ -246,6 +288,12 @@ impl Local {
         }
         Err(Error::TooManyRounds { job: T::Round::NAME.to_string(), rounds: options.rounds_max })
     }
+}
+
+/// Decodes the output of a round. Reading it back may run code of the job's: a type's own `Deserialize`.
+fn decode<J: Job>(round: RoundOutput<Run>) -> Result<Output<J>, Error> {
+    let RoundOutput { parts, counters, report } = round;
+    set_up::<J, _>("output", || Ok(Output::decode(&parts, counters, report)?))
 }
 
 impl fmt::Debug for Local {

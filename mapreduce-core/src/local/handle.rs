@@ -20,13 +20,12 @@ pub struct Handle<T> {
 impl<T: Send + 'static> Handle<T> {
     /// Starts `job` on a thread of its own, which drives it but does none of its work.
     pub(super) fn spawn(
-        name: &str,
         cancel: Cancel,
         job: impl FnOnce(&mut dyn FnMut(Event)) -> Result<T, Error> + Send + 'static,
     ) -> Result<Self, Error> {
         let (sender, events): (SyncSender<Event>, _) = mpsc::sync_channel(EVENTS_KEPT);
         let thread = thread::Builder::new()
-            .name(format!("driver of {name}"))
+            .name("mapreduce-driver".to_string())
             .spawn(move || {
                 job(&mut |event| {
                     // Nobody has to listen, and nobody who does not may hold up the job.
