@@ -2,7 +2,7 @@
 
 use crate::{
     centred::{self, Centred},
-    data::{Dtype, Matrix, Points},
+    data::{Matrix, Points},
     error::FitError,
     iterations::{Fitted, Iterations},
     jobs::label::Label,
@@ -113,15 +113,14 @@ pub fn fit(
     observe: &(dyn Fn(&Iteration) + Sync),
 ) -> Result<Fit, FitError> {
     match points {
-        Points::F32(matrix) => fit_as(engine, matrix, Dtype::F32, options, observe),
-        Points::F64(matrix) => fit_as(engine, matrix, Dtype::F64, options, observe),
+        Points::F32(matrix) => fit_as(engine, matrix, options, observe),
+        Points::F64(matrix) => fit_as(engine, matrix, options, observe),
     }
 }
 
 fn fit_as<T: Scalar>(
     engine: &Local,
     matrix: Matrix<T>,
-    dtype: Dtype,
     options: &FitOptions,
     observe: &(dyn Fn(&Iteration) + Sync),
 ) -> Result<Fit, FitError> {
@@ -149,7 +148,7 @@ fn fit_as<T: Scalar>(
     let restored = centred.restore(&centroids);
     let model = Model {
         version: Model::VERSION.to_string(),
-        dtype,
+        dtype: centred::dtype::<T>(),
         n: centred.rows() as u64,
         seed,
         iterations: costs.len() as u64,

@@ -2,8 +2,11 @@
 
 mod against_oracle;
 mod data;
+mod errors;
+mod extremes;
 mod invariance;
 mod oracle;
+mod prediction;
 mod same_bits;
 mod textbook;
 
