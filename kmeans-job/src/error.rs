@@ -47,6 +47,18 @@ pub enum FitError {
         /// Columns that were given.
         found_d: usize,
     },
+    /// A given start centroid cannot be computed with.
+    #[error(
+        "row {row}, column {column} (counted from 0) of the start centroids is {value:e}, not finite or too far from the data; give points among the data"
+    )]
+    StartValue {
+        /// The row, counted from 0.
+        row: usize,
+        /// The column, counted from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
     /// The data cannot be computed with.
     #[error(transparent)]
     Data(#[from] DataError),

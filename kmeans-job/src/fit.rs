@@ -143,7 +143,7 @@ fn fit_as<T: Scalar>(
         start,
         observe,
     };
-    let Fitted { centroids, converged, costs } = session.iterate(&iterations, &data)?.output?;
+    let Fitted { centroids, converged, costs } = session.iterate(&iterations, &data)?.output;
     let labelled = label(&centroids, &centred, &data, &mut session)?;
     let restored = centred.restore(&centroids);
     let model = Model {

@@ -47,20 +47,34 @@ pub(crate) fn choose<T: Scalar>(
 ) -> Result<Vec<f64>, FitError> {
     match start {
         Start::Parallel => parallel(k, seed, centred.d(), data, session),
-        Start::Random => {
-            let picked = pick::<T>(k, seed, STREAM_RANDOM, data, session)?;
-            match picked.len() {
-                found if found < k => Err(FitError::TooFewDistinct { k, distinct: found }),
-                _ => Ok(picked.concat()),
-            }
-        }
+        Start::Random => Ok(distinct(k, seed, data, session)?.concat()),
         Start::Given(points) => {
-            if (points.rows(), points.d()) != (k, centred.d()) {
+            let d = centred.d();
+            if (points.rows(), points.d()) != (k, d) {
                 let (found_k, found_d) = (points.rows(), points.d());
-                return Err(FitError::Start { k, d: centred.d(), found_k, found_d });
+                return Err(FitError::Start { k, d, found_k, found_d });
             }
-            Ok(centred.centre(points.values()))
+            let start = centred.centre(points.values());
+            if let Some(i) = centred.out_of_reach(&start) {
+                return Err(FitError::StartValue { row: i / d, column: i % d, value: points.values()[i] });
+            }
+            distinct(k, seed, data, session)?;
+            Ok(start)
         }
+    }
+}
+
+/// Picks `k` distinct rows at random, which there have to be in any case: else some cluster stays empty for ever.
+fn distinct<T: Scalar>(
+    k: usize,
+    seed: u64,
+    data: &Rows<'_, T>,
+    session: &mut Session<'_>,
+) -> Result<Vec<Vec<f64>>, FitError> {
+    let picked = pick::<T>(k, seed, STREAM_RANDOM, data, session)?;
+    match picked.len() {
+        distinct if distinct < k => Err(FitError::TooFewDistinct { k, distinct }),
+        _ => Ok(picked),
     }
 }
 
@@ -84,30 +98,28 @@ fn parallel<T: Scalar>(
     session: &mut Session<'_>,
 ) -> Result<Vec<f64>, FitError> {
     let mut batches = vec![pick::<T>(1, seed, STREAM_FIRST, data, session)?.concat()];
-    let count = (OVERSAMPLING * k) as u64;
-    let mut round = 0;
-    loop {
-        // Usually ROUNDS rounds. More only where so few points are distinct that candidates coincide.
-        let mut exhausted = false;
-        while round < ROUNDS && !exhausted {
-            exhausted = !draw::<T>(&mut batches, count, seed, STREAM_DRAW + round, d, data, session)?;
-            round += 1;
+    for round in 0..ROUNDS {
+        if !draw::<T>(&mut batches, (OVERSAMPLING * k) as u64, seed, STREAM_DRAW + round, d, data, session)? {
+            break;
         }
-        let weigh = Sample::<T>::new(Purpose::Weigh, seed, d);
-        let weights = session.run(&weigh, &batches, data)?.pairs;
-        let weights: Vec<f64> =
-            weights.iter().flat_map(|((), sampled)| sampled.weights.iter()).map(|&n| n as f64).collect();
-        let candidates = batches.concat();
-        let chosen = greedy::choose(&candidates, &weights, d, k, seed);
-        if chosen.len() == k {
-            return Ok(chosen.into_iter().flat_map(|i| &candidates[i * d..(i + 1) * d]).copied().collect());
-        }
-        if exhausted || !draw::<T>(&mut batches, count, seed, STREAM_DRAW + round, d, data, session)? {
-            // Every row coincides with a candidate, so all distinct points are among them.
-            return Err(FitError::TooFewDistinct { k, distinct: chosen.len() });
-        }
-        round += 1;
     }
+    let weights = session.run(&Sample::<T>::new(Purpose::Weigh, seed, d), &batches, data)?.pairs;
+    let weights: Vec<f64> =
+        weights.iter().flat_map(|((), sampled)| sampled.weights.iter()).map(|&n| n as f64).collect();
+    let candidates = batches.concat();
+    let chosen = greedy::choose(&candidates, &weights, d, k, seed);
+    let mut chosen: Vec<&[f64]> = chosen.into_iter().map(|i| &candidates[i * d..][..d]).collect();
+    if chosen.len() == k {
+        return Ok(chosen.concat());
+    }
+    // So many rows coincide, or nearly do, that the candidates were too few. Any other distinct rows will do.
+    let others = distinct(k, seed, data, session)?;
+    for other in &others {
+        if chosen.len() < k && !chosen.contains(&other.as_slice()) {
+            chosen.push(other);
+        }
+    }
+    Ok(chosen.concat())
 }
 
 /// Draws a batch of candidates. False if every row coincides with one that is there.

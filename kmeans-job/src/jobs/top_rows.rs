@@ -86,6 +86,7 @@ fn by_key(a: &Candidate, b: &Candidate) -> Ordering {
 }
 
 fn by_point(a: &Candidate, b: &Candidate) -> Ordering {
-    let mut coordinates = a.point.iter().zip(&b.point).map(|(x, y)| x.total_cmp(y));
+    // Adding 0 makes 0 of -0, which is the same place.
+    let mut coordinates = a.point.iter().zip(&b.point).map(|(x, y)| (x + 0.0).total_cmp(&(y + 0.0)));
     coordinates.find(|order| order.is_ne()).unwrap_or_else(|| a.point.len().cmp(&b.point.len()))
 }

@@ -58,6 +58,29 @@ fn start_centroids_are_k_rows_of_the_columns_of_the_data() {
 }
 
 #[test]
+fn a_start_centroid_that_cannot_be_computed_with_is_named() {
+    for (value, f32, f64) in [
+        (f64::NAN, false, false),
+        (f64::INFINITY, false, false),
+        (f64::NEG_INFINITY, false, false),
+        (1e200, false, false),
+        (1e30, false, true),
+        (1e10, true, true),
+    ] {
+        let start = Start::Given(Matrix::new(2, 2, vec![0.1, 0.2, 0.3, value]).unwrap());
+        let options = FitOptions { k: 2, start, ..FitOptions::default() };
+        let table = blobs(9, 2, 3, 0.1, 1);
+        for (points, works) in [(table.f32(), f32), (table.f64(), f64)] {
+            match fit(points, &options) {
+                Ok(fit) => assert!(works && fit.model.inertia < 1.0, "{value}"),
+                Err(FitError::StartValue { row: 1, column: 1, .. }) => assert!(!works, "{value}"),
+                Err(error) => panic!("{value}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn the_first_value_that_is_not_finite_is_named() {
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for at in [0, 7, 1000, 2999] {

@@ -75,3 +75,26 @@ fn one_iteration_moves_the_centroids_once_and_labels_by_where_they_went() {
     assert_eq!(fit.model.inertia, 0.25 + 0.25 + 6.25 + 72.25);
 }
 
+#[test]
+fn rows_that_the_arithmetic_cannot_tell_apart_come_to_an_end() {
+    // The two last differ in the last bit of f32, which the scores of the kernel do not resolve.
+    let table = Table::new(1, [-1000.0, 1000.0, f64::from(1000_f32.next_up())]);
+    for start in [Start::Parallel, Start::Random, Start::Given(table.matrix())] {
+        let options = FitOptions { k: 3, start, tol: 0.0, ..FitOptions::default() };
+        let fit = fit(table.f32(), &options).unwrap();
+        assert!(fit.model.converged && fit.model.iterations < 5, "{:?}", fit.model);
+        assert!(fit.model.inertia < 1e-8);
+        assert_ne!(fit.labels[0], fit.labels[1]);
+    }
+}
+
+#[test]
+fn noise_far_below_the_spread_comes_to_an_end() {
+    let values = blobs(5000, 1, 1, 1e-5, 1).values;
+    let table = Table::new(1, (0..5000).map(|i| f64::from(i % 3) + values[i as usize]).collect::<Vec<_>>());
+    for start in [Start::Parallel, Start::Random] {
+        let fit =
+            fit(table.f32(), &FitOptions { k: 40, start, max_iter: 20, ..FitOptions::default() }).unwrap();
+        assert!(fit.model.inertia < 1e-3, "{}", fit.model.inertia);
+    }
+}

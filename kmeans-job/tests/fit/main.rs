@@ -8,6 +8,7 @@ mod invariance;
 mod oracle;
 mod prediction;
 mod same_bits;
+mod start;
 mod textbook;
 
 use kmeans_job::{Fit, FitError, FitOptions, Iteration, data::Points};
