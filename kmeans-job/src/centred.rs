@@ -133,7 +133,7 @@ impl<T: Scalar> Centred<T> {
     /// The position of the first coordinate of centred points that is NaN or so large that distances would overflow.
     pub(crate) fn out_of_reach(&self, points: &[f64]) -> Option<usize> {
         let limit = magnitude_max::<T>(self.d, self.rows());
-        points.iter().position(|x| !(x.abs() <= limit))
+        points.iter().position(|x| x.is_nan() || x.abs() > limit)
     }
 }
 
@@ -187,7 +187,7 @@ fn magnitude_max<T: Scalar>(d: usize, rows: usize) -> f64 {
 fn check_magnitudes<T: Scalar>(magnitudes: &[f64], rows: usize) -> Result<(), Failed> {
     let dtype = dtype::<T>();
     let limit = magnitude_max::<T>(magnitudes.len(), rows);
-    if let Some((column, &magnitude)) = magnitudes.iter().enumerate().find(|(_, x)| !(**x <= limit)) {
+    if let Some((column, &magnitude)) = magnitudes.iter().enumerate().find(|(_, x)| **x > limit) {
         return Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype }));
     }
     // The smallest normal number is 4 / MAX, but for a rounding. Where the square of the largest magnitude is normal,
@@ -197,4 +197,70 @@ fn check_magnitudes<T: Scalar>(magnitudes: &[f64], rows: usize) -> Result<(), Fa
         return Err(Failed::Data(DataError::TooSmall { magnitude, dtype }));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mapreduce_core::{Cancel, Local};
+    use proptest::prelude::*;
+
+    fn centred<T: Scalar>(d: usize, values: Vec<T>) -> (Centred<T>, Spread) {
+        let engine = Local::new(1).unwrap();
+        let matrix = Matrix::new(values.len() / d, d, values).unwrap();
+        let centred = Centred::new(matrix, &mut Session::new(&engine, &Cancel::new(), None));
+        let Ok(centred) = centred else { panic!("the values are ordinary") };
+        centred
+    }
+
+    #[test]
+    fn whole_numbers_stay_whole() {
+        for offset in [0.0, 1e3, 1e6] {
+            let (centred, _) =
+                centred::<f32>(2, (0..300).map(|i| (i * 37 % 101) as f32 + offset as f32).collect());
+            assert!(
+                centred.shift.iter().all(|shift| shift.fract() == 0.0 && (shift - offset - 50.0).abs() < 8.0)
+            );
+            assert!(centred.values.iter().all(|x| x.fract() == 0.0 && x.abs() < 64.0));
+        }
+    }
+
+    #[test]
+    fn the_spread_is_that_of_the_rows() {
+        // Columns 1, 2, 3, 6 and all 7: variances 3.5 and 0.
+        let (_, spread) = centred(2, vec![1.0, 7.0, 2.0, 7.0, 3.0, 7.0, 6.0, 7.0]);
+        assert_eq!(spread.mean_variance, 1.75);
+        let (_, spread) = centred(1, vec![1e15, 1e15 + 1.0]);
+        assert_eq!(spread.mean_variance, 0.25);
+    }
+
+    #[test]
+    fn ranges_of_any_width_can_be_centred() {
+        for (min, max) in [(0.0, 5e-324), (-5e-324, 5e-324), (1e-310, 2e-310), (1.0, 1.0_f64.next_up())] {
+            for mean in [min, min / 2.0 + max / 2.0, max] {
+                let shift = shift::<f64>(min, max, mean);
+                assert!((min..=max).contains(&shift), "{shift:e} for {min:e}..{max:e}");
+            }
+        }
+        let (min, max) = (f64::from(f32::MAX.next_down()), f64::from(f32::MAX));
+        assert!(shift::<f32>(min, max, max).is_finite());
+        assert!(shift::<f64>(f64::MAX.next_down(), f64::MAX, f64::MAX).is_finite());
+        assert_eq!(shift::<f64>(-f64::MAX, f64::MAX, 1.0), 0.0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// What the labels of a prediction rest on: a model's centroids centre to those that the fit ended with.
+        #[test]
+        fn centroids_come_back_from_a_model_as_they_went_in(
+            c in -1.0..1.0_f64, shift in -1.0..1.0_f64, exponents in (-60..60_i32, -60..60_i32),
+        ) {
+            let (c, shift) = (c * 2_f64.powi(exponents.0), shift * 2_f64.powi(exponents.1));
+            let centred = Centred::<f64> { values: vec![0.0], d: 1, shift: vec![shift], grid: Grid::new(&[1.0], 1) };
+            let in_model = centred.restore(&[c]);
+            let kept = centred.centre(&in_model);
+            prop_assert_eq!(centred.restore(&kept), in_model);
+        }
+    }
 }

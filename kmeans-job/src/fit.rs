@@ -171,7 +171,7 @@ fn check(options: &FitOptions, rows: usize) -> Result<(), FitError> {
     if max_iter == 0 {
         return Err(FitError::MaxIter);
     }
-    if !(tol >= 0.0) {
+    if tol.is_nan() || tol < 0.0 {
         return Err(FitError::Tol { tol });
     }
     Ok(())

@@ -170,3 +170,24 @@ impl<T: Scalar> Iterations<'_, T> {
         ControlFlow::Continue(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mapreduce_core::codec;
+
+    #[test]
+    fn the_state_comes_back_from_its_bytes() {
+        let sums = Sums::<f64> { counts: vec![2, 0], sums: vec![i128::MIN, i128::MAX, -1, 0], moved: 7 };
+        let state = State {
+            centroids: vec![0.1, -0.0, 1e300, 5e-324],
+            previous: vec![1.0; 4],
+            costs: vec![3.5, 0.25],
+            incomplete: Some(sums),
+        };
+        let mut bytes = Vec::new();
+        codec::encode(&state, &mut bytes).unwrap();
+        let back: State<f64> = codec::decode(&bytes).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{state:?}"));
+    }
+}

@@ -143,3 +143,63 @@ fn draw<T: Scalar>(
     batches.push(points.into_iter().flat_map(|(_, point)| point).collect());
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::random::uniform;
+    use mapreduce_core::{Cancel, Local};
+
+    /// The start centroids and the rows, both centred.
+    fn choose_from(values: Vec<f32>, d: usize, k: usize, seed: u64, start: &Start) -> (Vec<f64>, Vec<f64>) {
+        let engine = Local::new(2).unwrap();
+        let matrix = Matrix::new(values.len() / d, d, values.clone()).unwrap();
+        let mut session = Session::new(&engine, &Cancel::new(), Some(100));
+        let Ok((centred, _)) = Centred::new(matrix, &mut session) else { panic!("the values are ordinary") };
+        let data = centred.dataset(&session).unwrap();
+        let chosen = choose(start, k, seed, &centred, &data, &mut session).unwrap();
+        let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+        (chosen, centred.centre(&values))
+    }
+
+    fn values(n: u64) -> Vec<f32> {
+        (0..n).map(|i| (uniform(1, 0, i) * 90.0).round() as f32).collect()
+    }
+
+    #[test]
+    fn start_centroids_are_distinct_rows_of_the_data() {
+        for start in [Start::Parallel, Start::Random] {
+            for k in [1, 2, 7, 40] {
+                let (chosen, rows) = choose_from(values(400), 2, k, 3, &start);
+                assert_eq!(chosen.len(), 2 * k);
+                let chosen: Vec<&[f64]> = chosen.chunks(2).collect();
+                for (c, centroid) in chosen.iter().enumerate() {
+                    assert!(rows.chunks(2).any(|row| row == *centroid), "{centroid:?} is no row");
+                    assert!(!chosen[..c].contains(centroid), "{centroid:?} was chosen twice");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_choice_depends_on_the_seed_alone() {
+        for start in [Start::Parallel, Start::Random] {
+            let choice = |seed| choose_from(values(400), 2, 5, seed, &start).0;
+            assert_eq!(choice(1), choice(1));
+            assert_ne!(choice(1), choice(2));
+        }
+    }
+
+    #[test]
+    fn random_start_centroids_are_drawn_evenly() {
+        let mut drawn = [0; 10];
+        for seed in 0..500 {
+            let (chosen, rows) = choose_from((0..10).map(|x| x as f32).collect(), 1, 2, seed, &Start::Random);
+            for centroid in chosen {
+                drawn[rows.iter().position(|row| *row == centroid).unwrap()] += 1;
+            }
+        }
+        // 100 each, give or take five standard deviations.
+        assert!(drawn.iter().all(|&n| (55..145).contains(&n)), "{drawn:?}");
+    }
+}

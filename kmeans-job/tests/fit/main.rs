@@ -1,5 +1,7 @@
 //! K-means as a library: what `fit` and `predict` promise, checked against a Lloyd anyone can check by eye.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests fail like the tests")]
+
 mod against_oracle;
 mod data;
 mod errors;

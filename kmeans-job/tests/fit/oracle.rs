@@ -54,8 +54,8 @@ fn lloyd_regardless(table: &Table, start: &[f64], tol: f64, max_iter: u32) -> Or
 
         let mut sums = vec![0.0; k * d];
         let mut counts = vec![0.0; k];
-        for i in 0..n {
-            add(&mut sums, &mut counts, labels[i] as usize, table.row(i), 1.0);
+        for (i, &label) in labels.iter().enumerate() {
+            add(&mut sums, &mut counts, label as usize, table.row(i), 1.0);
         }
         let empty: Vec<usize> = (0..k).filter(|&c| counts[c] == 0.0).collect();
         let mut relocated = false;
@@ -83,10 +83,10 @@ fn lloyd_regardless(table: &Table, start: &[f64], tol: f64, max_iter: u32) -> Or
         }
         let mut shift = 0.0;
         for c in (0..k).filter(|&c| counts[c] > 0.0) {
-            for j in c * d..(c + 1) * d {
-                let mean = sums[j] / counts[c];
-                shift += (mean - oracle.centroids[j]).powi(2);
-                oracle.centroids[j] = mean;
+            for (x, sum) in oracle.centroids[c * d..][..d].iter_mut().zip(&sums[c * d..]) {
+                let mean = sum / counts[c];
+                shift += (mean - *x).powi(2);
+                *x = mean;
             }
         }
         oracle.labels = labels;
