@@ -105,7 +105,8 @@ pub struct Fit {
 /// ```
 ///
 /// # Errors
-/// When the options do not fit the data, the data cannot be computed with, or the fit is cancelled.
+/// When the options do not fit the data (among them more clusters than distinct points), the data cannot be computed
+/// with (NaN, infinities, squared distances that overflow or vanish), or the fit is cancelled.
 pub fn fit(
     engine: &Local,
     points: Points,

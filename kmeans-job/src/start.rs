@@ -22,9 +22,10 @@ pub enum Start {
     /// Source: Bahmani et al., "Scalable k-means++", VLDB 2012.
     #[default]
     Parallel,
-    /// k distinct rows at random.
+    /// k rows with distinct coordinates, at random.
     Random,
-    /// These: one row for each cluster, in the coordinates of the data.
+    /// These: one row for each cluster, in the coordinates of the data. They need not be rows of it, nor distinct: a
+    /// cluster that gets no rows moves to the farthest one.
     Given(Matrix<f64>),
 }
 

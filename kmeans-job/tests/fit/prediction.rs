@@ -63,13 +63,10 @@ fn a_single_row_and_rows_far_from_the_model_are_labelled_too() {
 
 #[test]
 fn a_model_made_from_one_type_labels_rows_of_the_other() {
-    // Far from the origin f32 holds multiples of 1/16 only; what was taken off in f64 is none.
-    let table = integers(300, 2, 7, 4).map(|_, x| x + 1e6);
-    let f64 = Table::new(
-        2,
-        (0..300).flat_map(|i| [table.row(i)[0] + 0.03, table.row(i)[1] - 0.01]).collect::<Vec<_>>(),
-    );
-    let model = fit(f64.f64(), &FitOptions { k: 5, ..FitOptions::default() }).unwrap().model;
+    // At a million f32 holds multiples of 1/16, and the middle of narrow f64 columns is none.
+    let table = integers(300, 2, 3, 4).map(|_, x| 1e6 + x / 16.0);
+    let narrow = blobs(300, 2, 5, 0.1, 1).map(|_, x| 1e6 + 0.17 * x);
+    let model = fit(narrow.f64(), &FitOptions { k: 5, ..FitOptions::default() }).unwrap().model;
     let prediction = labels(&model, table.f32());
     let mut inertia = 0.0;
     for i in 0..table.rows() {

@@ -35,19 +35,19 @@ fn assert_same_bits_for_every_start(table: &Table, given: &Table) {
 
 #[test]
 fn blobs_with_nothing_special() {
-    let table = blobs(100, 3, 5, 0.6, 1);
+    let table = blobs(60, 3, 5, 0.6, 1);
     assert_same_bits_for_every_start(&table, &table.pick(0..5));
 }
 
 #[test]
 fn integers_with_ties() {
-    let table = integers(100, 2, 4, 2);
+    let table = integers(60, 2, 4, 2);
     assert_same_bits_for_every_start(&table, &Table::new(2, [0.0, 0.0, 4.0, 4.0, 0.0, 4.0, 4.0, 0.0]));
 }
 
 #[test]
 fn clusters_that_become_empty() {
-    let table = integers(80, 2, 5, 3).map(|_, x| x * 0.1);
+    let table = integers(60, 2, 5, 3).map(|_, x| x * 0.1);
     let start = Table::new(2, [9.0, 9.0, 0.1, 0.2, 0.1, 0.2, -7.0, 0.0, 8.0, -8.0]);
     assert_same_bits_for_every_start(&table, &start);
 }
