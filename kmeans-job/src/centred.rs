@@ -8,7 +8,11 @@ use crate::{
     data::{Dtype, Matrix},
     error::DataError,
     jobs::statistics::{AddColumns, AddSquares, FindRanges, Ranges},
-    numeric::{exact::ExactSum, grid::Grid, scalar::Scalar},
+    numeric::{
+        exact::ExactSum,
+        grid::Grid,
+        scalar::{FixedSum, Scalar},
+    },
     session::Session,
 };
 use mapreduce_core::{Dataset, Error, RowSlice};
@@ -58,17 +62,19 @@ impl<T: Scalar> Centred<T> {
         let grid = Grid::<T>::new(&magnitudes, rows as u64);
         let sums = session.run(&AddColumns { grid: grid.clone() }, &(), &data)?.pairs;
         let sums = sums.into_iter().next().map(|((), sums)| sums).unwrap_or_default();
-        let means: Vec<f64> = (0..d).map(|j| grid.mean(sums[j], rows as u64, j)).collect();
+        let shift: Vec<f64> = (0..d)
+            .map(|j| shift::<T>(ranges.min[j], ranges.max[j], grid.mean(sums[j], rows as u64, j)))
+            .collect();
         drop(data);
 
-        let shift = (0..d).map(|j| shift::<T>(ranges.min[j], ranges.max[j], means[j])).collect();
-        let centred = Self::shifted(values, d, shift, &ranges)?;
+        let centred = Self::shifted(values, d, &shift, &ranges)?;
         let data = centred.dataset(session)?;
         let squares = session.run(&AddSquares::<T>::default(), &(), &data)?.pairs;
         let squares = squares.into_iter().next().map(|((), squares)| squares).unwrap_or_default();
-        let means_squared: f64 =
-            means.iter().zip(&centred.shift).map(|(mean, shift)| (mean - shift).powi(2)).sum();
-        let mean_variance = ((squares.value() / rows as f64 - means_squared) / d as f64).max(0.0);
+        let squared_means: f64 = (0..d)
+            .map(|j| (sum_less(sums[j], grid.unit(j), rows as f64, shift[j]) / rows as f64).powi(2))
+            .sum();
+        let mean_variance = ((squares.value() / rows as f64 - squared_means) / d as f64).max(0.0);
         drop(data);
         Ok((centred, Spread { squares, mean_variance }))
     }
@@ -78,10 +84,10 @@ impl<T: Scalar> Centred<T> {
         let d = matrix.d();
         let values = matrix.into_values();
         let ranges = find_ranges(&session.dataset(&values, d)?, session)?;
-        Self::shifted(values, d, shift.to_vec(), &ranges)
+        Self::shifted(values, d, shift, &ranges)
     }
 
-    fn shifted(mut values: Vec<T>, d: usize, shift: Vec<f64>, ranges: &Ranges) -> Result<Self, Failed> {
+    fn shifted(mut values: Vec<T>, d: usize, shift: &[f64], ranges: &Ranges) -> Result<Self, Failed> {
         let in_t: Vec<T> = shift.iter().map(|&x| T::from_f64(x)).collect();
         for row in values.chunks_exact_mut(d) {
             for (x, &shift) in row.iter_mut().zip(&in_t) {
@@ -92,9 +98,11 @@ impl<T: Scalar> Centred<T> {
         let centred = |x: f64, j: usize| (T::from_f64(x) - in_t[j]).to_f64().abs();
         let magnitudes: Vec<f64> =
             (0..d).map(|j| centred(ranges.min[j], j).max(centred(ranges.max[j], j))).collect();
-        check_magnitudes::<T>(&magnitudes)?;
-        let grid = Grid::new(&magnitudes, (values.len() / d) as u64);
-        Ok(Self { values, d, shift, grid })
+        let rows = values.len() / d;
+        check_magnitudes::<T>(&magnitudes, rows)?;
+        let grid = Grid::new(&magnitudes, rows as u64);
+        // The shift of a model made from f64 data is rounded for f32 rows. Centroids are to be moved by the same.
+        Ok(Self { values, d, shift: in_t.into_iter().map(T::to_f64).collect(), grid })
     }
 
     /// The rows, as input for the jobs.
@@ -121,6 +129,17 @@ impl<T: Scalar> Centred<T> {
     pub(crate) fn restore(&self, points: &[f64]) -> Vec<f64> {
         points.iter().zip(self.shift.iter().cycle()).map(|(x, shift)| x + shift).collect()
     }
+
+    /// The position of the first coordinate of centred points that is NaN or so large that distances would overflow.
+    pub(crate) fn out_of_reach(&self, points: &[f64]) -> Option<usize> {
+        let limit = magnitude_max::<T>(self.d, self.rows());
+        points.iter().position(|x| x.is_nan() || x.abs() > limit)
+    }
+}
+
+/// The element type of `T`.
+pub(crate) fn dtype<T: Scalar>() -> Dtype {
+    if size_of::<T>() == size_of::<f32>() { Dtype::F32 } else { Dtype::F64 }
 }
 
 fn find_ranges<T: Scalar>(data: &Rows<'_, T>, session: &mut Session<'_>) -> Result<Ranges, Failed> {
@@ -143,20 +162,106 @@ fn shift<T: Scalar>(min: f64, max: f64, mean: f64) -> f64 {
     }
     // The exponent of the range's leading bit; subnormal ranges are shifted in steps of the smallest normal number.
     let step = f64::from_bits((range.to_bits() >> 52).max(1) << 52) / 8.0;
-    let shift = if step > 0.0 { (mean / step).round_ties_even() * step } else { mean };
-    let shift = if shift.is_finite() { shift } else { mean };
-    T::from_f64(shift).to_f64()
+    let shift = (mean / step).round_ties_even() * step;
+    // At the end of what `T` holds, rounding up would make it infinite.
+    T::from_f64(shift.clamp(min, max)).to_f64()
 }
 
-/// Refuses data of which squared distances, summed over the columns, would overflow.
-fn check_magnitudes<T: Scalar>(magnitudes: &[f64]) -> Result<(), Failed> {
-    // Two points differ by at most twice the magnitude in a column.
-    let limit = (T::MAX.to_f64() / magnitudes.len() as f64).sqrt() / 4.0;
-    match magnitudes.iter().enumerate().find(|(_, magnitude)| !(**magnitude <= limit)) {
-        Some((column, &magnitude)) => {
-            let dtype = if size_of::<T>() == 4 { Dtype::F32 } else { Dtype::F64 };
-            Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype }))
+/// `sum * unit - n * shift`, rounded once: the sum of a column after a shift that nearly cancels it.
+fn sum_less<S: FixedSum>(sum: S, unit: f64, n: f64, shift: f64) -> f64 {
+    let mut difference = ExactSum::new();
+    sum.parts().into_iter().for_each(|part| difference.add_product(part, unit));
+    difference.add_product(-n, shift);
+    difference.value()
+}
+
+/// The largest magnitude of centred values of which neither the scores of the kernel, in `T`, nor the sum of the
+/// squared distances of all rows, in `f64`, overflow.
+fn magnitude_max<T: Scalar>(d: usize, rows: usize) -> f64 {
+    let (score, cost) = (T::MAX.to_f64() / d as f64, f64::MAX / d as f64 / rows as f64);
+    // Two values differ by at most twice the magnitude.
+    score.min(cost).sqrt() / 4.0
+}
+
+/// Refuses data of which squared distances would overflow or vanish.
+fn check_magnitudes<T: Scalar>(magnitudes: &[f64], rows: usize) -> Result<(), Failed> {
+    let dtype = dtype::<T>();
+    let limit = magnitude_max::<T>(magnitudes.len(), rows);
+    if let Some((column, &magnitude)) = magnitudes.iter().enumerate().find(|(_, x)| **x > limit) {
+        return Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype }));
+    }
+    // The smallest normal number is 4 / MAX, but for a rounding. Where the square of the largest magnitude is normal,
+    // a square that is not is off by no more than the last place of that one.
+    let magnitude = magnitudes.iter().copied().fold(0.0, f64::max);
+    if magnitude > 0.0 && magnitude < (4.0 / T::MAX.to_f64()).sqrt() {
+        return Err(Failed::Data(DataError::TooSmall { magnitude, dtype }));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mapreduce_core::{Cancel, Local};
+    use proptest::prelude::*;
+
+    fn centred<T: Scalar>(d: usize, values: Vec<T>) -> (Centred<T>, Spread) {
+        let engine = Local::new(1).unwrap();
+        let matrix = Matrix::new(values.len() / d, d, values).unwrap();
+        let centred = Centred::new(matrix, &mut Session::new(&engine, &Cancel::new(), None));
+        let Ok(centred) = centred else { panic!("the values are ordinary") };
+        centred
+    }
+
+    #[test]
+    fn whole_numbers_stay_whole() {
+        for offset in [0.0, 1e3, 1e6] {
+            let (centred, _) =
+                centred::<f32>(2, (0..300).map(|i| (i * 37 % 101) as f32 + offset as f32).collect());
+            assert!(
+                centred.shift.iter().all(|shift| shift.fract() == 0.0 && (shift - offset - 50.0).abs() < 8.0)
+            );
+            assert!(centred.values.iter().all(|x| x.fract() == 0.0 && x.abs() < 64.0));
         }
-        None => Ok(()),
+    }
+
+    #[test]
+    fn the_spread_is_that_of_the_rows() {
+        // Columns 1, 2, 3, 6 and all 7: variances 3.5 and 0.
+        let (_, spread) = centred(2, vec![1.0, 7.0, 2.0, 7.0, 3.0, 7.0, 6.0, 7.0]);
+        assert_eq!(spread.mean_variance, 1.75);
+        // At 1e15 a mean in f64 is a multiple of 1/8, which 2/3 is not.
+        let (_, spread) = centred(1, vec![1e15, 1e15 + 1.0, 1e15 + 1.0]);
+        assert!((spread.mean_variance - 2.0 / 9.0).abs() < 1e-15, "{}", spread.mean_variance);
+    }
+
+    #[test]
+    fn ranges_of_any_width_can_be_centred() {
+        for (min, max) in [(0.0, 5e-324), (-5e-324, 5e-324), (1e-310, 2e-310), (1.0, 1.0_f64.next_up())] {
+            for mean in [min, min / 2.0 + max / 2.0, max] {
+                let shift = shift::<f64>(min, max, mean);
+                assert!((min..=max).contains(&shift), "{shift:e} for {min:e}..{max:e}");
+            }
+        }
+        let (min, max) = (f64::from(f32::MAX.next_down()), f64::from(f32::MAX));
+        assert!(shift::<f32>(min, max, max).is_finite());
+        assert!(shift::<f64>(f64::MAX.next_down(), f64::MAX, f64::MAX).is_finite());
+        assert_eq!(shift::<f64>(-f64::MAX, f64::MAX, 1.0), 0.0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// What the labels of a prediction rest on: a model's centroids centre to those that the fit ended with.
+        #[test]
+        fn centroids_come_back_from_a_model_as_they_went_in(
+            c in -1.0..1.0_f64, shift in -1.0..1.0_f64, exponents in (-60..60_i32, -60..60_i32),
+        ) {
+            let (c, shift) = (c * 2_f64.powi(exponents.0), shift * 2_f64.powi(exponents.1));
+            let centred = Centred::<f64> { values: vec![0.0], d: 1, shift: vec![shift], grid: Grid::new(&[1.0], 1) };
+            let in_model = centred.restore(&[c]);
+            let kept = centred.centre(&in_model);
+            prop_assert_eq!(centred.restore(&kept), in_model);
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::data::Dtype;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FitError {
-    /// The options contradict themselves or the data.
+    /// There are no clusters to find, or more than rows.
     #[error("k is {k}, but the data has {rows} rows; ask for 1 to {rows} clusters")]
     K {
         /// The number of clusters that was asked for.
@@ -46,6 +46,18 @@ pub enum FitError {
         found_k: usize,
         /// Columns that were given.
         found_d: usize,
+    },
+    /// A given start centroid cannot be computed with.
+    #[error(
+        "row {row}, column {column} (counted from 0) of the start centroids is {value:e}, not finite or too far from the data; give points among the data"
+    )]
+    StartValue {
+        /// The row, counted from 0.
+        row: usize,
+        /// The column, counted from 0.
+        column: usize,
+        /// The value.
+        value: f64,
     },
     /// The data cannot be computed with.
     #[error(transparent)]
@@ -94,6 +106,14 @@ pub enum DataError {
     TooLarge {
         /// The column, counted from 0.
         column: usize,
+        /// The largest distance of a value from the middle of its column.
+        magnitude: f64,
+        /// What is computed in.
+        dtype: Dtype,
+    },
+    /// Squared distances would vanish.
+    #[error("no value is farther than {magnitude:e} from the middle of its column, and the squares of such distances vanish in {dtype}; scale the data up{}", hint(*dtype))]
+    TooSmall {
         /// The largest distance of a value from the middle of its column.
         magnitude: f64,
         /// What is computed in.

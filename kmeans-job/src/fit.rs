@@ -2,7 +2,7 @@
 
 use crate::{
     centred::{self, Centred},
-    data::{Dtype, Matrix, Points},
+    data::{Matrix, Points},
     error::FitError,
     iterations::{Fitted, Iterations},
     jobs::label::Label,
@@ -105,7 +105,8 @@ pub struct Fit {
 /// ```
 ///
 /// # Errors
-/// When the options do not fit the data, the data cannot be computed with, or the fit is cancelled.
+/// When the options do not fit the data (among them more clusters than distinct points), the data cannot be computed
+/// with (NaN, infinities, squared distances that overflow or vanish), or the fit is cancelled.
 pub fn fit(
     engine: &Local,
     points: Points,
@@ -113,15 +114,14 @@ pub fn fit(
     observe: &(dyn Fn(&Iteration) + Sync),
 ) -> Result<Fit, FitError> {
     match points {
-        Points::F32(matrix) => fit_as(engine, matrix, Dtype::F32, options, observe),
-        Points::F64(matrix) => fit_as(engine, matrix, Dtype::F64, options, observe),
+        Points::F32(matrix) => fit_as(engine, matrix, options, observe),
+        Points::F64(matrix) => fit_as(engine, matrix, options, observe),
     }
 }
 
 fn fit_as<T: Scalar>(
     engine: &Local,
     matrix: Matrix<T>,
-    dtype: Dtype,
     options: &FitOptions,
     observe: &(dyn Fn(&Iteration) + Sync),
 ) -> Result<Fit, FitError> {
@@ -144,12 +144,12 @@ fn fit_as<T: Scalar>(
         start,
         observe,
     };
-    let Fitted { centroids, converged, costs } = session.iterate(&iterations, &data)?.output?;
+    let Fitted { centroids, converged, costs } = session.iterate(&iterations, &data)?.output;
     let labelled = label(&centroids, &centred, &data, &mut session)?;
     let restored = centred.restore(&centroids);
     let model = Model {
         version: Model::VERSION.to_string(),
-        dtype,
+        dtype: centred::dtype::<T>(),
         n: centred.rows() as u64,
         seed,
         iterations: costs.len() as u64,
@@ -172,7 +172,7 @@ fn check(options: &FitOptions, rows: usize) -> Result<(), FitError> {
     if max_iter == 0 {
         return Err(FitError::MaxIter);
     }
-    if !(tol >= 0.0) {
+    if tol.is_nan() || tol < 0.0 {
         return Err(FitError::Tol { tol });
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 use crate::{
     centred::Centred,
-    error::FitError,
     fit::Iteration,
     jobs::lloyd::{Centroids, Lloyd, MOVED, Step},
     numeric::{cost::cost_from_sums, exact::ExactSum, scalar::Scalar},
@@ -58,7 +57,7 @@ struct Sums<T: Scalar> {
 impl<T: Scalar> Iterative for Iterations<'_, T> {
     type Round = Lloyd<T>;
     type State = State<T>;
-    type Output = Result<Fitted, FitError>;
+    type Output = Fitted;
 
     fn start(&self) -> Result<State<T>> {
         Ok(State { centroids: self.start.clone(), previous: Vec::new(), costs: Vec::new(), incomplete: None })
@@ -79,19 +78,22 @@ impl<T: Scalar> Iterative for Iterations<'_, T> {
         state: &mut State<T>,
         output: Output<Lloyd<T>>,
     ) -> Result<ControlFlow<Self::Output>> {
-        let Some(mut sums) = state.incomplete.take() else {
-            let sums = self.sums(output);
-            if sums.counts.contains(&0) {
-                state.incomplete = Some(sums);
-                return Ok(ControlFlow::Continue(()));
+        let (sums, relocated) = match state.incomplete.take() {
+            None => {
+                let sums = self.sums(output);
+                state.costs.push(self.cost(state, &sums));
+                if sums.counts.contains(&0) {
+                    state.incomplete = Some(sums);
+                    return Ok(ControlFlow::Continue(()));
+                }
+                (sums, false)
             }
-            return Ok(self.finish(state, sums, false));
+            Some(mut sums) => {
+                let relocated = self.fill_empty(&mut sums, output);
+                (sums, relocated)
+            }
         };
-        let cost = self.cost(state, &sums);
-        match self.fill_empty(&mut sums, output) {
-            Ok(()) => Ok(self.finish_with(state, sums, cost, true)),
-            Err(error) => Ok(ControlFlow::Break(Err(error))),
-        }
+        Ok(self.finish(state, &sums, relocated))
     }
 }
 
@@ -116,13 +118,18 @@ impl<T: Scalar> Iterations<'_, T> {
         sums
     }
 
-    /// Moves the empty clusters, in their order, to the farthest rows, which their own clusters lose.
-    fn fill_empty(&self, sums: &mut Sums<T>, output: Output<Lloyd<T>>) -> Result<(), FitError> {
+    fn cost(&self, state: &State<T>, sums: &Sums<T>) -> f64 {
+        cost_from_sums(self.squares, &sums.sums, &sums.counts, &self.centred.grid, &state.centroids)
+    }
+
+    /// Moves the empty clusters, in their order, to the farthest rows, which their own clusters lose. False if no
+    /// cluster was moved: as far as can be computed, every row lies on its centroid.
+    fn fill_empty(&self, sums: &mut Sums<T>, output: Output<Lloyd<T>>) -> bool {
         let d = self.d();
         let farthest = output.pairs.into_iter().flat_map(|(_, cluster)| cluster.farthest.into_rows());
         let empty: Vec<usize> = (0..self.k).filter(|&k| sums.counts[k] == 0).collect();
-        let mut filled = 0;
-        for (&to, row) in empty.iter().zip(farthest) {
+        let mut moved = false;
+        for (to, row) in empty.into_iter().zip(farthest) {
             let from = row.label as usize;
             sums.counts[from] -= 1;
             sums.counts[to] += 1;
@@ -131,37 +138,13 @@ impl<T: Scalar> Iterations<'_, T> {
                 sums.sums[from * d + j] -= x;
                 sums.sums[to * d + j] += x;
             }
-            filled += 1;
+            moved = true;
         }
-        match filled {
-            // Every row lies on its centroid: there are as many distinct points as clusters that have rows.
-            0 => Err(FitError::TooFewDistinct { k: self.k, distinct: self.k - empty.len() }),
-            _ => Ok(()),
-        }
-    }
-
-    fn cost(&self, state: &State<T>, sums: &Sums<T>) -> f64 {
-        cost_from_sums(self.squares, &sums.sums, &sums.counts, &self.centred.grid, &state.centroids)
-    }
-
-    fn finish(
-        &self,
-        state: &mut State<T>,
-        sums: Sums<T>,
-        relocated: bool,
-    ) -> ControlFlow<Result<Fitted, FitError>> {
-        let cost = self.cost(state, &sums);
-        self.finish_with(state, sums, cost, relocated)
+        moved
     }
 
     /// Moves the centroids to the means of their clusters and decides whether that is the end.
-    fn finish_with(
-        &self,
-        state: &mut State<T>,
-        sums: Sums<T>,
-        cost: f64,
-        relocated: bool,
-    ) -> ControlFlow<Result<Fitted, FitError>> {
+    fn finish(&self, state: &mut State<T>, sums: &Sums<T>, relocated: bool) -> ControlFlow<Fitted> {
         let d = self.d();
         let mut centroids = state.centroids.clone();
         for (k, &count) in sums.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
@@ -172,18 +155,39 @@ impl<T: Scalar> Iterations<'_, T> {
         // What a model keeps are centroids in the coordinates of the data. Go on with what will be read back.
         let centroids = self.centred.centre(&self.centred.restore(&centroids));
         let shift = centroids.iter().zip(&state.centroids).map(|(new, old)| (new - old).powi(2)).sum();
-        let first = state.costs.is_empty();
-        state.costs.push(cost);
         let number = state.costs.len() as u32;
+        let cost = state.costs.last().copied().unwrap_or_default();
         (self.observe)(&Iteration { number, cost, moved: sums.moved, shift });
 
-        let unmoved = !first && sums.moved == 0;
-        let converged = !relocated && (unmoved || shift <= self.shift_max);
+        // The same centroids give the same labels and means again, and the same labels the same centroids. A moved
+        // cluster has yet to win its rows, so until it stays where it is a small shift means nothing.
+        let converged = centroids == state.centroids || (!relocated && shift <= self.shift_max);
         state.previous = std::mem::replace(&mut state.centroids, centroids);
         if converged || number >= self.max_iter {
             let (centroids, costs) = (std::mem::take(&mut state.centroids), std::mem::take(&mut state.costs));
-            return ControlFlow::Break(Ok(Fitted { centroids, converged, costs }));
+            return ControlFlow::Break(Fitted { centroids, converged, costs });
         }
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mapreduce_core::codec;
+
+    #[test]
+    fn the_state_comes_back_from_its_bytes() {
+        let sums = Sums::<f64> { counts: vec![2, 0], sums: vec![i128::MIN, i128::MAX, -1, 0], moved: 7 };
+        let state = State {
+            centroids: vec![0.1, -0.0, 1e300, 5e-324],
+            previous: vec![1.0; 4],
+            costs: vec![3.5, 0.25],
+            incomplete: Some(sums),
+        };
+        let mut bytes = Vec::new();
+        codec::encode(&state, &mut bytes).unwrap();
+        let back: State<f64> = codec::decode(&bytes).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{state:?}"));
     }
 }

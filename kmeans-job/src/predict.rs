@@ -3,7 +3,7 @@
 use crate::{
     centred::{self, Centred},
     data::{Matrix, Points},
-    error::PredictError,
+    error::{DataError, PredictError},
     fit::label,
     model::Model,
     numeric::scalar::Scalar,
@@ -64,6 +64,10 @@ fn predict_as<T: Scalar>(
     let centred = Centred::like(matrix, &model.shift, &mut session)?;
     let data = centred.dataset(&session)?;
     let centroids = centred.centre(&model.centroids.concat());
+    if let Some(i) = centred.out_of_reach(&centroids) {
+        let (column, magnitude, dtype) = (i % centred.d(), centroids[i].abs(), centred::dtype::<T>());
+        return Err(PredictError::Data(DataError::TooLarge { column, magnitude, dtype }));
+    }
     let labelled = label(&centroids, &centred, &data, &mut session)?;
     Ok(Prediction { labels: labelled.labels, inertia: labelled.inertia, report: session.report })
 }

@@ -17,8 +17,14 @@ pub(crate) struct Session<'e> {
 
 impl<'e> Session<'e> {
     pub(crate) fn new(engine: &'e Local, cancel: &Cancel, split_bytes: Option<u64>) -> Self {
-        // A few clusters are reduced in no time: more partitions would only cost more tasks.
-        let options = Options { partitions: Some(1), cancel: cancel.clone(), ..Options::default() };
+        let options = Options {
+            // A few clusters are reduced in no time: more partitions would only cost more tasks.
+            partitions: Some(1),
+            // Iterations have a bound of their own.
+            rounds_max: u32::MAX,
+            cancel: cancel.clone(),
+            ..Options::default()
+        };
         Self { engine, options, split_bytes, report: Report::default() }
     }
 

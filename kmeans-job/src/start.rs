@@ -22,9 +22,10 @@ pub enum Start {
     /// Source: Bahmani et al., "Scalable k-means++", VLDB 2012.
     #[default]
     Parallel,
-    /// k distinct rows at random.
+    /// k rows with distinct coordinates, at random.
     Random,
-    /// These: one row for each cluster, in the coordinates of the data.
+    /// These: one row for each cluster, in the coordinates of the data. They need not be rows of it, nor distinct: a
+    /// cluster that gets no rows moves to the farthest one.
     Given(Matrix<f64>),
 }
 
@@ -47,20 +48,34 @@ pub(crate) fn choose<T: Scalar>(
 ) -> Result<Vec<f64>, FitError> {
     match start {
         Start::Parallel => parallel(k, seed, centred.d(), data, session),
-        Start::Random => {
-            let picked = pick::<T>(k, seed, STREAM_RANDOM, data, session)?;
-            match picked.len() {
-                found if found < k => Err(FitError::TooFewDistinct { k, distinct: found }),
-                _ => Ok(picked.concat()),
-            }
-        }
+        Start::Random => Ok(distinct(k, seed, data, session)?.concat()),
         Start::Given(points) => {
-            if (points.rows(), points.d()) != (k, centred.d()) {
+            let d = centred.d();
+            if (points.rows(), points.d()) != (k, d) {
                 let (found_k, found_d) = (points.rows(), points.d());
-                return Err(FitError::Start { k, d: centred.d(), found_k, found_d });
+                return Err(FitError::Start { k, d, found_k, found_d });
             }
-            Ok(centred.centre(points.values()))
+            let start = centred.centre(points.values());
+            if let Some(i) = centred.out_of_reach(&start) {
+                return Err(FitError::StartValue { row: i / d, column: i % d, value: points.values()[i] });
+            }
+            distinct(k, seed, data, session)?;
+            Ok(start)
         }
+    }
+}
+
+/// Picks `k` distinct rows at random, which there have to be in any case: else some cluster stays empty for ever.
+fn distinct<T: Scalar>(
+    k: usize,
+    seed: u64,
+    data: &Rows<'_, T>,
+    session: &mut Session<'_>,
+) -> Result<Vec<Vec<f64>>, FitError> {
+    let picked = pick::<T>(k, seed, STREAM_RANDOM, data, session)?;
+    match picked.len() {
+        distinct if distinct < k => Err(FitError::TooFewDistinct { k, distinct }),
+        _ => Ok(picked),
     }
 }
 
@@ -84,30 +99,28 @@ fn parallel<T: Scalar>(
     session: &mut Session<'_>,
 ) -> Result<Vec<f64>, FitError> {
     let mut batches = vec![pick::<T>(1, seed, STREAM_FIRST, data, session)?.concat()];
-    let count = (OVERSAMPLING * k) as u64;
-    let mut round = 0;
-    loop {
-        // Usually ROUNDS rounds. More only where so few points are distinct that candidates coincide.
-        let mut exhausted = false;
-        while round < ROUNDS && !exhausted {
-            exhausted = !draw::<T>(&mut batches, count, seed, STREAM_DRAW + round, d, data, session)?;
-            round += 1;
+    for round in 0..ROUNDS {
+        if !draw::<T>(&mut batches, (OVERSAMPLING * k) as u64, seed, STREAM_DRAW + round, d, data, session)? {
+            break;
         }
-        let weigh = Sample::<T>::new(Purpose::Weigh, seed, d);
-        let weights = session.run(&weigh, &batches, data)?.pairs;
-        let weights: Vec<f64> =
-            weights.iter().flat_map(|((), sampled)| sampled.weights.iter()).map(|&n| n as f64).collect();
-        let candidates = batches.concat();
-        let chosen = greedy::choose(&candidates, &weights, d, k, seed);
-        if chosen.len() == k {
-            return Ok(chosen.into_iter().flat_map(|i| &candidates[i * d..(i + 1) * d]).copied().collect());
-        }
-        if exhausted || !draw::<T>(&mut batches, count, seed, STREAM_DRAW + round, d, data, session)? {
-            // Every row coincides with a candidate, so all distinct points are among them.
-            return Err(FitError::TooFewDistinct { k, distinct: chosen.len() });
-        }
-        round += 1;
     }
+    let weights = session.run(&Sample::<T>::new(Purpose::Weigh, seed, d), &batches, data)?.pairs;
+    let weights: Vec<f64> =
+        weights.iter().flat_map(|((), sampled)| sampled.weights.iter()).map(|&n| n as f64).collect();
+    let candidates = batches.concat();
+    let chosen = greedy::choose(&candidates, &weights, d, k, seed);
+    let mut chosen: Vec<&[f64]> = chosen.into_iter().map(|i| &candidates[i * d..][..d]).collect();
+    if chosen.len() == k {
+        return Ok(chosen.concat());
+    }
+    // So many rows coincide, or nearly do, that the candidates were too few. Any other distinct rows will do.
+    let others = distinct(k, seed, data, session)?;
+    for other in &others {
+        if chosen.len() < k && !chosen.contains(&other.as_slice()) {
+            chosen.push(other);
+        }
+    }
+    Ok(chosen.concat())
 }
 
 /// Draws a batch of candidates. False if every row coincides with one that is there.
@@ -130,4 +143,64 @@ fn draw<T: Scalar>(
     let points = session.run(&FetchRows::<T>::new(rows), &(), data)?.pairs;
     batches.push(points.into_iter().flat_map(|(_, point)| point).collect());
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::random::uniform;
+    use mapreduce_core::{Cancel, Local};
+
+    /// The start centroids and the rows, both centred.
+    fn choose_from(values: Vec<f32>, d: usize, k: usize, seed: u64, start: &Start) -> (Vec<f64>, Vec<f64>) {
+        let engine = Local::new(2).unwrap();
+        let matrix = Matrix::new(values.len() / d, d, values.clone()).unwrap();
+        let mut session = Session::new(&engine, &Cancel::new(), Some(100));
+        let Ok((centred, _)) = Centred::new(matrix, &mut session) else { panic!("the values are ordinary") };
+        let data = centred.dataset(&session).unwrap();
+        let chosen = choose(start, k, seed, &centred, &data, &mut session).unwrap();
+        let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+        (chosen, centred.centre(&values))
+    }
+
+    fn values(n: u64) -> Vec<f32> {
+        (0..n).map(|i| (uniform(1, 0, i) * 90.0).round() as f32).collect()
+    }
+
+    #[test]
+    fn start_centroids_are_distinct_rows_of_the_data() {
+        for start in [Start::Parallel, Start::Random] {
+            for k in [1, 2, 7, 40] {
+                let (chosen, rows) = choose_from(values(400), 2, k, 3, &start);
+                assert_eq!(chosen.len(), 2 * k);
+                let chosen: Vec<&[f64]> = chosen.chunks(2).collect();
+                for (c, centroid) in chosen.iter().enumerate() {
+                    assert!(rows.chunks(2).any(|row| row == *centroid), "{centroid:?} is no row");
+                    assert!(!chosen[..c].contains(centroid), "{centroid:?} was chosen twice");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_choice_depends_on_the_seed_alone() {
+        for start in [Start::Parallel, Start::Random] {
+            let choice = |seed| choose_from(values(400), 2, 5, seed, &start).0;
+            assert_eq!(choice(1), choice(1));
+            assert_ne!(choice(1), choice(2));
+        }
+    }
+
+    #[test]
+    fn random_start_centroids_are_drawn_evenly() {
+        let mut drawn = [0; 10];
+        for seed in 0..500 {
+            let (chosen, rows) = choose_from((0..10).map(|x| x as f32).collect(), 1, 2, seed, &Start::Random);
+            for centroid in chosen {
+                drawn[rows.iter().position(|row| *row == centroid).unwrap()] += 1;
+            }
+        }
+        // 100 each, give or take five standard deviations.
+        assert!(drawn.iter().all(|&n| (55..145).contains(&n)), "{drawn:?}");
+    }
 }

@@ -58,6 +58,9 @@ impl<T: Scalar> Mapper for FindRanges<T> {
     type Value = Ranges;
 
     fn map(&self, row: &[T], out: &mut impl Emit<(), Ranges>) -> Result {
+        if !row.iter().all(|x| x.is_finite()) {
+            return Err("a value is NaN or infinite, and in which row only a split can tell".into());
+        }
         let values: Vec<f64> = row.iter().map(|x| x.to_f64()).collect();
         out.emit(&(), &Ranges { min: values.clone(), max: values, not_finite: None })
     }

@@ -86,6 +86,81 @@ fn by_key(a: &Candidate, b: &Candidate) -> Ordering {
 }
 
 fn by_point(a: &Candidate, b: &Candidate) -> Ordering {
-    let mut coordinates = a.point.iter().zip(&b.point).map(|(x, y)| x.total_cmp(y));
+    // Adding 0 makes 0 of -0, which is the same place.
+    let mut coordinates = a.point.iter().zip(&b.point).map(|(x, y)| (x + 0.0).total_cmp(&(y + 0.0)));
     coordinates.find(|order| order.is_ne()).unwrap_or_else(|| a.point.len().cmp(&b.point.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn candidate(key: f64, row: u64, point: &[f64]) -> Candidate {
+        Candidate { key, row, label: 0, point: point.to_vec() }
+    }
+
+    /// Sorts everything, then takes the first of each place.
+    fn naive(mut candidates: Vec<Candidate>, limit: usize) -> Vec<Candidate> {
+        candidates.sort_by(|a, b| a.key.total_cmp(&b.key).then(a.row.cmp(&b.row)));
+        let mut kept: Vec<Candidate> = Vec::new();
+        for candidate in candidates {
+            if candidate.point.is_empty() || kept.iter().all(|other| other.point != candidate.point) {
+                kept.push(candidate);
+            }
+        }
+        kept.truncate(limit);
+        kept
+    }
+
+    proptest! {
+        #[test]
+        fn any_division_and_order_of_merging_gives_the_best_rows(
+            rows in prop::collection::vec((0..12_u8, prop::collection::vec(0..3_u8, 2)), 0..60),
+            indices_only: bool,
+            limit in 0..9_usize,
+            cuts in prop::collection::vec(0..5_usize, 60),
+            order in Just((0..5).collect::<Vec<usize>>()).prop_shuffle(),
+        ) {
+            let candidates: Vec<Candidate> = (0..)
+                .zip(&rows)
+                .map(|(row, (key, point))| {
+                    // 1 and 2 stand for both zeros, which are one place.
+                    let point = point.iter().map(|&x| [5.0, 0.0, -0.0][usize::from(x)]);
+                    let point: Vec<f64> = if indices_only { Vec::new() } else { point.collect() };
+                    candidate(f64::from(*key) - 4.0, row, &point)
+                })
+                .collect();
+            let mut parts = vec![TopRows::new(limit); 5];
+            for (candidate, &part) in candidates.iter().zip(&cuts) {
+                if parts[part].admits(candidate.key) {
+                    parts[part].add(candidate.clone());
+                }
+            }
+            let mut merged = TopRows::default();
+            for part in order {
+                merged += &parts[part];
+            }
+            prop_assert_eq!(merged.into_rows(), naive(candidates, limit));
+        }
+    }
+
+    #[test]
+    fn of_coinciding_rows_the_smallest_key_stays_and_of_equal_keys_the_lowest_row() {
+        let mut rows = TopRows::new(2);
+        for (key, row, point) in [(3.0, 0, [1.0]), (2.0, 5, [1.0]), (2.0, 4, [1.0]), (9.0, 1, [7.0])] {
+            rows.add(candidate(key, row, &point));
+        }
+        assert_eq!(rows.into_rows(), [candidate(2.0, 4, &[1.0]), candidate(9.0, 1, &[7.0])]);
+    }
+
+    #[test]
+    fn the_bound_appears_once_there_are_enough_distinct_rows() {
+        let mut rows = TopRows::new(2);
+        (0..20).for_each(|row| rows.add(candidate(row as f64, row, &[0.0])));
+        assert_eq!(rows.bound(), None);
+        (0..4).for_each(|row| rows.add(candidate(5.0, row, &[row as f64])));
+        assert_eq!(rows.bound(), Some(5.0));
+        assert!(rows.admits(5.0) && !rows.admits(5.1));
+    }
 }
