@@ -371,7 +371,11 @@ fn a_value_that_does_not_encode_or_decode_fails_the_job_at_once() {
     assert!(error.contains("reduce 0 failed at once") && error.contains("3 is odd"), "{error}");
     // What the reducer has made of it is decoded by the program.
     let error = run(&[4]).unwrap_err();
-    assert!(matches!(error, Error::Codec(_)) && error.to_string().contains("5 is odd"), "{error}");
+    assert!(matches!(error, Error::Job { step: "output", .. }), "{error}");
+    assert!(
+        error.to_string().contains("job evens: output") && error.to_string().contains("5 is odd"),
+        "{error}"
+    );
 }
 
 /// Emits until the attempt is told to stop.
