@@ -1,4 +1,56 @@
-//! Map-reduce as a library.
+//! Map-reduce as a library: a program writes a [`Mapper`] and a [`Reducer`], names its input, and runs the job on threads
+//! of its own process.
+//!
+//! ```
+//! use mapreduce_core::prelude::*;
+//!
+//! #[derive(Clone, Serialize, Deserialize)]
+//! struct WordCount;
+//!
+//! impl Mapper for WordCount {
+//!     type Input = Items<String>;
+//!     type Key = str;
+//!     type Value = u64;
+//!     fn map(&self, line: &String, out: &mut impl Emit<str, u64>) -> Result {
+//!         line.split_ascii_whitespace().try_for_each(|word| out.emit(word, &1))
+//!     }
+//! }
+//!
+//! impl SimpleJob for WordCount {
+//!     const NAME: &'static str = "word-count";
+//!     type Combiner = Sum;
+//!     type Reducer = Fold<Sum>;
+//! }
+//!
+//! let lines = ["to be or", "not to be"].map(String::from);
+//! let counts = Local::new(2)?.run(&WordCount, &(), &Dataset::new(ItemSlice::new(&lines))?)?;
+//! assert_eq!(counts.pairs[0], ("be".to_string(), 2));
+//! # Ok::<(), mapreduce_core::Error>(())
+//! ```
+//!
+//! The output depends on the job, its input and its options, to the bit, and never on the number of threads. The crate
+//! starts no async runtime, installs no signal handler, log subscriber or global thread pool, reads no environment
+//! variable, prints nothing and does not end the process.
+//!
+//! # Layout
+//!
+//! What a program uses; the [`prelude`] has most of it:
+//!
+//! * [`job`]: [`Job`] and [`SimpleJob`], and what they are made of: [`Mapper`], [`Combiner`], [`Reducer`],
+//!   [`Partitioner`]. [`Iterative`] for a job that repeats. Start here.
+//! * [`key`]: what can be grouped by, and its order-preserving encoding. [`datum`]: what can be a value. [`block`]:
+//!   vectors of numbers as raw bytes.
+//! * [`input`]: files, rows and items; splits and their caches. [`output`]: returned pairs or part files.
+//! * [`local`]: [`Local`] runs jobs, [`Handle`] is one in the background; [`Options`], [`Cancel`], [`Counters`],
+//!   [`Error`].
+//!
+//! What is below:
+//!
+//! * [`exec`]: one attempt of one task, from a split to sorted runs and from those to output.
+//! * [`schedule`]: the coordinator, a state machine without I/O that decides what runs when.
+//! * [`codec`] and [`schema`]: how values become bytes, and what a type looks like there. [`Registry`]: jobs by name.
+//!
+//! `docs/jobs.md` in the repository is a guide to writing jobs, `docs/architecture.md` a map of the code.
 
 #![warn(clippy::exit, clippy::print_stderr, clippy::print_stdout)]
 
@@ -42,3 +94,8 @@ pub use options::Options;
 pub use output::{Iterated, Output, PartFiles, Report, Written};
 pub use registry::{Registry, RegistryError};
 pub use schema::Schema;
+
+/// The guide to writing jobs, whose programs are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/jobs.md")]
+struct JobsGuide;
