@@ -11,8 +11,8 @@ use std::{
 
 /// Stops the jobs it was given to, from any thread: a signal handler, a user interface, a deadline.
 ///
-/// Clones are the same token. A job stops at its tasks' next block or emitted pair; code in a mapper or reducer that
-/// does neither for long is not interrupted. The job then ends with [`Error::Cancelled`](crate::Error::Cancelled)
+/// Clones are the same token. A running task notices when it asks for its next block, has emitted another thousand
+/// pairs, or begins another key; code in a mapper or reducer that does none of these for long is not interrupted. The job then ends with [`Error::Cancelled`](crate::Error::Cancelled)
 /// and nothing of its output appears.
 ///
 /// ```

@@ -73,6 +73,9 @@ mod registry;
 pub mod schedule;
 pub mod schema;
 
+/// The rayon that [`Local::on`] takes a pool of, so that a program can name the same version.
+pub use rayon;
+
 pub use block::Block;
 pub use cancel::Cancel;
 pub use codec::CodecError;

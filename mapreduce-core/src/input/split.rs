@@ -46,8 +46,8 @@ impl<'s, R: Records> Split<'s, R> {
 
     /// Takes what an earlier task on this split of the dataset has left for its successors, if it is still there.
     ///
-    /// A cache is only ever a shortcut: it is gone when the split moves to another peer, when an attempt fails, or
-    /// when memory is short, and the mapper must then come to the same result without it. There is one entry per
+    /// A cache is only ever a shortcut: it may be gone, as when an attempt has failed or the split is worked on
+    /// elsewhere, and the mapper must then come to the same result without it. There is one entry per
     /// type, so that different jobs over one dataset do not disturb each other.
     pub fn take_cache<C: Send + 'static>(&mut self) -> Option<Box<C>> {
         self.cache.take()

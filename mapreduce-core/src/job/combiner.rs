@@ -2,7 +2,8 @@
 
 use std::ops::AddAssign;
 
-/// Folds values of one key into one, inside a map task, before anything is sorted or sent.
+/// Folds values of one key into one, inside a map task, before anything is sorted or sent. The reducer then sees one
+/// value of the key for each split that has it.
 ///
 /// Which values are folded together depends on where the splits end, so `combine` must be associative **to the bit**,
 /// or the output depends on the plan. Integer sums, minima, maxima and unions are; floating-point sums are not: the
@@ -51,7 +52,7 @@ impl<K: ?Sized, V: Clone + Ord> Combiner<K, V> for Max {
     }
 }
 
-/// No combiner: every emitted pair reaches the reducer as it is.
+/// No combiner: the reducer sees every emitted value as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoCombiner;
 

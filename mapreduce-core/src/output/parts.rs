@@ -45,7 +45,8 @@ impl PartFiles {
         Self { path: path.into(), overwrite: false }
     }
 
-    /// Whether to replace a folder that an earlier job has written. It is there until the new output is complete.
+    /// Whether to replace a folder that an earlier job has written. It stays until the new output is complete and only
+    /// has to be renamed; between the two renames of the exchange there is neither.
     /// A folder that no job has written is never replaced.
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
