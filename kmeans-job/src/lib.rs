@@ -9,6 +9,7 @@ mod fit;
 mod iterations;
 pub mod jobs;
 pub mod kernel;
+mod labelling;
 pub mod model;
 pub mod numeric;
 pub mod output;

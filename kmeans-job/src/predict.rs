@@ -4,7 +4,7 @@ use crate::{
     centred::{self, Centred},
     data::{Matrix, Points},
     error::{DataError, PredictError},
-    fit::label,
+    labelling::label,
     model::Model,
     numeric::scalar::Scalar,
     session::Session,
