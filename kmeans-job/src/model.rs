@@ -17,7 +17,7 @@
 //! | `shift` | d numbers that were taken off each column before clustering |
 //! | `centroids` | k rows of d numbers |
 //! | `counts` | k numbers of points |
-//! | `cost_per_iteration` | one sum of squared distances an iteration |
+//! | `cost_per_iteration` | one sum of squared distances an iteration, at the centroids the iteration began with |
 //!
 //! Fields that a reader does not know are ignored.
 
@@ -85,7 +85,8 @@ pub struct Model {
     pub centroids: Vec<Vec<f64>>,
     /// The points of each centroid: `k` numbers.
     pub counts: Vec<u64>,
-    /// The sum of squared distances after each iteration.
+    /// Of each iteration the sum of squared distances to the centroids it began with: the first is the cost of the
+    /// start centroids, and `inertia`, the cost of the final ones, is not among them. `iterations` numbers.
     pub cost_per_iteration: Vec<f64>,
 }
 
@@ -212,6 +213,11 @@ impl Model {
         check_finite("inertia", &[self.inertia])?;
         if self.inertia < 0.0 {
             return Err(Problem::new("inertia", format!("a sum of squares cannot be {}", self.inertia)));
+        }
+        if self.cost_per_iteration.len() as u64 != self.iterations {
+            let (costs, iterations) = (self.cost_per_iteration.len(), self.iterations);
+            let problem = format!("it has {costs} numbers, and iterations is {iterations}");
+            return Err(Problem::new("cost_per_iteration", problem));
         }
         if self.counts.len() != k {
             let problem = format!("it has {} numbers, and k is {k}", self.counts.len());
