@@ -71,6 +71,16 @@ pub enum FitError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PredictError {
+    /// The model contradicts itself; none that was fitted or loaded does.
+    #[error(
+        "the field `{field}` of the model is wrong: {problem}; take the model from a fit or a model file"
+    )]
+    Model {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The model is for other data.
     #[error(
         "the data has {found} columns, but the model was made from data with {expected}; give it data of the same kind"

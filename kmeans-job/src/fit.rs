@@ -5,13 +5,13 @@ use crate::{
     data::{Matrix, Points},
     error::FitError,
     iterations::{Fitted, Iterations},
-    jobs::label::Label,
+    labelling::label,
     model::Model,
-    numeric::{exact::ExactSum, scalar::Scalar},
+    numeric::scalar::Scalar,
     session::Session,
     start::{self, Start},
 };
-use mapreduce_core::{Cancel, Error, Local, Report};
+use mapreduce_core::{Cancel, Local, Report};
 use std::time::Instant;
 
 /// What to look for, and how.
@@ -185,32 +185,4 @@ impl From<centred::Failed> for FitError {
             centred::Failed::Job(error) => Self::Job(error),
         }
     }
-}
-
-/// Labels of all rows under given centroids.
-pub(crate) struct Labelling {
-    pub(crate) labels: Vec<i32>,
-    pub(crate) counts: Vec<u64>,
-    pub(crate) inertia: f64,
-}
-
-/// Labels the rows. The centroids are in the coordinates of the centred rows.
-pub(crate) fn label<T: Scalar>(
-    centroids: &Vec<f64>,
-    centred: &Centred<T>,
-    data: &centred::Rows<'_, T>,
-    session: &mut Session<'_>,
-) -> Result<Labelling, Error> {
-    let mut labels = Vec::with_capacity(centred.rows());
-    let mut counts = vec![0; centroids.len() / centred.d()];
-    let mut inertia = ExactSum::new();
-    // One partition, keyed by the first row: the pairs come in the order of the rows.
-    for (_, labelled) in session.run(&Label::<T>::new(centred.d()), centroids, data)?.pairs {
-        labels.extend_from_slice(&labelled.labels);
-        inertia += &labelled.inertia;
-    }
-    for &label in &labels {
-        counts[label as usize] += 1;
-    }
-    Ok(Labelling { labels, counts, inertia: inertia.value() })
 }

@@ -21,6 +21,7 @@ mod fit;
 mod iterations;
 pub mod jobs;
 pub mod kernel;
+mod labelling;
 pub mod model;
 pub mod numeric;
 pub mod output;

@@ -17,7 +17,7 @@
 //! | `shift` | d numbers that were taken off each column before clustering |
 //! | `centroids` | k rows of d numbers |
 //! | `counts` | k numbers of points |
-//! | `cost_per_iteration` | one sum of squared distances an iteration |
+//! | `cost_per_iteration` | one sum of squared distances an iteration, at the centroids the iteration began with |
 //!
 //! Fields that a reader does not know are ignored.
 
@@ -85,7 +85,8 @@ pub struct Model {
     pub centroids: Vec<Vec<f64>>,
     /// The points of each centroid: `k` numbers.
     pub counts: Vec<u64>,
-    /// The sum of squared distances after each iteration.
+    /// Of each iteration the sum of squared distances to the centroids it began with: the first is the cost of the
+    /// start centroids, and `inertia`, the cost of the final ones, is not among them. `iterations` numbers.
     pub cost_per_iteration: Vec<f64>,
 }
 
@@ -192,8 +193,33 @@ impl Model {
 
     /// What a reader relies on.
     fn check(&self) -> Result<(), Problem> {
-        let (k, d) = (self.k(), self.d());
-        if k == 0 {
+        self.check_centroids()?;
+        check_finite("cost_per_iteration", &self.cost_per_iteration)?;
+        check_finite("inertia", &[self.inertia])?;
+        if self.inertia < 0.0 {
+            return Err(Problem::new("inertia", format!("a sum of squares cannot be {}", self.inertia)));
+        }
+        if self.cost_per_iteration.len() as u64 != self.iterations {
+            let (costs, iterations) = (self.cost_per_iteration.len(), self.iterations);
+            let problem = format!("it has {costs} numbers, and iterations is {iterations}");
+            return Err(Problem::new("cost_per_iteration", problem));
+        }
+        let k = self.k();
+        if self.counts.len() != k {
+            let problem = format!("it has {} numbers, and k is {k}", self.counts.len());
+            return Err(Problem::new("counts", problem));
+        }
+        let sum: u128 = self.counts.iter().map(|&count| u128::from(count)).sum();
+        if sum != u128::from(self.n) {
+            return Err(Problem::new("counts", format!("their sum is {sum}, and n is {}", self.n)));
+        }
+        Ok(())
+    }
+
+    /// What a prediction relies on: the fields are public, so a model need not come from a fit or a file.
+    pub(crate) fn check_centroids(&self) -> Result<(), Problem> {
+        let d = self.d();
+        if self.k() == 0 {
             return Err(Problem::new("centroids", "there are none".to_owned()));
         }
         if d == 0 {
@@ -207,21 +233,7 @@ impl Model {
             }
             check_finite("centroids", centroid)?;
         }
-        check_finite("shift", &self.shift)?;
-        check_finite("cost_per_iteration", &self.cost_per_iteration)?;
-        check_finite("inertia", &[self.inertia])?;
-        if self.inertia < 0.0 {
-            return Err(Problem::new("inertia", format!("a sum of squares cannot be {}", self.inertia)));
-        }
-        if self.counts.len() != k {
-            let problem = format!("it has {} numbers, and k is {k}", self.counts.len());
-            return Err(Problem::new("counts", problem));
-        }
-        let sum: u128 = self.counts.iter().map(|&count| u128::from(count)).sum();
-        if sum != u128::from(self.n) {
-            return Err(Problem::new("counts", format!("their sum is {sum}, and n is {}", self.n)));
-        }
-        Ok(())
+        check_finite("shift", &self.shift)
     }
 }
 
@@ -290,10 +302,10 @@ pub enum ModelError {
     },
 }
 
-/// A [`ModelError::Field`] before the file is known.
-struct Problem {
-    field: &'static str,
-    problem: String,
+/// A [`ModelError::Field`] before the file is known, or of a model that is in no file.
+pub(crate) struct Problem {
+    pub(crate) field: &'static str,
+    pub(crate) problem: String,
 }
 
 impl Problem {

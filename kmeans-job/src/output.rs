@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use npyz::{DType, WriterBuilder};
 use tempfile::NamedTempFile;
 
+/// Links followed from one to the next, as many as Linux follows.
+const LINKS_MAX: usize = 40;
 /// Labels converted to little-endian bytes at once.
 const LABELS_CHUNK: usize = 16 * 1024;
 
@@ -42,17 +44,17 @@ pub struct AtomicFile {
 impl AtomicFile {
     /// Opens a private file that will replace `path`, or appear there.
     ///
-    /// A symbolic link is followed: the file it leads to is replaced. A new file gets the permissions that the user's
-    /// umask gives to any new file; a replaced one hands its permissions on.
+    /// A symbolic link is followed: the file it leads to is replaced or made. A new file gets the permissions that the
+    /// user's umask gives to any new file; a replaced one hands its permissions on.
     ///
     /// # Errors
-    /// [`OutputError`] if the folder is missing or no file can be made in it, or if `path` is there and is no regular
-    /// file.
+    /// [`OutputError`] if the folder is missing or no file can be made in it, or if `path` is there and is read-only or
+    /// no regular file.
     pub fn create(path: &Path) -> Result<Self, OutputError> {
         let existing = existing_file(path)?;
         let target = match &existing {
             Some(_) => fs::canonicalize(path).map_err(|problem| OutputError::new(path, problem))?,
-            None => path.to_owned(),
+            None => follow(path),
         };
         let folder = folder_of(&target);
         check_folder(path, folder)?;
@@ -234,6 +236,12 @@ pub enum OutputError {
         /// The pipe or device.
         path: PathBuf,
     },
+    /// The file is there and write-protected.
+    #[error("{path}: this file is read-only; choose another name, or allow to replace it (`chmod u+w`)")]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
     /// The folder of the path is missing.
     #[error("{path}: the folder {folder} does not exist; create it (`mkdir -p`) or correct the path")]
     NoFolder {
@@ -320,7 +328,23 @@ fn existing_file(path: &Path) -> Result<Option<Metadata>, OutputError> {
     if !metadata.is_file() {
         return Err(OutputError::NotRegular { path: path.to_owned() });
     }
+    // A rename asks for the permission of the folder alone. Whoever took the file's away meant the content.
+    if metadata.permissions().readonly() {
+        return Err(OutputError::ReadOnly { path: path.to_owned() });
+    }
     Ok(Some(metadata))
+}
+
+/// Where a path that leads to no file yet would make one: a link may point to a name that is free.
+fn follow(path: &Path) -> PathBuf {
+    let mut target = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match fs::read_link(&target) {
+            Ok(next) => target = folder_of(&target).join(next),
+            Err(_) => break,
+        }
+    }
+    target
 }
 
 fn folder_of(path: &Path) -> &Path {

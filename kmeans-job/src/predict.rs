@@ -4,8 +4,8 @@ use crate::{
     centred::{self, Centred},
     data::{Matrix, Points},
     error::{DataError, PredictError},
-    fit::label,
-    model::Model,
+    labelling::label,
+    model::{Model, Problem},
     numeric::scalar::Scalar,
     session::Session,
 };
@@ -38,7 +38,7 @@ pub struct Prediction {
 /// ```
 ///
 /// # Errors
-/// When the data has another number of columns than the model, cannot be computed with, or the job is cancelled.
+/// When the model contradicts itself, the data has another number of columns than the model, cannot be computed with, or the job is cancelled.
 pub fn predict(
     engine: &Local,
     model: &Model,
@@ -57,6 +57,7 @@ fn predict_as<T: Scalar>(
     matrix: Matrix<T>,
     cancel: &Cancel,
 ) -> Result<Prediction, PredictError> {
+    model.check_centroids().map_err(|Problem { field, problem }| PredictError::Model { field, problem })?;
     if matrix.d() != model.d() {
         return Err(PredictError::Columns { expected: model.d(), found: matrix.d() });
     }

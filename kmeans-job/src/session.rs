@@ -28,6 +28,11 @@ impl<'e> Session<'e> {
         Self { engine, options, split_bytes, report: Report::default() }
     }
 
+    /// Whether the caller has asked for an end: for work between jobs that takes long.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.options.cancel.is_cancelled()
+    }
+
     pub(crate) fn dataset<'v, T: Scalar>(
         &self,
         values: &'v [T],

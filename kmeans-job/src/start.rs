@@ -108,12 +108,13 @@ fn parallel<T: Scalar>(
     let weights: Vec<f64> =
         weights.iter().flat_map(|((), sampled)| sampled.weights.iter()).map(|&n| n as f64).collect();
     let candidates = batches.concat();
-    let chosen = greedy::choose(&candidates, &weights, d, k, seed);
+    let chosen = greedy::choose_until(&|| session.is_cancelled(), &candidates, &weights, d, k, seed);
     let mut chosen: Vec<&[f64]> = chosen.into_iter().map(|i| &candidates[i * d..][..d]).collect();
     if chosen.len() == k {
         return Ok(chosen.concat());
     }
-    // So many rows coincide, or nearly do, that the candidates were too few. Any other distinct rows will do.
+    // So many rows coincide, or nearly do, that the candidates were too few. Any other distinct rows will do. If it
+    // was a cancellation that ended the choice, this job does not start either.
     let others = distinct(k, seed, data, session)?;
     for other in &others {
         if chosen.len() < k && !chosen.contains(&other.as_slice()) {

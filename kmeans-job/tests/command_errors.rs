@@ -68,6 +68,13 @@ fn inputs_that_cannot_be_opened() {
         ("missing image", &[], "quantize no.png --k 2 --output o.png", 1, &["no.png: there is no such file"]),
         ("missing model", &[], "predict m.json IRIS --labels l.npy", 1, &["m.json: there is no such file"]),
         ("missing start", &[], "fit IRIS --k 2 --init c.npy", 1, &["--init c.npy: there is no such file"]),
+        (
+            "standard input",
+            &[],
+            "fit - --k 2",
+            1,
+            &["-: there is no such file", "standard input is not read"],
+        ),
         ("folder", &[], "fit . --k 2", 1, &[".: this is a folder", "name one file"]),
         ("extension", &[("a.txt", b"1,2")], "fit a.txt --k 1", 1, &["a.txt: the extension", ".npy, .csv"]),
     ]);
@@ -311,6 +318,16 @@ fn outputs_that_cannot_be_written() {
     }
     refused(&folder, "folder", "fit IRIS --k 3 --model folder", 1, &["--model folder: this is a folder"]);
     refused(&folder, "device", "fit IRIS --k 3 --labels /dev/null", 1, &["--labels /dev/null: "]);
+    let mut permissions = fs::metadata(folder.path("m.json")).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(folder.path("m.json"), permissions).unwrap();
+    refused(
+        &folder,
+        "protected",
+        "fit IRIS --k 3 --model m.json",
+        1,
+        &["--model m.json: this file is read-only"],
+    );
 }
 
 #[test]

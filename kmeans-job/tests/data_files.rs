@@ -180,6 +180,37 @@ fn a_link_stays_and_the_file_behind_it_is_replaced() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_link_to_a_name_that_is_free_stays_and_the_file_is_made_there() {
+    let (folder, elsewhere) = (folder(), folder());
+    let (link, middle) = (folder.path().join("latest.txt"), folder.path().join("middle.txt"));
+    std::os::unix::fs::symlink("middle.txt", &link).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("real.txt"), &middle).unwrap();
+    write_file(&link, |file| file.write_all(b"new")).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::read(elsewhere.path().join("real.txt")).unwrap(), b"new");
+
+    let astray = folder.path().join("astray.txt");
+    std::os::unix::fs::symlink(folder.path().join("no/real.txt"), &astray).unwrap();
+    let error = check_writable(&astray).unwrap_err();
+    assert!(matches!(&error, OutputError::NoFolder { folder, .. } if folder.ends_with("no")), "{error}");
+}
+
+#[test]
+fn a_file_that_is_write_protected_is_not_replaced() {
+    let folder = folder();
+    let path = folder.path().join("golden.txt");
+    fs::write(&path, "old").unwrap();
+    let mut permissions = fs::metadata(&path).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&path, permissions).unwrap();
+    let error = write_file(&path, |file| file.write_all(b"new")).unwrap_err();
+    assert!(matches!(error, OutputError::ReadOnly { .. }), "{error}");
+    assert!(error.to_string().contains("chmod u+w"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+}
+
+#[test]
 fn what_cannot_be_written_is_refused_before_the_work() {
     let folder = folder();
     let missing = folder.path().join("no/out.txt");

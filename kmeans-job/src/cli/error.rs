@@ -66,7 +66,8 @@ impl CommandError {
             }
             cause = error.source();
         }
-        line.replace(['\n', '\r'], " ")
+        // Paths and files have a say in the message; what they say stays on its line and steers no terminal.
+        line.replace(|c: char| c.is_control() && c != '\t', " ")
     }
 }
 
@@ -97,5 +98,20 @@ impl From<ModelError> for CommandError {
 impl From<PaletteError> for CommandError {
     fn from(error: PaletteError) -> Self {
         Self::Palette(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_and_steers_no_terminal() {
+        let error = CommandError::TooFewRows { path: "a\n\x1b[31m\u{9b}b.csv".into(), rows: 2, k: 3 };
+        assert!(
+            error.in_one_line().starts_with("a  [31m b.csv: it has only 2 rows"),
+            "{}",
+            error.in_one_line()
+        );
     }
 }

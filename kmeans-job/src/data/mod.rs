@@ -261,7 +261,7 @@ pub enum LoadError {
 #[non_exhaustive]
 pub enum FileError {
     /// There is no such file.
-    #[error("{path}: there is no such file; check the spelling, and the folder it is relative to")]
+    #[error("{path}: there is no such file; {}", elsewhere(path))]
     NotFound {
         /// The file.
         path: PathBuf,
@@ -305,6 +305,15 @@ impl FileError {
             io::ErrorKind::PermissionDenied => Self::PermissionDenied { path },
             _ => Self::Io { path, problem },
         }
+    }
+}
+
+/// Where to look for a file that is missing.
+fn elsewhere(path: &Path) -> &'static str {
+    if path.as_os_str() == "-" {
+        "standard input is not read: store the data in a file first"
+    } else {
+        "check the spelling, and the folder it is relative to"
     }
 }
 

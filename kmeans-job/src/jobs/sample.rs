@@ -2,8 +2,8 @@
 //!
 //! Source: Bahmani et al., "Scalable k-means++", VLDB 2012. Their round draws each row with a probability that needs
 //! the total of the distances first; here a round draws a fixed number of rows without replacement, with
-//! probabilities proportional to the squared distances, by exponential keys (see [`sampling_key`]), which takes one pass
-//! and no total.
+//! probabilities proportional to the squared distances, by exponential keys (see
+//! [`sampling_key`]), which takes one pass and no total.
 
 use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded};
 use crate::{

@@ -35,12 +35,31 @@ const STREAM: u64 = 0x6772_6565_6479; // "greedy"
 /// If `d` is 0, or there is not one weight for each row of candidates.
 #[must_use]
 pub fn choose(candidates: &[f64], weights: &[f64], d: usize, k: usize, seed: u64) -> Vec<usize> {
-    choose_on(Isa::detect(), candidates, weights, d, k, seed)
+    choose_until(&|| false, candidates, weights, d, k, seed)
 }
 
-/// [`choose`] on an instruction set.
+/// As [`choose`]; `interrupted` is asked ahead of each choice, and once it answers `true` those made so far come
+/// back. With thousands of centroids the whole takes seconds to minutes.
+///
+/// # Panics
+///
+/// As `choose`.
+#[must_use]
+pub fn choose_until(
+    interrupted: &dyn Fn() -> bool,
+    candidates: &[f64],
+    weights: &[f64],
+    d: usize,
+    k: usize,
+    seed: u64,
+) -> Vec<usize> {
+    choose_on(Isa::detect(), interrupted, candidates, weights, d, k, seed)
+}
+
+/// [`choose_until`] on an instruction set.
 pub(crate) fn choose_on(
     isa: Isa,
+    interrupted: &dyn Fn() -> bool,
     candidates: &[f64],
     weights: &[f64],
     d: usize,
@@ -55,7 +74,7 @@ pub(crate) fn choose_on(
     let mut closest = vec![1.0; blocks.padded()];
     let mut cumulative = vec![0.0; weights.len()];
     let mut tried = vec![Trial::new(&blocks); trials];
-    while chosen.len() < k {
+    while chosen.len() < k && !interrupted() {
         let mut total = 0.0;
         for (cumulative, (weight, closest)) in cumulative.iter_mut().zip(weights.iter().zip(&closest)) {
             total += weight * closest;
@@ -247,7 +266,11 @@ mod tests {
             let weights: Vec<f64> = (0..m).map(|i| (i % 5) as f64 + f64::from(m == 1)).collect();
             let expected = naive(&candidates, &weights, d, k, seed);
             for isa in Isa::available() {
-                assert_eq!(choose_on(isa, &candidates, &weights, d, k, seed), expected, "m = {m} on {isa}");
+                assert_eq!(
+                    choose_on(isa, &|| false, &candidates, &weights, d, k, seed),
+                    expected,
+                    "m = {m} on {isa}"
+                );
             }
         }
     }
@@ -256,10 +279,10 @@ mod tests {
     fn the_instruction_set_does_not_show_in_fractions_either() {
         let candidates: Vec<f64> = (0..300 * 7).map(|i| uniform(8, 0, i)).collect();
         let weights: Vec<f64> = (0..300).map(|i| uniform(8, 1, i)).collect();
-        let expected = choose_on(Isa::PORTABLE, &candidates, &weights, 7, 40, 1);
+        let expected = choose_on(Isa::PORTABLE, &|| false, &candidates, &weights, 7, 40, 1);
         assert_eq!(expected.len(), 40);
         for isa in Isa::available() {
-            assert_eq!(choose_on(isa, &candidates, &weights, 7, 40, 1), expected, "on {isa}");
+            assert_eq!(choose_on(isa, &|| false, &candidates, &weights, 7, 40, 1), expected, "on {isa}");
         }
     }
 
@@ -282,6 +305,15 @@ mod tests {
             choose(&candidates, &weights, 1, 6, 3).iter().map(|&i| candidates[i]).collect();
         chosen.sort_by(f64::total_cmp);
         assert_eq!(chosen, [1.0, 2.0, 3.0]); // 9 weighs nothing
+    }
+
+    #[test]
+    fn an_interrupted_choice_is_the_start_of_the_whole_one() {
+        let candidates = integers(100, 2, 1);
+        let asked = std::cell::Cell::new(0);
+        let interrupted = || asked.replace(asked.get() + 1) == 3;
+        let chosen = choose_until(&interrupted, &candidates, &[1.0; 100], 2, 9, 5);
+        assert_eq!(chosen, choose(&candidates, &[1.0; 100], 2, 9, 5)[..3]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
     fit,
     oracle::squared_distance,
 };
-use kmeans_job::{FitOptions, Model, Prediction, data::Points, predict};
+use kmeans_job::{FitOptions, Model, PredictError, Prediction, data::Points, predict};
 use mapreduce_core::Cancel;
 
 fn labels(model: &Model, points: Points) -> Prediction {
@@ -76,6 +76,22 @@ fn a_model_made_from_one_type_labels_rows_of_the_other() {
     assert!((prediction.inertia / inertia - 1.0).abs() < 1e-6, "{} {inertia}", prediction.inertia);
     let model = fit(table.f32(), &FitOptions { k: 5, ..FitOptions::default() }).unwrap().model;
     assert_eq!(labels(&model, table.f64()).labels, labels(&model, table.f32()).labels);
+}
+
+#[test]
+fn a_model_that_contradicts_itself_is_refused() {
+    let table = Table::new(2, [0.0, 1.0, 10.0, 11.0]);
+    let model = fit(table.f64(), &FitOptions { k: 2, ..FitOptions::default() }).unwrap().model;
+    for (field, model) in [
+        ("centroids", Model { centroids: vec![], ..model.clone() }),
+        ("centroids", Model { centroids: vec![vec![1.0, 2.0], vec![3.0]], ..model.clone() }),
+        ("centroids", Model { centroids: vec![vec![1.0, f64::NAN]], ..model.clone() }),
+        ("shift", Model { shift: vec![0.0, f64::INFINITY], ..model.clone() }),
+        ("shift", Model { shift: vec![], ..model.clone() }),
+    ] {
+        let error = predict(&ENGINE, &model, table.f64(), &Cancel::new()).unwrap_err();
+        assert!(matches!(&error, PredictError::Model { field: found, .. } if *found == field), "{error}");
+    }
 }
 
 #[test]

@@ -1,0 +1,37 @@
+//! [`label`]: which rows belong to which of given centroids; the last step of a fit, and all of a prediction.
+
+use crate::{
+    centred::{Centred, Rows},
+    jobs::label::Label,
+    numeric::{exact::ExactSum, scalar::Scalar},
+    session::Session,
+};
+use mapreduce_core::Error;
+
+/// Labels of all rows under given centroids.
+pub(crate) struct Labelling {
+    pub(crate) labels: Vec<i32>,
+    pub(crate) counts: Vec<u64>,
+    pub(crate) inertia: f64,
+}
+
+/// Labels the rows. The centroids are in the coordinates of the centred rows.
+pub(crate) fn label<T: Scalar>(
+    centroids: &Vec<f64>,
+    centred: &Centred<T>,
+    data: &Rows<'_, T>,
+    session: &mut Session<'_>,
+) -> Result<Labelling, Error> {
+    let mut labels = Vec::with_capacity(centred.rows());
+    let mut counts = vec![0; centroids.len() / centred.d()];
+    let mut inertia = ExactSum::new();
+    // One partition, keyed by the first row: the pairs come in the order of the rows.
+    for (_, labelled) in session.run(&Label::<T>::new(centred.d()), centroids, data)?.pairs {
+        labels.extend_from_slice(&labelled.labels);
+        inertia += &labelled.inertia;
+    }
+    for &label in &labels {
+        counts[label as usize] += 1;
+    }
+    Ok(Labelling { labels, counts, inertia: inertia.value() })
+}
