@@ -271,3 +271,26 @@ fn the_cost_of_integers_is_exact() {
         .sum();
     assert_eq!(cost_from_sums(&squares(&rows), &sums, &counts, &grid, &centroids), expected as f64);
 }
+
+proptest! {
+    #[test]
+    fn the_mean_of_equal_elements_is_the_element(x in -1e6_f64..1e6, count in 1_u64..1 << 40) {
+        let grid = Grid::<f64>::new(&[1e6], count);
+        let sum = x.quantize(grid.scale(0)) * i128::from(count);
+        // The grid keeps all bits of an element that is not tiny beside the largest.
+        prop_assume!(x.abs() > 1e3);
+        prop_assert_eq!(grid.mean(sum, count, 0), x);
+    }
+
+    #[test]
+    fn a_mean_is_rounded_once(sum in (1_i128 << 90)..(1 << 110), count in 1_u64..1 << 20) {
+        // A column of magnitude 2^62 has a grid of width 1: the mean is in units of the sum.
+        let grid = Grid::<f64>::new(&[(1_u64 << 62) as f64], count);
+        prop_assert_eq!(grid.unit(0), 1.0);
+        let mean = grid.mean(sum, count, 0);
+        // So large a mean is an integer, and so are its neighbours.
+        let off = |mean: f64| (sum - mean as i128 * i128::from(count)).unsigned_abs();
+        prop_assert!(off(mean) <= off(mean.next_up()) && off(mean) <= off(mean.next_down()));
+        prop_assert_eq!(grid.mean(-sum, count, 0), -mean);
+    }
+}

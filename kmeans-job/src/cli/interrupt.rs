@@ -1,4 +1,4 @@
-//! Ctrl-C, and the signals by which a system ends a process.
+//! Ctrl-C. Other signals keep their meaning: a run under `nohup` outlives its terminal.
 
 use super::error::CommandError;
 use mapreduce_core::Cancel;

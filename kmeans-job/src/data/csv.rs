@@ -3,8 +3,8 @@
 //! One line a point, columns separated by `,` (`.csv`) or a tab (`.tsv`), numbers with a decimal point. Spaces around
 //! numbers, quotes, blank lines, CRLF line ends and a UTF-8 byte order mark are taken as they come.
 //!
-//! The first line is a header if a field of it is no number, unless all that keeps it from being a row of numbers is
-//! missing values (an empty field, `NA`, `?` and their like): such a row is reported rather than dropped.
+//! The first line is a header if no field of it is a number. One with numbers and other things is reported: it may be a
+//! row with a slip in it, which must not be dropped.
 //!
 //! Every column is a coordinate. A column of words (a label, a name) is an error that names it.
 
@@ -103,6 +103,18 @@ pub enum RowError {
         /// The field, or its start.
         text: String,
     },
+    /// A field of the first line is a word, another is a number: it is neither a row nor surely a header.
+    #[error(
+        ", {column}: `{text}` is not a number, but other fields of the line are; correct it, or, if the line is a \
+         header, give every column a name that is no number{}",
+        separator_hint(text)
+    )]
+    HalfHeader {
+        /// Where it stands.
+        column: Column,
+        /// The field, or its start.
+        text: String,
+    },
     /// A field is empty.
     #[error(", {column} is empty; fill the value in, or remove the row or the column")]
     EmptyField {
@@ -166,11 +178,14 @@ impl Table {
         }
         let Some(d) = self.d else {
             self.d = Some(record.len());
-            if is_header(record) {
+            if record.iter().all(|field| number(field).is_none()) {
                 self.names = Some(record.iter().map(quote).collect());
                 return Ok(());
             }
-            return self.push_row(record);
+            return self.push_row(record).map_err(|error| match error {
+                RowError::NotANumber { column, text } => RowError::HalfHeader { column, text },
+                other => other,
+            });
         };
         if record.len() != d {
             return Err(RowError::Ragged { found: record.len(), expected: d });
@@ -207,17 +222,6 @@ impl Table {
         // Without rows there was a header: any other first line is a row or an error.
         Matrix::new(self.rows, d, self.values).map_err(|_| CsvError::OnlyHeader)
     }
-}
-
-fn is_header(record: &ByteRecord) -> bool {
-    let words = || record.iter().filter(|field| number(field).is_none());
-    let all_missing = words().all(is_missing_value);
-    words().next().is_some() && !(all_missing && words().count() < record.len())
-}
-
-fn is_missing_value(field: &[u8]) -> bool {
-    let text = field.trim_ascii().to_ascii_lowercase();
-    matches!(&text[..], b"" | b"na" | b"n/a" | b"null" | b"none" | b"?" | b"-")
 }
 
 fn number(field: &[u8]) -> Option<f64> {

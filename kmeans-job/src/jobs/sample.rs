@@ -7,7 +7,7 @@
 
 use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded};
 use crate::{
-    kernel::{assign::assign, distance::squared_distance, isa::Isa, pack::Packed},
+    kernel::{assign::assign, distance::squared_distances, isa::Isa, pack::Packed},
     numeric::{
         random::{sampling_key, uniform},
         scalar::Scalar,
@@ -96,17 +96,16 @@ impl<T: Scalar> Sampler<T> {
     /// Brings what is known of a block's rows up to date with the batches from `known` on.
     fn update(&self, values: &[T], known: usize, candidate: &mut [u32], distance: &mut [f64]) {
         let d = self.job.d as usize;
-        let mut labels = [0; ROWS];
+        let (mut labels, mut squared) = ([0; ROWS], [0.0; ROWS]);
         let chunks = values.chunks(ROWS * d);
         for (values, (candidate, distance)) in
             chunks.zip(candidate.chunks_mut(ROWS).zip(distance.chunks_mut(ROWS)))
         {
+            let (labels, squared) = (&mut labels[..candidate.len()], &mut squared[..candidate.len()]);
             for batch in &self.batches[known..] {
-                let labels = &mut labels[..candidate.len()];
                 assign(Isa::detect(), &batch.packed, values, labels, None);
-                for (i, (row, &label)) in values.chunks_exact(d).zip(&*labels).enumerate() {
-                    let point = &batch.points[label as usize * d..][..d];
-                    let squared = squared_distance(row, point);
+                squared_distances(Isa::detect(), values, d, labels, &batch.points, squared);
+                for (i, (&label, &squared)) in labels.iter().zip(&*squared).enumerate() {
                     if squared < distance[i] {
                         distance[i] = squared;
                         candidate[i] = batch.first as u32 + label;

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::isa::{Isa, Kind};
-use crate::numeric::scalar::{FixedSum, Scalar};
+use crate::numeric::scalar::Scalar;
 
 /// The scales of the columns: an element `x` of column `j` counts as the integer nearest to `x * 2^exponents[j]`.
 ///
@@ -75,11 +75,29 @@ impl<T: Scalar> Grid<T> {
         1.0 / self.scales[column]
     }
 
-    /// The mean of `count` elements of a column that add up to `sum` on the grid; NaN if there are none.
+    /// The mean of `count` elements of a column that add up to `sum` on the grid, correctly rounded; NaN if there are
+    /// none. Of elements that are all the same and lie on the grid it is that element.
     #[must_use]
     pub fn mean(&self, sum: T::Sum, count: u64, column: usize) -> f64 {
-        sum.to_f64() / count as f64 * self.unit(column)
+        quotient(sum.into(), count) * self.unit(column)
     }
+}
+
+/// `sum / count`, rounded once.
+fn quotient(sum: i128, count: u64) -> f64 {
+    let magnitude = sum.unsigned_abs();
+    if count == 0 || magnitude.max(count.into()) <= 1 << f64::MANTISSA_DIGITS {
+        // Both are exact in f64, so the division is the only rounding.
+        return sum as f64 / count as f64;
+    }
+    // At least 64 bits of quotient: more than f64 keeps, so the last one can stand for all that follow.
+    let shift = magnitude.leading_zeros();
+    let (dividend, divisor) = (magnitude << shift, u128::from(count));
+    let sticky = u128::from(dividend % divisor != 0);
+    let rounded = ((dividend / divisor) | sticky) as f64;
+    // 2^-shift, exactly; the quotient is far from where f64 ends.
+    let quotient = rounded * f64::from_bits((1023 - u64::from(shift)) << 52);
+    if sum < 0 { -quotient } else { quotient }
 }
 
 impl<T> From<Vec<i16>> for Grid<T> {

@@ -93,6 +93,7 @@ pub trait FixedSum:
     + Debug
     + Add<Output = Self>
     + AddAssign
+    + Into<i128>
     + Sub<Output = Self>
     + SubAssign
     + Send
@@ -100,10 +101,6 @@ pub trait FixedSum:
     + Serialize
     + DeserializeOwned
 {
-    /// The nearest `f64`, ties to even.
-    #[must_use]
-    fn to_f64(self) -> f64;
-
     /// Splits the integer into `f64` parts that add up to it exactly, largest first.
     #[must_use]
     fn parts(self) -> [f64; 3];
@@ -218,22 +215,12 @@ impl Scalar for f64 {
 }
 
 impl FixedSum for i64 {
-    #[inline]
-    fn to_f64(self) -> f64 {
-        self as f64
-    }
-
     fn parts(self) -> [f64; 3] {
         i128::from(self).parts()
     }
 }
 
 impl FixedSum for i128 {
-    #[inline]
-    fn to_f64(self) -> f64 {
-        self as f64
-    }
-
     fn parts(self) -> [f64; 3] {
         // Three fields of at most 48 bits each; the arithmetic shift keeps the sign in the highest.
         const MASK: i128 = (1 << 48) - 1;
