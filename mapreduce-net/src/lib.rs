@@ -1,1 +1,23 @@
 //! Map-reduce jobs on a QUIC-connected pool of peers.
+//!
+//! # Layout
+//!  * [`pool_file`]: the two files a pool is joined and used with, and the addresses in them;
+//!  * [`Identity`]: who a process is, which certificates it shows and whom it trusts;
+//!  * [`transport`]: authenticated, encrypted and bounded connections between processes, and their streams.
+//!
+//! Nothing crosses the network in clear or from a party that has not proved that it belongs to the pool. The threat
+//! model, what is derived from what and what is verified when are in `docs/security.md`.
+
+mod authority;
+mod identity;
+mod ids;
+mod leaf;
+pub mod pool_file;
+mod secret;
+mod tls;
+pub mod transport;
+mod trust;
+
+pub use identity::{Certificates, Identity, IdentityError, Role};
+pub use ids::{IdError, NodeId, PoolId};
+pub use leaf::Validity;
