@@ -63,6 +63,11 @@ impl Authority {
         self.role
     }
 
+    #[cfg(test)]
+    pub(crate) fn seed(&self) -> &Secret {
+        &self.seed
+    }
+
     pub(crate) fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
@@ -133,7 +138,7 @@ pub(crate) fn anchor(role: Role, pool: PoolId, public_key: &PublicKey) -> TrustA
 }
 
 /// The private key with this seed in the form that rustls reads (PKCS #8, RFC 8410).
-fn pkcs8(seed: &Secret) -> Zeroizing<Vec<u8>> {
+pub(crate) fn pkcs8(seed: &Secret) -> Zeroizing<Vec<u8>> {
     const PREFIX: [u8; 16] =
         [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     let mut der = Zeroizing::new(Vec::with_capacity(PREFIX.len() + 32));

@@ -297,3 +297,6 @@ fn anchors(what: &'static str, pem: &[u8]) -> Result<Vec<TrustAnchor<'static>>, 
     }
     Ok(store.roots)
 }
+
+#[cfg(test)]
+mod tests;

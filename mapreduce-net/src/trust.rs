@@ -154,19 +154,13 @@ impl ServerCertVerifier for Trust {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let name = member_name();
-        let verified =
-            self.members_as_servers.verify_server_cert(end_entity, intermediates, &name, ocsp_response, now);
-        match (verified, &self.clients) {
-            // A client of this pool that poses as a member is told so, and not that it is of another pool.
-            (Err(error), Some(clients))
-                if is_unknown_issuer(&error)
-                    && clients.verify_client_cert(end_entity, intermediates, now).is_ok() =>
-            {
-                Err(CertificateError::InvalidPurpose.into())
-            }
-            (verified, _) => verified,
-        }
+        self.members_as_servers.verify_server_cert(
+            end_entity,
+            intermediates,
+            &member_name(),
+            ocsp_response,
+            now,
+        )
     }
 
     fn verify_tls12_signature(

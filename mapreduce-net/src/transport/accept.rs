@@ -1,6 +1,6 @@
 //! [`Acceptor`]: the connections of others, with a bound on what strangers can ask for.
 
-use super::{Connection, ConnectionError, Limits};
+use super::{Connection, ConnectionError, Limits, connection::canonical};
 use crate::Identity;
 use std::{fmt, net::SocketAddr, sync::Arc};
 use tokio::task::JoinSet;
@@ -53,7 +53,7 @@ impl Acceptor {
     /// Starts the handshake of a newcomer, or turns it down if there are too many.
     fn begin(&mut self, incoming: quinn::Incoming) {
         let under_way = self.handshakes.len();
-        let address = incoming.remote_address();
+        let address = canonical(incoming.remote_address());
         if under_way >= self.limits.handshakes_max
             || self.endpoint.open_connections() >= self.limits.connections_max
         {

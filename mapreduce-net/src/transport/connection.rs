@@ -57,7 +57,7 @@ impl Connection {
         inner: quinn::Connection,
         identity: &Identity,
     ) -> Result<Self, ConnectError> {
-        let address = inner.remote_address();
+        let address = canonical(inner.remote_address());
         let mut stream = inner.accept_uni().await.map_err(|error| ConnectError::new(address, error))?;
         let source = match stream.read_to_end(WELCOME.len()).await {
             Ok(bytes) if bytes == WELCOME => match Self::new(inner.clone(), identity) {
@@ -90,7 +90,7 @@ impl Connection {
 
     /// Where the other side's packets come from now; changes when it changes networks.
     pub fn remote_address(&self) -> SocketAddr {
-        self.inner.remote_address()
+        canonical(self.inner.remote_address())
     }
 
     /// The current estimate of the round-trip time.
@@ -152,6 +152,11 @@ impl Connection {
         let unknown = || ConnectionError::Protocol("the welcome was turned down".to_owned());
         self.close_reason().unwrap_or_else(unknown)
     }
+}
+
+/// An IPv4 address as such, also where an IPv6 socket sees it as one of IPv6.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 impl fmt::Debug for Connection {

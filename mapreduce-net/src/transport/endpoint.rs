@@ -2,12 +2,19 @@
 
 use super::{Acceptor, BindError, Channel, ConnectError, Connection, ConnectionError, Limits};
 use crate::{Identity, Role, secret::Secret, trust::MEMBER_NAME};
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use ring::hmac;
+use quinn::{
+    ConnectionId, ConnectionIdGenerator,
+    crypto::rustls::{QuicClientConfig, QuicServerConfig},
+};
+use ring::{
+    hmac,
+    rand::{SecureRandom, SystemRandom},
+};
 use std::{
     fmt, io,
     net::{Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
+    time::Duration,
 };
 
 /// One UDP socket of this process. Cheap to clone. Its connections outlive it; [`Endpoint::close`] ends them.
@@ -73,6 +80,7 @@ impl Endpoint {
             }
             None => return Err(failed(io::Error::other("the system gives no random numbers"))),
         };
+        config.cid_generator(|| Box::new(RandomConnectionIds));
         limits.bound_endpoint(&mut config)?;
         let inner = quinn::Endpoint::new(config, None, socket, runtime).map_err(failed)?;
         let client = |channel| {
@@ -141,6 +149,27 @@ impl Endpoint {
     /// the runtime ends, else they find out by their idle timeout.
     pub async fn wait_idle(&self) {
         self.inner.wait_idle().await;
+    }
+}
+
+/// Connection ids that a process which was started again takes for its own: quinn's come with a check by a key of the
+/// process, so that it would never send the stateless resets for which it has the right key.
+struct RandomConnectionIds;
+
+impl ConnectionIdGenerator for RandomConnectionIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        let mut id = [0; 8];
+        // The certificate of this process could not have been made without.
+        SystemRandom::new().fill(&mut id).expect("the system gives random numbers");
+        ConnectionId::new(&id)
+    }
+
+    fn cid_len(&self) -> usize {
+        8
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
     }
 }
 

@@ -95,7 +95,7 @@ impl RecvStream {
     /// Reads what is there, at most `buffer.len()` bytes; `None` at the end of the stream. Cancel-safe.
     ///
     /// # Errors
-    /// The connection is lost, the sender has reset the stream, or it was stopped.
+    /// The connection is lost, or the sender has reset the stream.
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, StreamError> {
         self.inner.read(buffer).await.map_err(StreamError::of_read)
     }
@@ -136,7 +136,7 @@ impl RecvStream {
     }
 
     /// Tells the sender, with `code`, that no more is wanted. Nothing happens if the stream is over.
-    pub fn stop(&mut self, code: u32) {
+    pub fn stop(mut self, code: u32) {
         // The only error is that the stream is over.
         let _ = self.inner.stop(code.into());
     }
