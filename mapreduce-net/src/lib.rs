@@ -8,6 +8,8 @@
 //! Nothing crosses the network in clear or from a party that has not proved that it belongs to the pool. The threat
 //! model, what is derived from what and what is verified when are in `docs/security.md`.
 
+#![warn(clippy::exit, clippy::print_stderr, clippy::print_stdout)]
+
 mod authority;
 mod identity;
 mod ids;

@@ -10,7 +10,7 @@ use crate::{
     pool_file::{ClientFile, MemberFile, PoolFile},
 };
 use std::{net::SocketAddr, time::Duration};
-use tokio::sync::mpsc;
+use tokio::{net::UdpSocket, sync::mpsc, task::JoinHandle};
 
 /// Longer than anything takes that works, on any machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -170,36 +170,50 @@ async fn a_closed_endpoint_ends_its_connections_and_its_acceptor() {
     assert!(matches!(error, ConnectError::Address { .. }), "{error}");
 }
 
+/// Passes packets on between two sockets until it is aborted.
+fn relay(socket: UdpSocket, one: SocketAddr, other: SocketAddr) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut packet = vec![0; 65_536];
+        loop {
+            // An error is news of a packet that could not be delivered: as good as a lost one.
+            if let Ok((length, from)) = socket.recv_from(&mut packet).await {
+                let _ = socket.send_to(&packet[..length], if from == one { other } else { one }).await;
+            }
+        }
+    })
+}
+
 #[tokio::test]
 async fn a_member_that_was_started_again_disowns_the_connections_of_the_one_before() {
     let (file, _) = pool();
-    // The first one runs in a runtime of its own that ends without a word, as a killed process does.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (address, socket) = {
-        let _inside = runtime.enter();
-        let (endpoint, acceptor) = Endpoint::listen(loopback(), member(&file), &Limits::default()).unwrap();
-        let address = endpoint.local_address();
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        runtime.spawn(async move {
-            let mut acceptor = acceptor;
-            let connection = acceptor.accept().await;
-            let _ = sender.send((connection, acceptor));
-        });
-        (address, (endpoint, receiver))
+    let mut listener = Listener::start(member(&file));
+    let address = listener.address();
+    let (endpoint, _acceptor) = Endpoint::listen(loopback(), member(&file), &Limits::default()).unwrap();
+    let socket = UdpSocket::bind(loopback()).await.unwrap();
+    let between = socket.local_addr().unwrap();
+    let relaying = relay(socket, endpoint.local_address(), address);
+    let connection = endpoint.connect(between, Channel::Control).await.unwrap();
+    listener.next().await;
+
+    // The network is gone while the first one ends, so that its last words are not heard: as if it had been killed.
+    relaying.abort();
+    assert!(relaying.await.unwrap_err().is_cancelled());
+    listener.endpoint.close(0, "killed");
+    drop(listener);
+    let again = async {
+        loop {
+            match Endpoint::listen(address, member(&file), &Limits::default()) {
+                Err(BindError::InUse { .. }) => tokio::task::yield_now().await,
+                bound => return bound.unwrap(),
+            }
+        }
     };
-    let connection = dial(&member(&file), address, Channel::Control).await.unwrap();
-    let (endpoint, accepted) = socket;
-    let accepted = accepted.await.unwrap();
-    runtime.shutdown_background();
-    // What is left of it must not say good-bye: its tasks are gone, so nothing sends for it any more.
-    drop((accepted, endpoint));
-    let mut again = None;
-    while again.is_none() {
-        again = Endpoint::listen(address, member(&file), &Limits::default()).ok();
-        tokio::task::yield_now().await;
-    }
+    let _again = tokio::time::timeout(PATIENCE, again).await.unwrap();
+    let _relaying = relay(UdpSocket::bind(between).await.unwrap(), endpoint.local_address(), address);
+
+    assert_eq!(connection.close_reason(), None);
     let mut stream = connection.open_uni().await.unwrap();
-    stream.write_all(b"are you the same?").await.unwrap();
+    stream.write_all(b"are you the one I knew?").await.unwrap();
     let ended = tokio::time::timeout(PATIENCE, connection.closed()).await.unwrap();
     assert_eq!(ended, ConnectionError::Reset);
 }

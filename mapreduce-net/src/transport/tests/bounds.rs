@@ -2,11 +2,10 @@
 
 use super::*;
 use proptest::{strategy::ValueTree, test_runner::TestRunner};
-use std::net::UdpSocket;
 
 /// The first packets that a process sends when it connects.
 async fn first_packets(identity: &Identity) -> Vec<Vec<u8>> {
-    let socket = tokio::net::UdpSocket::bind(loopback()).await.unwrap();
+    let socket = UdpSocket::bind(loopback()).await.unwrap();
     let (endpoint, _acceptor) = Endpoint::listen(loopback(), identity.clone(), &Limits::default()).unwrap();
     let address = socket.local_addr().unwrap();
     let mut packet = vec![0; 2_000];
@@ -22,7 +21,7 @@ async fn garbage_on_the_port_does_no_harm() {
     let (file, _) = pool();
     let good = member(&file);
     let mut listener = Listener::start(member(&file));
-    let socket = UdpSocket::bind(loopback()).unwrap();
+    let socket = std::net::UdpSocket::bind(loopback()).unwrap();
     let first = first_packets(&good).await;
     let mut runner = TestRunner::deterministic();
     let bytes = proptest::collection::vec(proptest::num::u8::ANY, 0..1_400);
@@ -46,10 +45,10 @@ async fn garbage_on_the_port_does_no_harm() {
 async fn too_many_handshakes_are_refused_as_busy_until_they_time_out() {
     let (file, _) = pool();
     let good = member(&file);
-    let limits = Limits { handshakes_max: 1, handshake_timeout_ms: 300, ..Limits::default() };
+    let limits = Limits { handshakes_max: 1, handshake_timeout_ms: 1_000, ..Limits::default() };
     let mut listener = Listener::with_limits(member(&file), &limits);
     // Someone begins a handshake and never goes on.
-    let socket = tokio::net::UdpSocket::bind(loopback()).await.unwrap();
+    let socket = UdpSocket::bind(loopback()).await.unwrap();
     socket.send_to(&first_packets(&good).await[0], listener.address()).await.unwrap();
     let mut answer = [0; 2_000];
     tokio::time::timeout(PATIENCE, socket.recv(&mut answer)).await.unwrap().unwrap();
@@ -68,7 +67,7 @@ async fn newcomers_prove_their_address_when_many_come() {
     let mut listener = Listener::with_limits(member(&file), &limits);
     listener.serves_only(&good).await;
     // Without the proof there is one answer, a Retry (RFC 9000, section 17.2.5), and no handshake.
-    let socket = tokio::net::UdpSocket::bind(loopback()).await.unwrap();
+    let socket = UdpSocket::bind(loopback()).await.unwrap();
     socket.send_to(&first_packets(&good).await[0], listener.address()).await.unwrap();
     let mut answer = [0; 2_000];
     let length = tokio::time::timeout(PATIENCE, socket.recv(&mut answer)).await.unwrap().unwrap();
@@ -95,7 +94,7 @@ async fn too_many_connections_are_refused_as_busy() {
 
 #[tokio::test]
 async fn silence_is_told_with_how_long_was_waited() {
-    let silent = UdpSocket::bind(loopback()).unwrap();
+    let silent = UdpSocket::bind(loopback()).await.unwrap();
     let address = silent.local_addr().unwrap();
     let limits = Limits { connect_timeout_ms: 100, ..Limits::default() };
     let endpoint = Endpoint::dial_only(client(&pool().1), &limits).unwrap();
@@ -109,20 +108,13 @@ async fn silence_is_told_with_how_long_was_waited() {
 #[tokio::test]
 async fn a_silent_side_is_lost_after_the_idle_timeout() {
     let (file, _) = pool();
-    let limits = Limits { idle_timeout_ms: 200, keep_alive_ms: 50, ..Limits::default() };
+    let limits = Limits { idle_timeout_ms: 1_000, keep_alive_ms: 200, ..Limits::default() };
     let mut listener = Listener::with_limits(member(&file), &limits);
-    let relay = tokio::net::UdpSocket::bind(loopback()).await.unwrap();
+    let socket = UdpSocket::bind(loopback()).await.unwrap();
+    let between = socket.local_addr().unwrap();
     let (endpoint, _acceptor) = Endpoint::listen(loopback(), member(&file), &limits).unwrap();
-    let (dialler, host) = (endpoint.local_address(), listener.address());
-    let relay_address = relay.local_addr().unwrap();
-    let relaying = tokio::spawn(async move {
-        let mut packet = vec![0; 65_536];
-        loop {
-            let (length, from) = relay.recv_from(&mut packet).await.unwrap();
-            relay.send_to(&packet[..length], if from == dialler { host } else { dialler }).await.unwrap();
-        }
-    });
-    let connection = endpoint.connect(relay_address, Channel::Control).await.unwrap();
+    let relaying = relay(socket, endpoint.local_address(), listener.address());
+    let connection = endpoint.connect(between, Channel::Control).await.unwrap();
     let accepted = listener.next().await;
     relaying.abort();
     for side in [connection, accepted] {
@@ -133,8 +125,8 @@ async fn a_silent_side_is_lost_after_the_idle_timeout() {
 #[tokio::test]
 async fn addresses_that_cannot_be_had_are_named() {
     let (file, _) = pool();
-    let taken = UdpSocket::bind(loopback()).unwrap().local_addr().unwrap();
-    let _taken = UdpSocket::bind(taken).unwrap();
+    let socket = UdpSocket::bind(loopback()).await.unwrap();
+    let taken = socket.local_addr().unwrap();
     let listen = |address| Endpoint::listen(address, member(&file), &Limits::default()).unwrap_err();
     let expected = format!("{taken} is in use; stop the other program, or listen on another port");
     assert_eq!(listen(taken).to_string(), expected);
