@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 ///
 /// The memory that others can make a process hold is at most `connections_max` times the windows of a channel. Members
 /// and clients are authenticated before they get a window, so this bounds mistakes rather than attacks; what strangers
-/// can make it hold is bounded by the `handshake` and `incoming` fields (under 8 MiB by default).
+/// can make it hold is bounded by the `handshake` and `incoming` fields (some MiB by default).
 ///
 /// ```
 /// use mapreduce_net::transport::Limits;
@@ -29,8 +29,8 @@ pub struct Limits {
     pub connect_timeout_ms: u32,
     /// Milliseconds that someone who connects has until the handshake is over; default 5 000.
     pub handshake_timeout_ms: u32,
-    /// Handshakes of others that are under way at once; more are refused as busy. Default 64; each costs up to 64 KiB
-    /// and about 0.3 ms of processor time.
+    /// Handshakes of others that are under way at once; more are refused as busy. Default 64; each costs some tens
+    /// of KiB and under a millisecond of processor time.
     pub handshakes_max: usize,
     /// Handshakes under way above which a newcomer has to show, at the cost of one more round trip, that it can be
     /// reached at the address it says it has (QUIC's Retry); default 16. It keeps forged addresses from taking the rest.
@@ -59,7 +59,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelLimits {
     /// Streams that the other side may have open at once, for each of the two kinds. Each retains some memory even when
-    /// it is idle (about 1 KiB), up to the stream's window when its reader is slow.
+    /// it is idle, up to the stream's window when its reader is slow.
     pub streams_max: u32,
     /// Bytes received on all streams of a connection that were not read yet: its memory when the reader is slow.
     pub receive_window_bytes: u32,

@@ -6,8 +6,8 @@
 //! [`NodeId`](crate::NodeId)). Control messages and data use separate connections ([`Channel`]), so that neither waits
 //! for the other's windows. Once it exists, both sides may open streams.
 //!
-//! A connection is made of one round trip for the handshake and half a trip for the **welcome**: a one-byte stream that
-//! the accepting side opens when it has verified the connecting one. In TLS 1.3 the connecting side is done before the
+//! Connecting takes two round trips: one for the handshake, and one for the **welcome**, a one-byte stream that the
+//! accepting side opens when it has verified the connecting one. In TLS 1.3 the connecting side is done before the
 //! other has seen its certificate; without the welcome, a refusal would come up at some later read.
 //!
 //! All types are this crate's own: quinn and rustls can be replaced without a change to their users. It runs on tokio.
