@@ -176,7 +176,7 @@ fn a_number_that_is_not_finite_is_named() {
 #[test]
 fn blank_lines_crlf_and_quoted_line_feeds_count_as_lines() {
     assert_eq!(refused_row("1,2\n\n\n3\n").0, 4);
-    assert_eq!(refused_row("\n\n1,x\n1\n").0, 4);
+    assert_eq!(refused_row("\n\nx,y\n1\n").0, 4);
     assert_eq!(refused_row("1,2\r\n3,4\r\n5\r\n").0, 3);
     assert_eq!(refused_row("1,2\r\n\r\n3,4\r\n\r\n5").0, 5);
     assert_eq!(refused_row("\"a\nb\",y\n1,2\n3\n").0, 4);

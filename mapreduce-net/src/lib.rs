@@ -1,4 +1,29 @@
-//! The place of the pool: running jobs on peers that are connected by QUIC. There is nothing here yet.
+//! The network side of a pool of peers: who belongs to it, and connections between those that do.
 //!
-//! Jobs run on the threads of one process, by `mapreduce_core::Local`. The coordinator for many peers is there as well:
-//! `mapreduce_core::schedule`.
+//! Running jobs on a pool is not here yet. Jobs run on the threads of one process, by `mapreduce_core::Local`; the
+//! coordinator for many peers, `mapreduce_core::schedule`, drives those runs too.
+//!
+//! # Layout
+//!
+//! * [`pool_file`]: the two files a pool is joined and used with, and the addresses in them;
+//! * [`Identity`]: who a process is, which certificates it shows and whom it trusts;
+//! * [`transport`]: authenticated, encrypted and bounded connections between processes, and their streams.
+//!
+//! Nothing crosses the network in clear or from a party that has not proved that it belongs to the pool. The threat
+//! model, what is derived from what and what is verified when are in `docs/security.md`.
+
+#![warn(clippy::exit, clippy::print_stderr, clippy::print_stdout)]
+
+mod authority;
+mod identity;
+mod ids;
+mod leaf;
+pub mod pool_file;
+mod secret;
+mod tls;
+pub mod transport;
+mod trust;
+
+pub use identity::{Certificates, Identity, IdentityError, Role};
+pub use ids::{IdError, NodeId, PoolId};
+pub use leaf::Validity;
