@@ -18,10 +18,11 @@ use std::{
     collections::BTreeSet,
     ops::ControlFlow,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
+    time::Duration,
 };
 
 type Numbers = Dataset<ItemSlice<u64, Vec<u64>>>;
@@ -423,6 +424,44 @@ fn an_error_or_a_panic_between_rounds_is_named() {
     assert_eq!(run(panic), "job probe: advance: panic: overflow");
     let task = Countdown::from(5).over(Probe::default().on_map(|_, _| Err("no".into())));
     assert!(run(task).contains("failed 4 times"));
+}
+
+/// A slot that a stopped attempt took with it would be missing in every round that follows.
+#[test]
+fn an_attempt_that_stops_after_its_round_leaves_its_slot_to_the_next() {
+    let (release, is_released) = mpsc::channel::<()>();
+    let (setups, held, is_released) =
+        (Arc::new(AtomicU32::new(0)), AtomicU32::new(0), Mutex::new(is_released));
+    let rounds = setups.clone();
+    // In the second round the two tasks wait for each other: they must run at once.
+    let meeting = (Mutex::new(0), Condvar::new());
+    let job = Probe::default()
+        .on_setup(move || {
+            setups.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+        .on_map(move |n, out| {
+            if rounds.load(Ordering::Relaxed) == 1 {
+                if n == 0 && held.fetch_add(1, Ordering::Relaxed) == 0 {
+                    let _ = is_released.lock().unwrap().recv();
+                }
+            } else {
+                let mut met = meeting.0.lock().unwrap();
+                *met += 1;
+                meeting.1.notify_all();
+                drop(meeting.1.wait_timeout_while(met, Duration::from_secs(2), |met| *met < 2));
+            }
+            probe::by_last_digit(n, out)
+        });
+    let options = Options { task_deadline: Some(Duration::from_millis(500)), ..Options::default() };
+    let handle = Local::new(2)
+        .unwrap()
+        .submit_iterate(Countdown::from(2).over(job), Arc::new(numbers(2, 2)), options)
+        .unwrap();
+    assert!(handle.events().any(|event| matches!(event, Event::RoundFinished { .. })));
+    release.send(()).unwrap();
+    let done = handle.wait().unwrap();
+    assert_eq!((done.output, done.report.attempts_failed), (vec![1, 1], 1));
 }
 
 /// A job that leaves a count of its visits with every split, and fails unless it finds `expected` there.

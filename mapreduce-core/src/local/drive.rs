@@ -16,7 +16,7 @@ use rayon::{Scope, ThreadPool};
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// The only peer of a local run.
@@ -123,7 +123,9 @@ impl<'a> Driver<'a> {
             report: Report::default(),
             failures: HashMap::new(),
         };
-        self.pool.in_place_scope(|scope| self.run_round(scope, work, &mut running, &mailbox))?;
+        let ended = self.pool.in_place_scope(|scope| self.run_round(scope, work, &mut running, &mailbox));
+        self.release_late(&mailbox);
+        ended?;
 
         let Running { parts, counters, report, .. } = running;
         self.report.merge(&report);
@@ -203,6 +205,17 @@ impl<'a> Driver<'a> {
                 }
             }
             self.coordinator.handle_timeout(now);
+        }
+    }
+
+    /// Attempts that were told to stop may have done so behind the round's last event. They hold their slots, which
+    /// the next round needs, until the coordinator hears of it.
+    fn release_late<P>(&mut self, mailbox: &Mailbox<Message<P>>) {
+        let mut late = Vec::new();
+        mailbox.receive(Some(Duration::ZERO), &mut late);
+        let now = self.now();
+        for Message::Mapped(attempt, _) | Message::Reduced(attempt, _) in late.drain(..) {
+            self.coordinator.handle_failed(now, LOCAL, attempt, Failure::Cancelled);
         }
     }
 
