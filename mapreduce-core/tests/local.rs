@@ -240,6 +240,23 @@ fn a_job_inside_a_task_of_the_same_threads_is_refused() {
 }
 
 #[test]
+fn a_task_does_not_wait_for_a_job_that_needs_its_thread() {
+    let engine = Local::new(1).unwrap();
+    let inner = engine.clone();
+    let (submitted, is_submitted) = mpsc::channel();
+    let job = Probe::default().on_map(move |n, out| {
+        let handle = submit_to(&inner, Probe::default(), numbers(100, 4), Options::default());
+        assert!(matches!(handle.wait(), Err(Error::Reentrant)));
+        // Nobody minds if somebody else waits.
+        let handle = submit_to(&inner, Probe::default(), numbers(100, 4), Options::default());
+        submitted.send(handle).unwrap();
+        probe::by_last_digit(n, out)
+    });
+    assert_eq!(engine.run(&job, &(), &numbers(1, 1)).unwrap().pairs, [(0, 0)]);
+    assert_eq!(is_submitted.recv().unwrap().wait().unwrap().pairs, sums(100));
+}
+
+#[test]
 fn two_jobs_share_the_threads() {
     let engine = Local::new(2).unwrap();
     let (paused_job, is_reached, go_on) = paused(60);

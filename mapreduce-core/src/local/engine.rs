@@ -180,7 +180,7 @@ impl Local {
         I: Input<Records = InputOf<J>> + 'static,
     {
         let engine = self.clone();
-        Handle::spawn(options.cancel.clone(), move |events| {
+        Handle::spawn(self.pool.clone(), options.cancel.clone(), move |events| {
             engine.drive(&job, &shared, &data, &options, events)
         })
     }
@@ -202,7 +202,7 @@ impl Local {
         I: Input<Records = InputOf<J>> + 'static,
     {
         let engine = self.clone();
-        Handle::spawn(options.cancel.clone(), move |events| {
+        Handle::spawn(self.pool.clone(), options.cancel.clone(), move |events| {
             engine.drive_writing(&job, &shared, &data, &to, &options, events)
         })
     }
@@ -223,7 +223,7 @@ impl Local {
         I: Input<Records = InputOf<T::Round>> + 'static,
     {
         let engine = self.clone();
-        Handle::spawn(options.cancel.clone(), move |events| {
+        Handle::spawn(self.pool.clone(), options.cancel.clone(), move |events| {
             engine.drive_rounds(&job, &data, &options, events)
         })
     }

@@ -1,6 +1,7 @@
 //! [`Handle`]: a job that runs in the background.
 
 use crate::{Cancel, Error, exec::panic_message, schedule::Event};
+use rayon::ThreadPool;
 use std::{
     sync::{
         Arc,
@@ -22,11 +23,13 @@ pub struct Handle<T> {
     /// megabytes a job.
     waiting: Arc<AtomicUsize>,
     cancel: Cancel,
+    pool: Arc<ThreadPool>,
 }
 
 impl<T: Send + 'static> Handle<T> {
     /// Starts `job` on a thread of its own, which drives it but does none of its work.
     pub(super) fn spawn(
+        pool: Arc<ThreadPool>,
         cancel: Cancel,
         job: impl FnOnce(&mut dyn FnMut(Event)) -> Result<T, Error> + Send + 'static,
     ) -> Result<Self, Error> {
@@ -45,7 +48,7 @@ impl<T: Send + 'static> Handle<T> {
                 })
             })
             .map_err(|error| Error::Threads { threads: 1, message: error.to_string() })?;
-        Ok(Self { thread, events, waiting, cancel })
+        Ok(Self { thread, events, waiting, cancel, pool })
     }
 
     /// What happens in the job, as it happens; ends with the job. If 65 536 events wait to be read, further ones are
@@ -67,8 +70,12 @@ impl<T: Send + 'static> Handle<T> {
     /// Waits for the job to end.
     ///
     /// # Errors
-    /// What the job failed with.
+    /// What the job failed with, and [`Error::Reentrant`] from one of the threads that work on it, unless it is
+    /// [finished](Self::is_finished): they would wait for each other. The job goes on.
     pub fn wait(self) -> Result<T, Error> {
+        if self.pool.current_thread_index().is_some() && !self.is_finished() {
+            return Err(Error::Reentrant);
+        }
         match self.thread.join() {
             Ok(result) => result,
             Err(panic) => Err(Error::DriverPanicked { message: panic_message(&*panic) }),
@@ -105,7 +112,8 @@ mod tests {
             (0..n as u64).for_each(|i| events(Event::PeerJoined { peer: PeerId(i) }));
         };
         let (filled, is_filled) = mpsc::channel();
-        let handle = Handle::spawn(Cancel::new(), move |events| {
+        let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
+        let handle = Handle::spawn(pool, Cancel::new(), move |events| {
             send(events, EVENTS_KEPT + 10);
             filled.send(()).unwrap();
             may_go_on.recv().unwrap();
