@@ -209,6 +209,16 @@ fn an_input_that_cannot_name_its_splits_does_not_hold_up_the_job() {
         error.to_string(),
         "job probe: map 0 failed 4 times: panic (map 0 attempt 4): no words for it"
     );
+
+    // Those for a deadline are looked for on the thread that runs the job.
+    let task_deadline = Some(Duration::from_millis(20));
+    let options = Options { task_deadline, attempts_max: 1, ..Options::default() };
+    let job = Probe::default().on_map(|_, out| emit_for_ever(out));
+    let error = engine().run_with(&job, &(), &data, &options).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "job probe: map 0 failed at once: deadline passed (map 0 attempt 1): took longer than 20ms"
+    );
 }
 
 #[test]

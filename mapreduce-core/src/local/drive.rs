@@ -175,7 +175,7 @@ impl<'a> Driver<'a> {
                     Event::AttemptFailed { attempt, failure, .. } => {
                         running.report.attempts_failed += 1;
                         if *failure == Failure::Deadline {
-                            let failure = self.overrun(work.place(attempt.task));
+                            let failure = self.overrun(*attempt, || work.place(attempt.task));
                             running.failures.insert(attempt.task, failure);
                         }
                     }
@@ -290,8 +290,10 @@ impl<'a> Driver<'a> {
     }
 
     /// What is said of an attempt that took longer than it may.
-    fn overrun(&self, place: String) -> TaskFailure {
+    fn overrun(&self, attempt: AttemptId, place: impl FnOnce() -> String) -> TaskFailure {
         let message = format!("took longer than {:?}", self.options.task_deadline.unwrap_or_default());
+        // The words for a split are the input's own and may panic.
+        let place = contain(|| Ok(place()), attempt).unwrap_or_else(|failed| failed.failure.place);
         TaskFailure { kind: FailureKind::Deadline, place, record: None, message }
     }
 
