@@ -293,7 +293,7 @@ impl Local {
 /// Decodes the output of a round. Reading it back may run code of the job's: a type's own `Deserialize`.
 fn decode<J: Job>(round: RoundOutput<Run>) -> Result<Output<J>, Error> {
     let RoundOutput { parts, counters, report } = round;
-    set_up::<J, _>("output", || Ok(Output::decode(&parts, counters, report)?))
+    set_up::<J, _>("output", || Ok(Output::decode(parts, counters, report)?))
 }
 
 impl fmt::Debug for Local {

@@ -29,13 +29,15 @@ pub struct Output<J: Job> {
 }
 
 impl<J: Job> Output<J> {
-    /// Decodes the output of the partitions.
-    pub(crate) fn decode(parts: &[Run], counters: Counters, report: Report) -> Result<Self, CodecError> {
+    /// Decodes the output of the partitions, each of which is dropped when it is done.
+    pub(crate) fn decode(parts: Vec<Run>, counters: Counters, report: Report) -> Result<Self, CodecError> {
         let mut pairs = Vec::with_capacity(parts.iter().map(|run| run.pairs() as usize).sum());
-        for (key, value) in parts.iter().flat_map(Run::cursor) {
-            let key = <OutputKeyOf<J>>::decode(key).map(Cow::into_owned)?;
-            let value = <OutputValueOf<J>>::decode(value).map(Cow::into_owned)?;
-            pairs.push((key, value));
+        for run in parts {
+            for (key, value) in run.cursor() {
+                let key = <OutputKeyOf<J>>::decode(key).map(Cow::into_owned)?;
+                let value = <OutputValueOf<J>>::decode(value).map(Cow::into_owned)?;
+                pairs.push((key, value));
+            }
         }
         Ok(Self { pairs, counters, report })
     }
