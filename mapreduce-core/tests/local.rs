@@ -79,6 +79,31 @@ fn a_submitted_job_tells_of_every_task_and_gives_its_output() {
 }
 
 #[test]
+fn a_committed_task_reports_the_pairs_it_emitted() {
+    // Two pairs for each even number, none for the odd ones; both attempts of a task would report the same.
+    let job = Probe::default().on_map(|n, out| match n % 2 {
+        0 => (0..2).try_for_each(|i| out.emit(&(2 * n + i), &n)),
+        _ => Ok(()),
+    });
+    let reports = || {
+        let handle = submit(job.clone(), numbers(100, 4), Options::default());
+        let mut reports: Vec<_> = handle
+            .events()
+            .filter_map(|event| match event {
+                Event::TaskCommitted { attempt, report, .. } => Some((attempt.task, report)),
+                _ => None,
+            })
+            .collect();
+        reports.sort_by_key(|(task, _)| *task);
+        reports
+    };
+    let first = reports();
+    let emitted: Vec<u64> = first.iter().map(|(_, report)| report.records).collect();
+    assert_eq!(emitted, [26, 24, 26, 24, 100]);
+    assert_eq!(reports(), first);
+}
+
+#[test]
 fn a_failure_is_an_event_too() {
     let fail_once = AtomicU32::new(0);
     let job = Probe::default().on_map(move |n, out| {

@@ -50,7 +50,7 @@ pub(super) struct RoundOutput<P> {
 
 /// What the threads tell the driver.
 enum Message<P> {
-    Mapped(AttemptId, Result<(MapOutput, Cache), Failed>),
+    Mapped(AttemptId, Result<(MapOutput, Cache, TaskReport), Failed>),
     Reduced(AttemptId, Result<(ReduceOutput, P, TaskReport), Failed>),
 }
 
@@ -223,17 +223,15 @@ impl<'a> Driver<'a> {
         &mut self,
         now: Time,
         attempt: AttemptId,
-        result: Result<(MapOutput, Cache), Failed>,
+        result: Result<(MapOutput, Cache, TaskReport), Failed>,
         work: &Work<'_, J, I, D>,
         running: &mut Running<D::Part>,
     ) {
         let token = running.attempts.remove(&attempt);
-        let (output, cache) = match result {
+        let (output, cache, report) = match result {
             Ok(done) => done,
             Err(failed) => return self.attempt_failed(now, attempt, token, failed, running),
         };
-        let report =
-            TaskReport { records: output.records, bytes: output.bytes(), checksum: output.checksum() };
         if self.coordinator.handle_completed(now, LOCAL, attempt, report) == Verdict::Discard {
             return;
         }
@@ -378,13 +376,16 @@ where
         }
     }
 
-    fn map(&self, index: u32, token: &Attempt) -> Result<(MapOutput, Cache), Failed> {
+    fn map(&self, index: u32, token: &Attempt) -> Result<(MapOutput, Cache, TaskReport), Failed> {
         let split = &self.dataset.splits()[index as usize];
         let input = self.dataset.input();
         let mut cache = self.dataset.caches().take(index);
         let task = MapTask { split, cache: &mut cache, attempt: token };
         let output = self.round.map(task, || Ok(input.open(split)?), || input.describe(split))?;
-        Ok((output, cache))
+        // Here and not where the driver hears of it: reading all of the output is work for the threads.
+        let report =
+            TaskReport { records: output.pairs(), bytes: output.bytes(), checksum: output.checksum() };
+        Ok((output, cache, report))
     }
 
     fn reduce(
