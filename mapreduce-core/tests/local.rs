@@ -235,6 +235,23 @@ fn one_token_stops_all_jobs_it_was_given_to() {
 }
 
 #[test]
+fn a_handle_cancels_its_own_job_alone() {
+    let engine = Local::new(2).unwrap();
+    let options = Options::default();
+    let (job, is_reached, go_on) = paused(60);
+    let one = submit_to(&engine, job, numbers(100, 4), options.clone());
+    is_reached.recv().unwrap();
+    let (job, other_is_reached, other_go_on) = paused(60);
+    let other = submit_to(&engine, job, numbers(100, 4), options.clone());
+    other_is_reached.recv().unwrap();
+    one.cancel();
+    drop((go_on, other_go_on));
+    assert!(matches!(one.wait(), Err(Error::Cancelled)));
+    assert_eq!(other.wait().unwrap().pairs, sums(100));
+    assert!(!options.cancel.is_cancelled());
+}
+
+#[test]
 fn cancelling_a_job_that_is_done_changes_nothing() {
     let handle = submit(Probe::default(), numbers(100, 4), Options::default());
     assert!(handle.events().count() > 0);

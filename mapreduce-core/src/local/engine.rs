@@ -179,7 +179,7 @@ impl Local {
         Output<J>: Send,
         I: Input<Records = InputOf<J>> + 'static,
     {
-        let engine = self.clone();
+        let (engine, options) = (self.clone(), options.for_one_job());
         Handle::spawn(self.pool.clone(), options.cancel.clone(), move |events| {
             engine.drive(&job, &shared, &data, &options, events)
         })
@@ -201,7 +201,7 @@ impl Local {
         J: Job,
         I: Input<Records = InputOf<J>> + 'static,
     {
-        let engine = self.clone();
+        let (engine, options) = (self.clone(), options.for_one_job());
         Handle::spawn(self.pool.clone(), options.cancel.clone(), move |events| {
             engine.drive_writing(&job, &shared, &data, &to, &options, events)
         })
@@ -222,7 +222,7 @@ impl Local {
         T::Output: Send + 'static,
         I: Input<Records = InputOf<T::Round>> + 'static,
     {
-        let engine = self.clone();
+        let (engine, options) = (self.clone(), options.for_one_job());
         Handle::spawn(self.pool.clone(), options.cancel.clone(), move |events| {
             engine.drive_rounds(&job, &data, &options, events)
         })

@@ -57,7 +57,8 @@ impl<T: Send + 'static> Handle<T> {
         Events { events: &self.events, waiting: &self.waiting }
     }
 
-    /// Asks the job to stop; [`wait`](Self::wait) then gives [`Error::Cancelled`], unless it was done before.
+    /// Asks this job to stop; [`wait`](Self::wait) then gives [`Error::Cancelled`], unless it was done before. Other
+    /// jobs that were given the same [`Options::cancel`](crate::Options::cancel) go on.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
