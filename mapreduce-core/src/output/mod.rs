@@ -19,6 +19,7 @@ type Owned<T> = <T as ToOwned>::Owned;
 pub type OutputPair<J> = (Owned<OutputKeyOf<J>>, Owned<OutputValueOf<J>>);
 
 /// The output of a job, returned to the program.
+#[non_exhaustive]
 pub struct Output<J: Job> {
     /// What the reducers emitted: partition after partition, within a partition in the order of the reduced keys.
     pub pairs: Vec<OutputPair<J>>,
@@ -60,6 +61,7 @@ where
 
 /// The result of an iterated job.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Iterated<O> {
     /// What [`Iterative::advance`](crate::Iterative::advance) broke with.
     pub output: O,
@@ -71,6 +73,7 @@ pub struct Iterated<O> {
 
 /// How a run went. Unlike the output, it may differ from run to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Report {
     /// Committed tasks of each peer, by its name; a local run has one peer, `local`.
     pub tasks_by_peer: BTreeMap<String, u64>,

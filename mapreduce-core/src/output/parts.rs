@@ -50,6 +50,7 @@ impl PartFiles {
 
     /// Whether to replace a folder that an earlier job has written. It is there until the new output is complete.
     /// A folder that no job has written is never replaced.
+    #[must_use]
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
@@ -68,6 +69,7 @@ impl PartFiles {
 
 /// What was written.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Written {
     /// The part files, in order.
     pub parts: Vec<Part>,
@@ -79,6 +81,7 @@ pub struct Written {
 
 /// One part file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Part {
     /// Its name in the folder.
     pub name: String,
