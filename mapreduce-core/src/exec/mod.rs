@@ -1,9 +1,9 @@
 //! One attempt of one task: everything between a split and the output of a reduce task, on one thread.
 //!
-//! The way of a record: [`map`] opens a split and calls the mapper; what it emits goes to a [`table`] (with a
-//! combiner) or a [`buffer`] (without), both of which end as one sorted [`run`] per partition; [`merge`] reads the
-//! runs of a partition from all splits in key order; [`reduce`] calls the reducer for each key and writes what that
-//! emits. [`round`] holds the user's typed parts for all tasks of a round, and [`erased`] the same behind an
+//! The way of a record: `map` opens a split and calls the mapper; what it emits goes to a `table` (with a
+//! combiner) or a `buffer` (without), both of which end as one sorted `run` per partition; `merge` reads the
+//! runs of a partition from all splits in key order; `reduce` calls the reducer for each key and writes what that
+//! emits. `round` holds the user's typed parts for all tasks of a round, and `erased` the same behind an
 //! interface that speaks bytes, for nodes that know a job only by name.
 //!
 //! Nothing here knows of peers, tasks' numbers or time.
