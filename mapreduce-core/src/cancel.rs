@@ -29,6 +29,8 @@ pub struct Cancel(Arc<State>);
 #[derive(Default)]
 struct State {
     cancelled: AtomicBool,
+    /// The token that stops this one's job and others too.
+    parent: Option<Cancel>,
     wakers: Mutex<Wakers>,
 }
 
@@ -54,11 +56,22 @@ impl Cancel {
 
     /// Whether [`cancel`](Self::cancel) was called.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.load(Ordering::Acquire)
+        self.is_set(Ordering::Acquire)
+    }
+
+    /// A token that is cancelled with this one, or alone.
+    pub(crate) fn child(&self) -> Self {
+        Self(Arc::new(State { parent: Some(self.clone()), ..State::default() }))
+    }
+
+    fn is_set(&self, ordering: Ordering) -> bool {
+        self.0.cancelled.load(ordering)
+            || self.0.parent.as_ref().is_some_and(|parent| parent.is_set(ordering))
     }
 
     /// Calls `wake` when the token is cancelled, until the registration is dropped. At once if it already is.
-    pub(crate) fn on_cancel(&self, wake: impl Fn() + Send + 'static) -> Registration<'_> {
+    pub(crate) fn on_cancel(&self, wake: impl Fn() + Clone + Send + 'static) -> Registration<'_> {
+        let parent = self.0.parent.as_ref().map(|parent| Box::new(parent.on_cancel(wake.clone())));
         let mut wakers = self.wakers();
         let id = wakers.next;
         wakers.next += 1;
@@ -66,7 +79,7 @@ impl Cancel {
             wake();
         }
         wakers.waiting.push((id, Box::new(wake)));
-        Registration { cancel: self, id }
+        Registration { cancel: self, id, _parent: parent }
     }
 
     fn wakers(&self) -> std::sync::MutexGuard<'_, Wakers> {
@@ -84,6 +97,7 @@ impl fmt::Debug for Cancel {
 pub(crate) struct Registration<'a> {
     cancel: &'a Cancel,
     id: u64,
+    _parent: Option<Box<Registration<'a>>>,
 }
 
 impl Drop for Registration<'_> {
@@ -109,7 +123,7 @@ impl Attempt {
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed) || self.job.0.cancelled.load(Ordering::Relaxed)
+        self.cancelled.load(Ordering::Relaxed) || self.job.is_set(Ordering::Relaxed)
     }
 
     /// An error if the attempt is no longer wanted.
@@ -164,6 +178,24 @@ mod tests {
         drop((third, first));
         cancel.cancel();
         assert_eq!(is_woken.try_iter().collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn a_child_ends_with_its_parent_or_alone() {
+        let parent = Cancel::new();
+        let (one, other) = (parent.child(), parent.child());
+        let (woken, is_woken) = mpsc::channel();
+        let wake = |name| {
+            let woken = woken.clone();
+            move || woken.send(name).unwrap()
+        };
+        let _registrations = (one.on_cancel(wake("one")), other.on_cancel(wake("other")));
+        one.cancel();
+        assert!(one.is_cancelled() && !other.is_cancelled() && !parent.is_cancelled());
+        assert_eq!(is_woken.try_iter().collect::<Vec<_>>(), ["one"]);
+        parent.cancel();
+        assert!(other.is_cancelled() && Attempt::of(&other).check().is_err());
+        assert_eq!(is_woken.try_iter().collect::<Vec<_>>(), ["one", "other"]);
     }
 
     #[test]

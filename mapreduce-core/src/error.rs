@@ -107,6 +107,7 @@ pub enum Error {
 /// A task that failed as often as it may, with what its last attempt said.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("job {job}: {task} failed {attempts}: {failure}", attempts = times(*attempts))]
+#[non_exhaustive]
 pub struct TaskError {
     /// The job.
     pub job: String,
@@ -127,6 +128,7 @@ fn times(attempts: u32) -> String {
 
 /// What went wrong in one attempt of a task, and where.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TaskFailure {
     /// In which way it failed.
     pub kind: FailureKind,

@@ -44,6 +44,11 @@ const PARTITION_BYTES: u64 = 32 << 20;
 const PARTITIONS_MAX: u64 = 64;
 
 impl Options {
+    /// The same, but that the job can be cancelled without those that were given the same token.
+    pub(crate) fn for_one_job(self) -> Self {
+        Self { cancel: self.cancel.child(), ..self }
+    }
+
     /// The number of partitions for an input of that size: like the splits, a function of the input alone.
     pub(crate) fn partitions_for(&self, input_bytes: u64) -> u32 {
         let by_size = (input_bytes / PARTITION_BYTES).clamp(1, PARTITIONS_MAX) as u32;

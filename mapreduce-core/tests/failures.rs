@@ -178,6 +178,36 @@ fn an_error_whose_text_panics_is_a_failed_attempt() {
     assert_eq!((error.failure.kind, &*error.failure.message), (FailureKind::Panic, "nothing to say"));
 }
 
+/// An error that leaves the details to its cause.
+#[derive(Debug)]
+struct Because(Option<Box<dyn std::error::Error + Send + Sync>>);
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot load the model")
+    }
+}
+
+impl std::error::Error for Because {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // Without a cause it is its own: a chain without an end.
+        self.0.as_deref().map_or(Some(self), |cause| Some(cause))
+    }
+}
+
+#[test]
+fn the_causes_of_an_error_are_told() {
+    let cause = || Because(Some(std::io::Error::other("disk on fire").into()));
+    let error = fails(&Probe::default().on_map(move |_, _| Err(cause().into())));
+    assert_eq!(error.failure.message, "cannot load the model: disk on fire");
+    let setup = Probe::default().on_setup(move || Err(cause().into()));
+    let error = engine().run(&setup, &(), &numbers(100, 4)).unwrap_err();
+    assert_eq!(error.to_string(), "job probe: mapper: cannot load the model: disk on fire");
+    // Each is told once.
+    let error = fails(&Probe::default().on_map(|_, _| Err(Because(None).into())));
+    assert_eq!(error.failure.message, "cannot load the model");
+}
+
 /// Items whose splits cannot be described.
 #[derive(Clone)]
 struct Nameless(ItemSlice<u64, Vec<u64>>);
@@ -208,6 +238,16 @@ fn an_input_that_cannot_name_its_splits_does_not_hold_up_the_job() {
     assert_eq!(
         error.to_string(),
         "job probe: map 0 failed 4 times: panic (map 0 attempt 4): no words for it"
+    );
+
+    // Those for a deadline are looked for on the thread that runs the job.
+    let task_deadline = Some(Duration::from_millis(20));
+    let options = Options { task_deadline, attempts_max: 1, ..Options::default() };
+    let job = Probe::default().on_map(|_, out| emit_for_ever(out));
+    let error = engine().run_with(&job, &(), &data, &options).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "job probe: map 0 failed at once: deadline passed (map 0 attempt 1): took longer than 20ms"
     );
 }
 

@@ -7,9 +7,11 @@ mod common;
 use common::{
     Folder, engine,
     jobs::{Columns, LineCount, WordCount},
+    probe::{Probe, sums},
 };
 use mapreduce_core::{
-    Dataset, Error, FailureKind, Input, ItemSlice, Lines, ReadError, RowFile, RowSlice, TextFiles, Utf8Lines,
+    Dataset, Error, FailureKind, Input, ItemSlice, Items, Lines, ReadError, RowFile, RowSlice, SplitInfo,
+    TextFiles, Utf8Lines, input::Blocks,
 };
 use proptest::{collection::vec, prelude::*};
 use std::{fs, path::Path};
@@ -433,4 +435,35 @@ fn text_can_be_read_as_records_of_ones_own() {
         let data = Dataset::with_split_bytes(input, split_bytes).unwrap();
         assert_eq!(read(&data, |n| n), [3, 1, 4, 1, 5]);
     }
+}
+
+/// Numbers of which nobody knows how many bytes they are.
+struct Boundless(ItemSlice<u64, Vec<u64>>);
+
+impl Input for Boundless {
+    type Records = Items<u64>;
+
+    fn shape(&self) {}
+
+    fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
+        let splits = self.0.splits(split_bytes)?;
+        Ok(splits.into_iter().map(|split| SplitInfo { bytes: u64::MAX, ..split }).collect())
+    }
+
+    fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Items<u64>> + 'a>, ReadError> {
+        self.0.open(split)
+    }
+
+    fn describe(&self, split: &SplitInfo) -> String {
+        self.0.describe(split)
+    }
+}
+
+#[test]
+fn an_input_may_claim_any_size() {
+    let data = Dataset::new(Boundless(ItemSlice::new((0..100).collect()))).unwrap();
+    assert_eq!((data.splits().len(), data.bytes()), (100, u64::MAX));
+    let mut pairs = engine().run(&Probe::default(), &(), &data).unwrap().pairs;
+    pairs.sort();
+    assert_eq!(pairs, sums(100));
 }

@@ -18,10 +18,11 @@ use std::{
     collections::BTreeSet,
     ops::ControlFlow,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
+    time::Duration,
 };
 
 type Numbers = Dataset<ItemSlice<u64, Vec<u64>>>;
@@ -75,6 +76,31 @@ fn a_submitted_job_tells_of_every_task_and_gives_its_output() {
     let first_reduce =
         events.iter().position(|event| matches!(event.task(), Some(TaskId::Reduce(_)))).unwrap();
     assert!(maps_finished < first_reduce);
+}
+
+#[test]
+fn a_committed_task_reports_the_pairs_it_emitted() {
+    // Two pairs for each even number, none for the odd ones; both attempts of a task would report the same.
+    let job = Probe::default().on_map(|n, out| match n % 2 {
+        0 => (0..2).try_for_each(|i| out.emit(&(2 * n + i), &n)),
+        _ => Ok(()),
+    });
+    let reports = || {
+        let handle = submit(job.clone(), numbers(100, 4), Options::default());
+        let mut reports: Vec<_> = handle
+            .events()
+            .filter_map(|event| match event {
+                Event::TaskCommitted { attempt, report, .. } => Some((attempt.task, report)),
+                _ => None,
+            })
+            .collect();
+        reports.sort_by_key(|(task, _)| *task);
+        reports
+    };
+    let first = reports();
+    let emitted: Vec<u64> = first.iter().map(|(_, report)| report.records).collect();
+    assert_eq!(emitted, [26, 24, 26, 24, 100]);
+    assert_eq!(reports(), first);
 }
 
 #[test]
@@ -209,6 +235,23 @@ fn one_token_stops_all_jobs_it_was_given_to() {
 }
 
 #[test]
+fn a_handle_cancels_its_own_job_alone() {
+    let engine = Local::new(2).unwrap();
+    let options = Options::default();
+    let (job, is_reached, go_on) = paused(60);
+    let one = submit_to(&engine, job, numbers(100, 4), options.clone());
+    is_reached.recv().unwrap();
+    let (job, other_is_reached, other_go_on) = paused(60);
+    let other = submit_to(&engine, job, numbers(100, 4), options.clone());
+    other_is_reached.recv().unwrap();
+    one.cancel();
+    drop((go_on, other_go_on));
+    assert!(matches!(one.wait(), Err(Error::Cancelled)));
+    assert_eq!(other.wait().unwrap().pairs, sums(100));
+    assert!(!options.cancel.is_cancelled());
+}
+
+#[test]
 fn cancelling_a_job_that_is_done_changes_nothing() {
     let handle = submit(Probe::default(), numbers(100, 4), Options::default());
     assert!(handle.events().count() > 0);
@@ -236,6 +279,23 @@ fn a_job_inside_a_task_of_the_same_threads_is_refused() {
         probe::by_last_digit(n, out)
     });
     assert_eq!(engine().run(&job, &(), &numbers(10, 2)).unwrap().pairs, sums(10));
+}
+
+#[test]
+fn a_task_does_not_wait_for_a_job_that_needs_its_thread() {
+    let engine = Local::new(1).unwrap();
+    let inner = engine.clone();
+    let (submitted, is_submitted) = mpsc::channel();
+    let job = Probe::default().on_map(move |n, out| {
+        let handle = submit_to(&inner, Probe::default(), numbers(100, 4), Options::default());
+        assert!(matches!(handle.wait(), Err(Error::Reentrant)));
+        // Nobody minds if somebody else waits.
+        let handle = submit_to(&inner, Probe::default(), numbers(100, 4), Options::default());
+        submitted.send(handle).unwrap();
+        probe::by_last_digit(n, out)
+    });
+    assert_eq!(engine.run(&job, &(), &numbers(1, 1)).unwrap().pairs, [(0, 0)]);
+    assert_eq!(is_submitted.recv().unwrap().wait().unwrap().pairs, sums(100));
 }
 
 #[test]
@@ -423,6 +483,44 @@ fn an_error_or_a_panic_between_rounds_is_named() {
     assert_eq!(run(panic), "job probe: advance: panic: overflow");
     let task = Countdown::from(5).over(Probe::default().on_map(|_, _| Err("no".into())));
     assert!(run(task).contains("failed 4 times"));
+}
+
+/// A slot that a stopped attempt took with it would be missing in every round that follows.
+#[test]
+fn an_attempt_that_stops_after_its_round_leaves_its_slot_to_the_next() {
+    let (release, is_released) = mpsc::channel::<()>();
+    let (setups, held, is_released) =
+        (Arc::new(AtomicU32::new(0)), AtomicU32::new(0), Mutex::new(is_released));
+    let rounds = setups.clone();
+    // In the second round the two tasks wait for each other: they must run at once.
+    let meeting = (Mutex::new(0), Condvar::new());
+    let job = Probe::default()
+        .on_setup(move || {
+            setups.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+        .on_map(move |n, out| {
+            if rounds.load(Ordering::Relaxed) == 1 {
+                if n == 0 && held.fetch_add(1, Ordering::Relaxed) == 0 {
+                    let _ = is_released.lock().unwrap().recv();
+                }
+            } else {
+                let mut met = meeting.0.lock().unwrap();
+                *met += 1;
+                meeting.1.notify_all();
+                drop(meeting.1.wait_timeout_while(met, Duration::from_secs(2), |met| *met < 2));
+            }
+            probe::by_last_digit(n, out)
+        });
+    let options = Options { task_deadline: Some(Duration::from_millis(500)), ..Options::default() };
+    let handle = Local::new(2)
+        .unwrap()
+        .submit_iterate(Countdown::from(2).over(job), Arc::new(numbers(2, 2)), options)
+        .unwrap();
+    assert!(handle.events().any(|event| matches!(event, Event::RoundFinished { .. })));
+    release.send(()).unwrap();
+    let done = handle.wait().unwrap();
+    assert_eq!((done.output, done.report.attempts_failed), (vec![1, 1], 1));
 }
 
 /// A job that leaves a count of its visits with every split, and fails unless it finds `expected` there.

@@ -217,6 +217,34 @@ fn a_folder_that_appears_while_the_job_runs_is_not_replaced() {
 }
 
 #[test]
+fn of_jobs_that_write_to_one_folder_at_once_one_succeeds() {
+    let folder = Folder::new();
+    for round in 0..40 {
+        let out = folder.join(&round.to_string());
+        let done = std::thread::scope(|scope| {
+            let write = |_| {
+                scope.spawn(|| write_probe(&Probe::default(), &PartFiles::new(&out), &partitions(1)).is_ok())
+            };
+            let writers: Vec<_> = (0..4).map(write).collect();
+            writers.into_iter().filter_map(|writer| writer.join().ok()).filter(|done| *done).count()
+        });
+        assert_eq!((done, names(&out).len()), (1, 3));
+    }
+    assert_eq!(folder.names().len(), 40, "nothing hidden is left");
+}
+
+#[test]
+fn a_folder_may_have_the_longest_name_there_is() {
+    let folder = Folder::new();
+    for name in ["n".repeat(255), "\u{e9}".repeat(127)] {
+        let to = PartFiles::new(folder.join(&name)).overwrite(true);
+        write_probe(&Probe::default(), &to, &partitions(1)).unwrap();
+        write_probe(&Probe::default(), &to, &partitions(2)).unwrap();
+        assert_eq!(names(to.path()).len(), 4);
+    }
+}
+
+#[test]
 fn places_that_cannot_be_written_to_are_named() {
     let folder = Folder::new();
     folder.file("file", "");

@@ -7,6 +7,7 @@ use std::{
     any::Any,
     error::Error,
     fmt,
+    iter::successors,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -47,7 +48,23 @@ fn classify(error: Box<dyn Error + Send + Sync>) -> (FailureKind, String, bool) 
     } else {
         (FailureKind::User, false)
     };
-    (kind, error.to_string(), permanent)
+    (kind, with_causes(&*error), permanent)
+}
+
+/// Causes that are looked at: nobody reads more, and a chain may be a ring.
+const CAUSES_MAX: usize = 16;
+
+/// What an error says, and what its causes say unless that is in its own words already.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut message = error.to_string();
+    for cause in successors(error.source(), |&cause| cause.source()).take(CAUSES_MAX) {
+        let cause = cause.to_string();
+        if !message.contains(&cause) {
+            message.push_str(": ");
+            message.push_str(&cause);
+        }
+    }
+    message
 }
 
 /// Runs what surrounds a guarded attempt and is the user's as well: the words for a split, the drop of a cache.

@@ -15,6 +15,11 @@ pub struct MapOutput {
 }
 
 impl MapOutput {
+    /// The pairs of all runs.
+    pub fn pairs(&self) -> u64 {
+        self.runs.iter().map(Run::pairs).sum()
+    }
+
     /// The bytes of all runs.
     pub fn bytes(&self) -> u64 {
         self.runs.iter().map(|run| run.as_bytes().len() as u64).sum()

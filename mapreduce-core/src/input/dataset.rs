@@ -66,7 +66,7 @@ impl<I: Input> Dataset<I> {
 
     /// About how many bytes the input has.
     pub fn bytes(&self) -> u64 {
-        self.splits.iter().map(|split| split.bytes).sum()
+        self.splits.iter().fold(0, |sum, split| sum.saturating_add(split.bytes))
     }
 
     /// Up to `per_split` records from the first block of every split, at even distances: for estimating the

@@ -16,7 +16,7 @@ use rayon::{Scope, ThreadPool};
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// The only peer of a local run.
@@ -50,7 +50,7 @@ pub(super) struct RoundOutput<P> {
 
 /// What the threads tell the driver.
 enum Message<P> {
-    Mapped(AttemptId, Result<(MapOutput, Cache), Failed>),
+    Mapped(AttemptId, Result<(MapOutput, Cache, TaskReport), Failed>),
     Reduced(AttemptId, Result<(ReduceOutput, P, TaskReport), Failed>),
 }
 
@@ -123,7 +123,9 @@ impl<'a> Driver<'a> {
             report: Report::default(),
             failures: HashMap::new(),
         };
-        self.pool.in_place_scope(|scope| self.run_round(scope, work, &mut running, &mailbox))?;
+        let ended = self.pool.in_place_scope(|scope| self.run_round(scope, work, &mut running, &mailbox));
+        self.release_late(&mailbox);
+        ended?;
 
         let Running { parts, counters, report, .. } = running;
         self.report.merge(&report);
@@ -173,7 +175,7 @@ impl<'a> Driver<'a> {
                     Event::AttemptFailed { attempt, failure, .. } => {
                         running.report.attempts_failed += 1;
                         if *failure == Failure::Deadline {
-                            let failure = self.overrun(work.place(attempt.task));
+                            let failure = self.overrun(*attempt, || work.place(attempt.task));
                             running.failures.insert(attempt.task, failure);
                         }
                     }
@@ -206,21 +208,30 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Attempts that were told to stop may have done so behind the round's last event. They hold their slots, which
+    /// the next round needs, until the coordinator hears of it.
+    fn release_late<P>(&mut self, mailbox: &Mailbox<Message<P>>) {
+        let mut late = Vec::new();
+        mailbox.receive(Some(Duration::ZERO), &mut late);
+        let now = self.now();
+        for Message::Mapped(attempt, _) | Message::Reduced(attempt, _) in late.drain(..) {
+            self.coordinator.handle_failed(now, LOCAL, attempt, Failure::Cancelled);
+        }
+    }
+
     fn mapped<J: Job, I: Input, D: Destination<J>>(
         &mut self,
         now: Time,
         attempt: AttemptId,
-        result: Result<(MapOutput, Cache), Failed>,
+        result: Result<(MapOutput, Cache, TaskReport), Failed>,
         work: &Work<'_, J, I, D>,
         running: &mut Running<D::Part>,
     ) {
         let token = running.attempts.remove(&attempt);
-        let (output, cache) = match result {
+        let (output, cache, report) = match result {
             Ok(done) => done,
             Err(failed) => return self.attempt_failed(now, attempt, token, failed, running),
         };
-        let report =
-            TaskReport { records: output.records, bytes: output.bytes(), checksum: output.checksum() };
         if self.coordinator.handle_completed(now, LOCAL, attempt, report) == Verdict::Discard {
             return;
         }
@@ -277,8 +288,10 @@ impl<'a> Driver<'a> {
     }
 
     /// What is said of an attempt that took longer than it may.
-    fn overrun(&self, place: String) -> TaskFailure {
+    fn overrun(&self, attempt: AttemptId, place: impl FnOnce() -> String) -> TaskFailure {
         let message = format!("took longer than {:?}", self.options.task_deadline.unwrap_or_default());
+        // The words for a split are the input's own and may panic.
+        let place = contain(|| Ok(place()), attempt).unwrap_or_else(|failed| failed.failure.place);
         TaskFailure { kind: FailureKind::Deadline, place, record: None, message }
     }
 
@@ -363,13 +376,16 @@ where
         }
     }
 
-    fn map(&self, index: u32, token: &Attempt) -> Result<(MapOutput, Cache), Failed> {
+    fn map(&self, index: u32, token: &Attempt) -> Result<(MapOutput, Cache, TaskReport), Failed> {
         let split = &self.dataset.splits()[index as usize];
         let input = self.dataset.input();
         let mut cache = self.dataset.caches().take(index);
         let task = MapTask { split, cache: &mut cache, attempt: token };
         let output = self.round.map(task, || Ok(input.open(split)?), || input.describe(split))?;
-        Ok((output, cache))
+        // Here and not where the driver hears of it: reading all of the output is work for the threads.
+        let report =
+            TaskReport { records: output.pairs(), bytes: output.bytes(), checksum: output.checksum() };
+        Ok((output, cache, report))
     }
 
     fn reduce(

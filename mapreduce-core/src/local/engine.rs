@@ -179,8 +179,8 @@ impl Local {
         Output<J>: Send,
         I: Input<Records = InputOf<J>> + 'static,
     {
-        let engine = self.clone();
-        Handle::spawn(options.cancel.clone(), move |events| {
+        let (engine, options) = (self.clone(), options.for_one_job());
+        Handle::spawn(self.pool.clone(), options.cancel.clone(), move |events| {
             engine.drive(&job, &shared, &data, &options, events)
         })
     }
@@ -201,8 +201,8 @@ impl Local {
         J: Job,
         I: Input<Records = InputOf<J>> + 'static,
     {
-        let engine = self.clone();
-        Handle::spawn(options.cancel.clone(), move |events| {
+        let (engine, options) = (self.clone(), options.for_one_job());
+        Handle::spawn(self.pool.clone(), options.cancel.clone(), move |events| {
             engine.drive_writing(&job, &shared, &data, &to, &options, events)
         })
     }
@@ -222,8 +222,8 @@ impl Local {
         T::Output: Send + 'static,
         I: Input<Records = InputOf<T::Round>> + 'static,
     {
-        let engine = self.clone();
-        Handle::spawn(options.cancel.clone(), move |events| {
+        let (engine, options) = (self.clone(), options.for_one_job());
+        Handle::spawn(self.pool.clone(), options.cancel.clone(), move |events| {
             engine.drive_rounds(&job, &data, &options, events)
         })
     }
@@ -293,7 +293,7 @@ impl Local {
 /// Decodes the output of a round. Reading it back may run code of the job's: a type's own `Deserialize`.
 fn decode<J: Job>(round: RoundOutput<Run>) -> Result<Output<J>, Error> {
     let RoundOutput { parts, counters, report } = round;
-    set_up::<J, _>("output", || Ok(Output::decode(&parts, counters, report)?))
+    set_up::<J, _>("output", || Ok(Output::decode(parts, counters, report)?))
 }
 
 impl fmt::Debug for Local {

@@ -19,6 +19,7 @@ type Owned<T> = <T as ToOwned>::Owned;
 pub type OutputPair<J> = (Owned<OutputKeyOf<J>>, Owned<OutputValueOf<J>>);
 
 /// The output of a job, returned to the program.
+#[non_exhaustive]
 pub struct Output<J: Job> {
     /// What the reducers emitted: partition after partition, within a partition in the order of the reduced keys.
     pub pairs: Vec<OutputPair<J>>,
@@ -29,13 +30,15 @@ pub struct Output<J: Job> {
 }
 
 impl<J: Job> Output<J> {
-    /// Decodes the output of the partitions.
-    pub(crate) fn decode(parts: &[Run], counters: Counters, report: Report) -> Result<Self, CodecError> {
+    /// Decodes the output of the partitions, each of which is dropped when it is done.
+    pub(crate) fn decode(parts: Vec<Run>, counters: Counters, report: Report) -> Result<Self, CodecError> {
         let mut pairs = Vec::with_capacity(parts.iter().map(|run| run.pairs() as usize).sum());
-        for (key, value) in parts.iter().flat_map(Run::cursor) {
-            let key = <OutputKeyOf<J>>::decode(key).map(Cow::into_owned)?;
-            let value = <OutputValueOf<J>>::decode(value).map(Cow::into_owned)?;
-            pairs.push((key, value));
+        for run in parts {
+            for (key, value) in run.cursor() {
+                let key = <OutputKeyOf<J>>::decode(key).map(Cow::into_owned)?;
+                let value = <OutputValueOf<J>>::decode(value).map(Cow::into_owned)?;
+                pairs.push((key, value));
+            }
         }
         Ok(Self { pairs, counters, report })
     }
@@ -58,6 +61,7 @@ where
 
 /// The result of an iterated job.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Iterated<O> {
     /// What [`Iterative::advance`](crate::Iterative::advance) broke with.
     pub output: O,
@@ -69,6 +73,7 @@ pub struct Iterated<O> {
 
 /// How a run went. Unlike the output, it may differ from run to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Report {
     /// Committed tasks of each peer, by its name; a local run has one peer, `local`.
     pub tasks_by_peer: BTreeMap<String, u64>,

@@ -2,7 +2,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `part-00000`, `part-00001`, ... | the output of each partition: a line for each pair, key, tab, value |
+//! | `part-00000`, `part-00001`, ... (more digits if there are more than 100 000) | the output of each partition: a line for each pair, key, tab, value |
 //! | `_MANIFEST.json` | the job, and of each part its name, records, bytes and xxh3 |
 //! | `_SUCCESS` | nothing; for tools that look for it |
 //!
@@ -20,6 +20,9 @@ use tempfile::TempDir;
 
 const MANIFEST: &str = "_MANIFEST.json";
 const SUCCESS: &str = "_SUCCESS";
+const PART: &str = "part-";
+/// The most of the target's name that the name of a hidden folder repeats: a name has a limit, and more is added to it.
+const NAME_SHOWN: usize = 32;
 
 /// A folder of text files to write a job's output to.
 ///
@@ -48,6 +51,7 @@ impl PartFiles {
     /// Whether to replace a folder that an earlier job has written. It stays until the new output is complete and only
     /// has to be renamed; between the two renames of the exchange there is neither.
     /// A folder that no job has written is never replaced.
+    #[must_use]
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
@@ -66,6 +70,7 @@ impl PartFiles {
 
 /// What was written.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Written {
     /// The part files, in order.
     pub parts: Vec<Part>,
@@ -77,6 +82,7 @@ pub struct Written {
 
 /// One part file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Part {
     /// Its name in the folder.
     pub name: String,
@@ -130,17 +136,18 @@ impl Staging {
             move |source| Error::Output { path, source }
         };
         let mut parts = Vec::with_capacity(files.len());
+        let width = index_width(files.len());
         for (i, (from, TextPartDone { records, bytes, checksum })) in files.into_iter().enumerate() {
-            let name = format!("part-{i:05}");
+            let name = format!("{PART}{i:0width$}");
             let to = folder.join(&name);
             fs::rename(&from, &to).map_err(failed(&to))?;
             parts.push(Part { name, records, bytes, xxh3: checksum });
         }
         // What attempts have left that did not commit.
         for entry in fs::read_dir(folder).map_err(failed(folder))? {
-            let path = entry.map_err(failed(folder))?.path();
-            let is_part = parts.iter().any(|part| path.file_name().is_some_and(|name| *name == *part.name));
-            if !is_part {
+            let entry = entry.map_err(failed(folder))?;
+            if !entry.file_name().as_encoded_bytes().starts_with(PART.as_bytes()) {
+                let path = entry.path();
                 fs::remove_file(&path).map_err(failed(&path))?;
             }
         }
@@ -160,7 +167,8 @@ impl Staging {
         // A run beside this one may have been faster.
         refuse_existing(&self.target)?;
         let target = self.target.path();
-        let replaced = match target.exists() {
+        // Without leave to overwrite, an output that appears at this moment makes the renaming fail.
+        let replaced = match self.target.overwrites() && target.exists() {
             true => {
                 let aside = staging_folder(target)?;
                 fs::rename(target, aside.path()).map_err(failed(target))?;
@@ -169,8 +177,12 @@ impl Staging {
             false => None,
         };
         if let Err(source) = fs::rename(folder, target) {
-            if let Some(aside) = replaced {
-                fs::rename(aside.path(), target).map_err(failed(target))?;
+            if let Some(aside) = replaced
+                && fs::rename(aside.path(), target).is_err()
+                && !target.exists()
+            {
+                // Better under another name than gone.
+                let _ = aside.keep();
             }
             return Err(failed(target)(source));
         }
@@ -178,6 +190,11 @@ impl Staging {
         let _ = self.folder.keep();
         Ok(parts)
     }
+}
+
+/// The digits of a part's number: as many for each, so that the parts in the order of their names are in order.
+fn index_width(parts: usize) -> usize {
+    parts.saturating_sub(1).to_string().len().max(5)
 }
 
 fn refuse_existing(target: &PartFiles) -> Result<(), Error> {
@@ -208,11 +225,23 @@ fn staging_folder(target: &Path) -> Result<TempDir, Error> {
         return Err(failed(io::Error::new(io::ErrorKind::NotFound, message)));
     }
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let prefix = format!(".{name}.");
+    let shown: String = name.chars().take(NAME_SHOWN).collect();
+    let prefix = format!(".{shown}.");
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix);
     // The folder becomes the output: it gets the permissions of any other new folder.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
     builder.tempdir_in(parent).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_parts_are_numbered_with_as_many_digits() {
+        let widths = [0, 1, 100_000, 100_001, 1_000_001].map(index_width);
+        assert_eq!(widths, [5, 5, 5, 6, 7]);
+    }
 }

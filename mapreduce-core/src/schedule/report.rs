@@ -9,7 +9,7 @@ use super::ids::PeerId;
 /// What a finished attempt produced, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TaskReport {
-    /// Records the attempt emitted.
+    /// Pairs in its output: of a map task those that are left when its combiner is done.
     pub records: u64,
     /// Bytes of its encoded output.
     pub bytes: u64,
