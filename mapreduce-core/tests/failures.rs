@@ -1,5 +1,4 @@
-//! What goes wrong in user code ends as an error that says where, after as many attempts as asked for, and the engine
-//! works on.
+//! What goes wrong in user code ends as an error that says where, after as many attempts as asked for.
 
 #![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
 

@@ -1,12 +1,12 @@
-//! The local engine: jobs in the background, cancelling, several jobs at once, rounds, caches.
+//! The local engine: jobs in the background, cancelling, several jobs at once.
 
 #![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
 
 mod common;
 
 use common::{
+    control::{Countdown, paused},
     engine, engines,
-    jobs::WordCount,
     probe::{self, Probe, numbers, sums},
 };
 use mapreduce_core::{
@@ -16,13 +16,11 @@ use mapreduce_core::{
 };
 use std::{
     collections::BTreeSet,
-    ops::ControlFlow,
     sync::{
-        Arc, Condvar, Mutex,
+        Arc,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
-    time::Duration,
 };
 
 type Numbers = Dataset<ItemSlice<u64, Vec<u64>>>;
@@ -34,22 +32,6 @@ fn submit(job: Probe, data: Numbers, options: Options) -> Handle<Output<Probe>> 
 
 fn submit_to(engine: &Local, job: Probe, data: Numbers, options: Options) -> Handle<Output<Probe>> {
     engine.submit(job, (), Arc::new(data), options).unwrap()
-}
-
-/// A job that says when its mapper runs, and goes on when it is told to, or when it is cancelled.
-fn paused(at: u64) -> (Probe, mpsc::Receiver<()>, mpsc::Sender<()>) {
-    let (reached, is_reached) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel();
-    let may_go_on = Mutex::new(may_go_on);
-    let job = Probe::default().on_map(move |n, out| {
-        if n == at {
-            reached.send(())?;
-            // An error when the sender is gone: then nobody waits any more.
-            let _ = may_go_on.lock().unwrap().recv();
-        }
-        probe::by_last_digit(n, out)
-    });
-    (job, is_reached, go_on)
 }
 
 #[test]
@@ -360,244 +342,4 @@ fn no_partitions_act_as_one_and_too_many_are_an_error() {
     assert_eq!(run(0).unwrap().pairs, sums(100));
     let error = run(u32::MAX).unwrap_err().to_string();
     assert!(error.contains("job probe: start: ") && error.contains("fewer partitions"), "{error}");
-}
-
-/// Runs a probe as often as asked for, and keeps the sums of all rounds.
-struct Countdown {
-    rounds: u32,
-    job: Probe,
-    advance: fn(u32) -> Result,
-}
-
-impl Countdown {
-    fn from(rounds: u32) -> Self {
-        Self { rounds, job: Probe::default(), advance: |_| Ok(()) }
-    }
-
-    fn over(self, job: Probe) -> Self {
-        Self { job, ..self }
-    }
-
-    fn advance(self, advance: fn(u32) -> Result) -> Self {
-        Self { advance, ..self }
-    }
-}
-
-impl Iterative for Countdown {
-    type Round = Probe;
-    type State = Vec<u64>;
-    type Output = Vec<u64>;
-
-    fn start(&self) -> Result<Vec<u64>> {
-        Ok(Vec::new())
-    }
-
-    fn round(&self, _: &Vec<u64>) -> Result<(Probe, ())> {
-        Ok((self.job.clone(), ()))
-    }
-
-    fn advance(
-        &self,
-        round: u32,
-        state: &mut Vec<u64>,
-        output: Output<Probe>,
-    ) -> Result<ControlFlow<Vec<u64>>> {
-        assert_eq!(round as usize, state.len());
-        (self.advance)(round)?;
-        state.push(output.pairs.iter().map(|(_, sum)| sum).sum());
-        let done = state.len() as u32 == self.rounds;
-        Ok(if done { ControlFlow::Break(state.clone()) } else { ControlFlow::Continue(()) })
-    }
-}
-
-#[test]
-fn rounds_go_on_until_the_job_breaks() {
-    for engine in engines() {
-        let done = engine.iterate(&Countdown::from(5), &numbers(100, 4)).unwrap();
-        assert_eq!((done.output, done.rounds), (vec![4_950; 5], 5));
-        let report = done.report;
-        assert_eq!((report.records, report.keys), (500, 50));
-        assert_eq!((report.attempts_failed, report.attempts_lost), (0, 0));
-        assert_eq!(report.tasks_by_peer.get("local"), Some(&25));
-        assert!(report.map_output_bytes > 0);
-    }
-}
-
-#[test]
-fn rounds_in_the_background_tell_of_each_round() {
-    let handle =
-        engine().submit_iterate(Countdown::from(3), Arc::new(numbers(100, 4)), Options::default()).unwrap();
-    let finished = handle.events().filter(|event| matches!(event, Event::RoundFinished { .. })).count();
-    assert_eq!(finished, 3);
-    assert_eq!(handle.wait().unwrap().output, [4_950; 3]);
-}
-
-#[test]
-fn rounds_are_cancelled_between_and_within_rounds() {
-    let cancel = Cancel::new();
-    let options = Options { cancel: cancel.clone(), ..Options::default() };
-    let setups = AtomicU32::new(0);
-    let job = Probe::default().on_setup(move || {
-        if setups.fetch_add(1, Ordering::Relaxed) == 2 {
-            cancel.cancel();
-        }
-        Ok(())
-    });
-    let result = engine().iterate_with(&Countdown::from(100).over(job), &numbers(100, 4), &options);
-    assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
-
-    let (job, is_reached, go_on) = paused(60);
-    let handle = Local::new(2)
-        .unwrap()
-        .submit_iterate(Countdown::from(100).over(job), Arc::new(numbers(100, 4)), Options::default())
-        .unwrap();
-    for _ in 0..3 {
-        is_reached.recv().unwrap();
-        go_on.send(()).unwrap();
-    }
-    is_reached.recv().unwrap();
-    handle.cancel();
-    drop(go_on);
-    assert!(matches!(handle.wait(), Err(Error::Cancelled)));
-}
-
-#[test]
-fn rounds_are_bounded() {
-    for (rounds_max, needed) in [(0, 1), (1, 2), (3, 4)] {
-        let options = Options { rounds_max, ..Options::default() };
-        let error = engine().iterate_with(&Countdown::from(needed), &numbers(10, 2), &options).unwrap_err();
-        assert!(matches!(error, Error::TooManyRounds { rounds, .. } if rounds == rounds_max), "{error}");
-        assert!(error.to_string().contains(&format!("job probe: not finished after {rounds_max} rounds")));
-        let options = Options { rounds_max: needed, ..options };
-        assert!(engine().iterate_with(&Countdown::from(needed), &numbers(10, 2), &options).is_ok());
-    }
-}
-
-#[test]
-fn an_error_or_a_panic_between_rounds_is_named() {
-    let run = |job| engine().iterate(&job, &numbers(10, 2)).unwrap_err().to_string();
-    let error = Countdown::from(5).advance(|round| if round == 2 { Err("diverged".into()) } else { Ok(()) });
-    assert_eq!(run(error), "job probe: advance: diverged");
-    // Without the message that a panic would print into the output of the tests.
-    let panic = Countdown::from(5).advance(|_| std::panic::resume_unwind(Box::new("overflow")));
-    assert_eq!(run(panic), "job probe: advance: panic: overflow");
-    let task = Countdown::from(5).over(Probe::default().on_map(|_, _| Err("no".into())));
-    assert!(run(task).contains("failed 4 times"));
-}
-
-/// A slot that a stopped attempt took with it would be missing in every round that follows.
-#[test]
-fn an_attempt_that_stops_after_its_round_leaves_its_slot_to_the_next() {
-    let (release, is_released) = mpsc::channel::<()>();
-    let (setups, held, is_released) =
-        (Arc::new(AtomicU32::new(0)), AtomicU32::new(0), Mutex::new(is_released));
-    let rounds = setups.clone();
-    // In the second round the two tasks wait for each other: they must run at once.
-    let meeting = (Mutex::new(0), Condvar::new());
-    let job = Probe::default()
-        .on_setup(move || {
-            setups.fetch_add(1, Ordering::Relaxed);
-            Ok(())
-        })
-        .on_map(move |n, out| {
-            if rounds.load(Ordering::Relaxed) == 1 {
-                if n == 0 && held.fetch_add(1, Ordering::Relaxed) == 0 {
-                    let _ = is_released.lock().unwrap().recv();
-                }
-            } else {
-                let mut met = meeting.0.lock().unwrap();
-                *met += 1;
-                meeting.1.notify_all();
-                drop(meeting.1.wait_timeout_while(met, Duration::from_secs(2), |met| *met < 2));
-            }
-            probe::by_last_digit(n, out)
-        });
-    let options = Options { task_deadline: Some(Duration::from_millis(500)), ..Options::default() };
-    let handle = Local::new(2)
-        .unwrap()
-        .submit_iterate(Countdown::from(2).over(job), Arc::new(numbers(2, 2)), options)
-        .unwrap();
-    assert!(handle.events().any(|event| matches!(event, Event::RoundFinished { .. })));
-    release.send(()).unwrap();
-    let done = handle.wait().unwrap();
-    assert_eq!((done.output, done.report.attempts_failed), (vec![1, 1], 1));
-}
-
-/// A job that leaves a count of its visits with every split, and fails unless it finds `expected` there.
-fn visits(expected: Option<u32>) -> Probe {
-    Probe::default().on_split(move |split| {
-        let found = split.take_cache::<u32>().map(|count| *count);
-        if found != expected {
-            return Err(format!("found {found:?} instead of {expected:?}").into());
-        }
-        split.put_cache(Box::new(found.unwrap_or(0) + 1));
-        Ok(())
-    })
-}
-
-#[test]
-fn caches_belong_to_the_dataset_and_outlive_the_job() {
-    let data = numbers(100, 4);
-    for engine in engines() {
-        let before = engines().iter().position(|other| other.threads() == engine.threads()).unwrap() as u32;
-        engine.run(&visits((before > 0).then_some(before)), &(), &data).unwrap();
-    }
-    // Every type has a place of its own.
-    let other = Probe::default().on_split(|split| {
-        assert!(split.take_cache::<String>().is_none());
-        split.put_cache(Box::new("something else".to_string()));
-        Ok(())
-    });
-    engine().run(&other, &(), &data).unwrap();
-    engine().run(&visits(Some(3)), &(), &data).unwrap();
-    // Another dataset has none, and the first record says which split this is.
-    engine().run(&visits(None), &(), &numbers(100, 4)).unwrap();
-    let firsts = Probe::default().on_split(|split| {
-        assert!(matches!(split.first_record(), Some(0 | 25 | 50 | 75)));
-        Ok(())
-    });
-    engine().run(&firsts, &(), &data).unwrap();
-}
-
-#[test]
-fn caches_are_kept_from_round_to_round() {
-    let rounds = Arc::new(AtomicU32::new(0));
-    let job = Probe::default().on_split({
-        let rounds = rounds.clone();
-        move |split| {
-            let found = split.take_cache::<u32>().map_or(0, |count| *count);
-            rounds.fetch_max(found, Ordering::Relaxed);
-            split.put_cache(Box::new(found + 1));
-            Ok(())
-        }
-    });
-    engine().iterate(&Countdown::from(6).over(job), &numbers(100, 4)).unwrap();
-    assert_eq!(rounds.load(Ordering::Relaxed), 5);
-}
-
-#[test]
-fn a_cache_that_is_taken_and_not_left_again_is_gone() {
-    let data = numbers(100, 4);
-    engine().run(&visits(None), &(), &data).unwrap();
-    let take = Probe::default().on_split(|split| {
-        assert_eq!(split.take_cache::<u32>().map(|count| *count), Some(1));
-        Ok(())
-    });
-    engine().run(&take, &(), &data).unwrap();
-    engine().run(&visits(None), &(), &data).unwrap();
-}
-
-#[test]
-fn a_dataset_serves_several_threads_and_jobs_at_once() {
-    let folder = common::Folder::new();
-    let path = folder.file("text", "a b a\n".repeat(1_000));
-    let data = Dataset::with_split_bytes(TextFiles::open([path]).unwrap(), 500).unwrap();
-    std::thread::scope(|scope| {
-        for engine in engines() {
-            scope.spawn(|| {
-                let output = engine.run(&WordCount, &(), &data).unwrap();
-                assert_eq!(output.pairs, [("a".to_string(), 2_000), ("b".to_string(), 1_000)]);
-            });
-        }
-    });
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of it")]
 
+pub(crate) mod control;
 pub(crate) mod jobs;
 pub(crate) mod oracle;
 pub(crate) mod probe;
