@@ -16,7 +16,7 @@ use rayon::{Scope, ThreadPool};
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// The only peer of a local run.
@@ -211,10 +211,8 @@ impl<'a> Driver<'a> {
     /// Attempts that were told to stop may have done so behind the round's last event. They hold their slots, which
     /// the next round needs, until the coordinator hears of it.
     fn release_late<P>(&mut self, mailbox: &Mailbox<Message<P>>) {
-        let mut late = Vec::new();
-        mailbox.receive(Some(Duration::ZERO), &mut late);
         let now = self.now();
-        for Message::Mapped(attempt, _) | Message::Reduced(attempt, _) in late.drain(..) {
+        for Message::Mapped(attempt, _) | Message::Reduced(attempt, _) in mailbox.drain() {
             self.coordinator.handle_failed(now, LOCAL, attempt, Failure::Cancelled);
         }
     }

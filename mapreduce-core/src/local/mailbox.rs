@@ -68,6 +68,11 @@ impl<M> Mailbox<M> {
         into.append(&mut state.messages);
     }
 
+    /// The messages that are there.
+    pub(super) fn drain(&self) -> Vec<M> {
+        std::mem::take(&mut self.lock().messages)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
