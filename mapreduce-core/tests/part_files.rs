@@ -12,7 +12,7 @@ use common::{
 };
 use mapreduce_core::{
     Cancel, Dataset, Error, Lines, Options, PartFiles, RangePartitioner, TextFiles, Utf8Lines, Written,
-    schedule::Event,
+    output::Part, schedule::Event,
 };
 use std::{
     fs, io,
@@ -83,6 +83,7 @@ fn the_manifest_describes_every_part() {
         engine().write(&WordCount, &(), &text(&folder), &PartFiles::new(&out), &partitions(3)).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&read(&out.join("_MANIFEST.json"))).unwrap();
     assert_eq!((&manifest["job"], &manifest["job_version"]), (&"word-count".into(), &1.into()));
+    assert_eq!(manifest["format"], 1);
     let mut total = (0, 0);
     for (part, described) in written.parts.iter().zip(manifest["parts"].as_array().unwrap()) {
         let content = fs::read(out.join(&part.name)).unwrap();
@@ -92,7 +93,8 @@ fn the_manifest_describes_every_part() {
         assert_eq!(described["name"], part.name);
         assert_eq!(described["records"], part.records);
         assert_eq!(described["bytes"], part.bytes);
-        assert_eq!(described["xxh3"], part.xxh3);
+        assert_eq!(described["xxh3"], format!("{:016x}", part.xxh3));
+        assert_eq!(serde_json::from_value::<Part>(described.clone()).unwrap(), *part);
         total = (total.0 + part.records, total.1 + part.bytes);
     }
     assert_eq!(manifest["parts"].as_array().unwrap().len(), 3);

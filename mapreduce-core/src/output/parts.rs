@@ -3,7 +3,7 @@
 //! | file | content |
 //! |---|---|
 //! | `part-00000`, `part-00001`, ... (more digits if there are more than 100 000) | the output of each partition: a line for each pair, key, tab, value |
-//! | `_MANIFEST.json` | the job, and of each part its name, records, bytes and xxh3 |
+//! | `_MANIFEST.json` | the job, and of each part its name, records, bytes and xxh3 in hexadecimal |
 //! | `_SUCCESS` | nothing; for tools that look for it |
 //!
 //! Attempts write into a hidden folder beside the target. When the last part has committed and the manifest is
@@ -90,17 +90,36 @@ pub struct Part {
     pub records: u64,
     /// Its length.
     pub bytes: u64,
-    /// xxh3 of its content.
+    /// xxh3 of its content. In the manifest 16 hexadecimal digits: many readers of JSON round numbers so large.
+    #[serde(with = "hex")]
     pub xxh3: u64,
 }
 
+/// The version of the manifest's form.
+const MANIFEST_FORMAT: u32 = 1;
+
 #[derive(Serialize)]
 struct Manifest<'a> {
+    format: u32,
     job: &'a str,
     job_version: u32,
     records: u64,
     bytes: u64,
     parts: &'a [Part],
+}
+
+mod hex {
+    //! A number as 16 hexadecimal digits.
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{number:016x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        u64::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
+    }
 }
 
 /// An output folder in the making. Dropped before it is committed, it vanishes.
@@ -152,6 +171,7 @@ impl Staging {
             }
         }
         let manifest = Manifest {
+            format: MANIFEST_FORMAT,
             job,
             job_version,
             records: parts.iter().map(|part| part.records).sum(),
