@@ -50,6 +50,9 @@
 //! * [`schedule`]: the coordinator, a state machine without I/O that decides what runs when.
 //! * [`codec`] and [`schema`]: how values become bytes, and what a type looks like there. [`Registry`]: jobs by name.
 //!
+//! Types of other crates that stand in the interface on purpose: serde's traits, for what users define; `bytemuck::Pod`,
+//! for the numbers in [`Rows`]; [`rayon::ThreadPool`], for a program that has a pool already ([`Local::on`]).
+//!
 //! `docs/jobs.md` in the repository is a guide to writing jobs, `docs/architecture.md` a map of the code.
 
 #![warn(clippy::exit, clippy::print_stderr, clippy::print_stdout)]
