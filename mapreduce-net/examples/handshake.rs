@@ -6,7 +6,7 @@
 //! ```
 
 use mapreduce_net::{
-    Identity, Validity,
+    Identity, Role, Validity,
     pool_file::PoolFile,
     transport::{Channel, Endpoint, Limits},
 };
@@ -31,12 +31,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         let connection = guest.connect(endpoint.local_address(), Channel::Control).await?;
         times.push(start.elapsed());
+        assert_eq!(connection.peer_role(), Role::Member, "only members are listened for");
         connection.close(0, "measured");
     }
     times.sort_unstable();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let (median, slow) = (times[CONNECTIONS / 2], times[CONNECTIONS * 99 / 100]);
     println!("connect: median {:.2} ms, 99 of 100 within {:.2} ms", ms(median), ms(slow));
-    assert_eq!(times.len(), CONNECTIONS);
     Ok(())
 }
