@@ -1,6 +1,7 @@
 //! [`Error`]: why a job did not succeed, and [`Result`], what user code returns.
 
 use crate::{codec::CodecError, input::ReadError, schedule::TaskId};
+use serde::{Deserialize, Serialize};
 use std::{fmt, io, path::PathBuf};
 
 /// What mappers, reducers and the other parts of a job return: any error will do, so `?` works on all of them.
@@ -127,7 +128,7 @@ fn times(attempts: u32) -> String {
 }
 
 /// What went wrong in one attempt of a task, and where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskFailure {
     /// In which way it failed.
@@ -151,7 +152,7 @@ impl fmt::Display for TaskFailure {
 }
 
 /// In which way an attempt failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum FailureKind {
     /// User code returned an error.
