@@ -11,7 +11,7 @@ use crate::wire::message::{AttemptFailure, Command, Completed};
 use mapreduce_core::{
     Error, Input as JobInput, InputOf, Job,
     engine::Tally,
-    exec::{Attempt, ReducedPartition, Run},
+    exec::{Attempt, AttemptError, ReducedPartition, Run},
     schedule::{Action, AttemptId, Event, Failure, PeerId, Round, TaskId, TaskReport, Time, Verdict},
 };
 use rayon::Scope;
@@ -137,8 +137,8 @@ impl Driving<'_> {
                 }
                 Event::Cancelled => outcome = Some(Err(Error::Cancelled)),
                 Event::AttemptFailed { attempt, failure: Failure::Deadline, .. } => {
-                    let limit = self.options.task_deadline.unwrap_or_default();
-                    running.tally.overrun(attempt.task, limit, work.place(attempt.task));
+                    let deadline = self.options.task_deadline.unwrap_or_default();
+                    running.tally.overran(attempt.task, deadline, work.place(attempt.task));
                 }
                 Event::PeerDrained { peer } => self.hub().drained(self.guard.job, *peer),
                 _ => {}
@@ -221,9 +221,10 @@ impl Driving<'_> {
                     let discard = Command::Discard { job: self.guard.job, attempt };
                     return self.hub().send(peer, discard);
                 }
-                running.tally.committed(self.name_of(peer), &completed.counters);
-                running.tally.report.records += completed.processed;
-                running.tally.report.map_output_bytes += completed.report.bytes;
+                if running.tally.committed(attempt.task, self.name_of(peer), &completed.counters) {
+                    running.tally.report.records += completed.processed;
+                    running.tally.report.map_output_bytes += completed.report.bytes;
+                }
                 running.outputs.commit(split, inline);
                 self.sources_changed();
             }
@@ -285,7 +286,7 @@ impl Driving<'_> {
             return;
         }
         match by {
-            Some(name) => running.tally.committed(name, &counters),
+            Some(name) => drop(running.tally.committed(attempt.task, name, &counters)),
             None => running.tally.counters.merge(&counters),
         }
         running.tally.report.keys += keys;
@@ -305,14 +306,13 @@ impl Driving<'_> {
         I: JobInput<Records = InputOf<J>>,
     {
         let report = match failure {
-            AttemptFailure::Task { mut failure, permanent } => {
-                if failure.place.is_empty() {
-                    failure.place = work.place(attempt.task);
-                }
-                let message = failure.to_string();
+            AttemptFailure::Task { failure, permanent } => {
+                let failure = match failure.place.is_empty() {
+                    true => failure.with_place(work.place(attempt.task)),
+                    false => failure,
+                };
                 tracing::debug!(job = self.job, %attempt, %failure, "attempt failed");
-                running.tally.failed(attempt.task, failure);
-                Failure::Task { message, permanent }
+                running.tally.attempt_failed(attempt.task, AttemptError { failure, permanent }, false)
             }
             AttemptFailure::Node { message } => {
                 let message = format!("peer {}: {message}", self.name_of(peer));

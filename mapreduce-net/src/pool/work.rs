@@ -6,15 +6,11 @@ use crate::{
     wire::message::{self, Payload},
 };
 use mapreduce_core::{
-    Block, Dataset, Error, FailureKind, Input, InputOf, Job, JobId, ReadError, TaskFailure, codec,
-    engine::erased_round,
-    exec::{Attempt, AttemptError, ErasedRound, MapOutput, ReducedPartition, Run},
+    Block, Dataset, Error, FailureKind, Input, InputOf, Job, JobId, TaskFailure, codec, engine,
+    exec::{Attempt, AttemptError, ErasedRound, MapOutput, ReducedPartition, Run, erased_round},
     schedule::TaskId,
 };
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 /// A value up to this size rides in the message that needs it.
 const INLINE_BYTES: usize = 64 << 10;
@@ -83,31 +79,21 @@ where
         }
     }
 
-    /// Where a task works, in words. They are the input's own and may panic.
+    /// Where a task works, in words.
     pub(super) fn place(&self, task: TaskId) -> String {
-        match task {
-            TaskId::Map(split) => {
-                let describe = || self.data.input().describe(&self.data.splits()[split as usize]);
-                catch_unwind(AssertUnwindSafe(describe)).unwrap_or_else(|_| task.to_string())
-            }
-            TaskId::Reduce(partition) => format!("partition {partition}"),
-        }
+        engine::place(self.data, task)
     }
 
-    /// The blocks of a split, for a peer that does not have it.
+    /// The blocks of a split, for a peer that does not have it. On one of the driver's threads.
     pub(super) fn ship(&self, split: u32) -> Result<Vec<Vec<u8>>, Refusal> {
-        let Some(info) = self.data.splits().get(split as usize) else {
+        if split as usize >= self.data.splits().len() {
             return Err(Refusal::Unknown { what: format!("split {split}") });
-        };
+        }
         let mut blocks = Vec::new();
-        let ship = || self.data.input().ship(info, &mut |block| blocks.push(block.to_vec()));
-        let (kind, message, permanent) = match catch_unwind(AssertUnwindSafe(ship)) {
-            Ok(Ok(())) => return Ok(blocks),
-            Ok(Err(error)) => (FailureKind::Read, error.to_string(), is_permanent(&error)),
-            Err(_) => (FailureKind::Panic, "the input panicked as it was read".to_owned(), false),
-        };
-        let failure = TaskFailure::new(kind, self.place(TaskId::Map(split)), message);
-        Err(Refusal::Read { failure, permanent })
+        match engine::ship(self.data, split, &mut |block| blocks.push(block.to_vec())) {
+            Ok(()) => Ok(blocks),
+            Err(AttemptError { failure, permanent }) => Err(Refusal::Read { failure, permanent }),
+        }
     }
 
     /// Runs a reduce attempt, on one of the driver's threads.
@@ -126,15 +112,11 @@ where
                 round.reduce(partition, &runs, token)
             }
             Err(message) => {
-                let failure = TaskFailure::new(FailureKind::User, "set-up".into(), message.clone());
+                let failure = TaskFailure::new(FailureKind::User, message.clone());
                 Err(AttemptError { failure, permanent: true })
             }
         }
     }
-}
-
-fn is_permanent(error: &ReadError) -> bool {
-    !matches!(error, ReadError::Io { .. })
 }
 
 fn encoded<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Error> {
