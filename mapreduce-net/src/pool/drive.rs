@@ -2,14 +2,14 @@
 //! on to the peers and what they say back to it.
 
 use super::{
-    driving::{Driving, Input},
-    hub::Message,
+    driving::{Driving, ReducedHere},
+    mailbox::{Message, Reduced},
     outputs::Outputs,
     work::Work,
 };
-use crate::wire::message::{AttemptFailure, Command, Completed};
+use crate::wire::message::{AttemptFailure, Command, Completed, InlineRun};
 use mapreduce_core::{
-    Error, Input as JobInput, InputOf, Job,
+    Error, Input, InputOf, Job,
     engine::Tally,
     exec::{Attempt, AttemptError, ReducedPartition, Run},
     schedule::{Action, AttemptId, Event, Failure, PeerId, Round, TaskId, TaskReport, Time, Verdict},
@@ -53,7 +53,7 @@ impl Driving<'_> {
     ) -> Result<(), Error>
     where
         J: Job,
-        I: JobInput<Records = InputOf<J>>,
+        I: Input<Records = InputOf<J>>,
     {
         loop {
             while let Some(action) = self.coordinator.poll_action() {
@@ -69,8 +69,17 @@ impl Driving<'_> {
             if self.options.cancel.is_cancelled() {
                 self.coordinator.cancel(now);
             }
-            for input in std::mem::take(&mut self.inputs) {
-                self.take(now, input, scope, work, running);
+            for message in std::mem::take(&mut self.messages) {
+                self.take(now, message, scope, work, running);
+            }
+            while let Ok(ReducedHere { peer, attempt, result }) = self.reduced_here.try_recv() {
+                running.reducing.remove(&attempt);
+                match result {
+                    Ok(reduced) => self.reduced(now, peer, attempt, reduced, None, running),
+                    Err(AttemptError { failure, permanent }) => {
+                        self.failed(now, peer, attempt, AttemptFailure::Task { failure, permanent }, work, running);
+                    }
+                }
             }
             self.coordinator.handle_timeout(now);
         }
@@ -84,9 +93,9 @@ impl Driving<'_> {
         running: &mut Running,
     ) where
         J: Job,
-        I: JobInput<Records = InputOf<J>>,
+        I: Input<Records = InputOf<J>>,
     {
-        let job = self.guard.job;
+        let job = self.number();
         match action {
             Action::Start { peer, attempt, .. } => {
                 if let TaskId::Reduce(partition) = attempt.task {
@@ -94,11 +103,12 @@ impl Driving<'_> {
                         // The peer's slot is taken, but what it would have to fetch is here already.
                         let token = Attempt::of(&self.options.cancel);
                         running.reducing.insert(attempt, token.clone());
-                        let sender = self.sender.clone();
+                        let (done, wake) = (self.done_here.clone(), self.wake.clone());
                         return scope.spawn(move |_| {
                             let result = work.reduce(partition, &outputs, &token);
                             // The driver outlives the scope.
-                            let _ = sender.send(Input::Reduced { peer, attempt, result });
+                            let _ = done.send(ReducedHere { peer, attempt, result });
+                            let _ = wake.send(Message::Wake);
                         });
                     }
                     self.begin_round(peer, &work.announcement, running.round);
@@ -125,7 +135,7 @@ impl Driving<'_> {
     fn pass_events<J, I>(&mut self, work: &Work<'_, J, I>, running: &mut Running) -> Option<Result<(), Error>>
     where
         J: Job,
-        I: JobInput<Records = InputOf<J>>,
+        I: Input<Records = InputOf<J>>,
     {
         let mut outcome = None;
         while let Some(event) = self.coordinator.poll_event() {
@@ -140,7 +150,7 @@ impl Driving<'_> {
                     let deadline = self.options.task_deadline.unwrap_or_default();
                     running.tally.overran(attempt.task, deadline, work.place(attempt.task));
                 }
-                Event::PeerDrained { peer } => self.hub().drained(self.guard.job, *peer),
+                Event::PeerDrained { peer } => self.hub().drained(self.number(), *peer),
                 _ => {}
             }
             tracing::trace!(job = self.job, %event);
@@ -152,47 +162,38 @@ impl Driving<'_> {
     fn take<'s, J, I>(
         &mut self,
         now: Time,
-        input: Input,
+        message: Message,
         scope: &Scope<'s>,
         work: &'s Work<'_, J, I>,
         running: &mut Running,
     ) where
         J: Job,
-        I: JobInput<Records = InputOf<J>>,
+        I: Input<Records = InputOf<J>>,
     {
-        match input {
-            Input::Wake => {}
-            Input::Reduced { peer, attempt, result } => {
-                running.reducing.remove(&attempt);
+        match message {
+            Message::Completed { peer, completed } => self.completed(now, peer, completed, work, running),
+            Message::Failed { peer, attempt, failure } => {
+                self.failed(now, peer, attempt, failure, work, running);
+            }
+            Message::Reduced { peer, attempt, result } => {
+                let Some(completed) = running.fetching.remove(&(peer, attempt)) else { return };
                 match result {
-                    Ok(reduced) => self.reduced(now, peer, attempt, reduced, None, running),
-                    Err(error) => {
-                        let failure =
-                            AttemptFailure::Task { failure: error.failure, permanent: error.permanent };
-                        self.failed(now, peer, attempt, failure, work, running);
+                    Ok(Reduced { pairs, bytes, .. }) => {
+                        self.fetched(now, peer, completed, pairs, bytes, work, running);
+                    }
+                    Err(message) => {
+                        self.failed(now, peer, attempt, AttemptFailure::Node { message }, work, running);
                     }
                 }
             }
-            Input::Peer(message) => match message {
-                Message::Completed { peer, completed } => self.completed(now, peer, completed, work, running),
-                Message::Failed { peer, attempt, failure } => {
-                    self.failed(now, peer, attempt, failure, work, running);
-                }
-                Message::Reduced { peer, attempt, result } => {
-                    let Some(completed) = running.fetching.remove(&(peer, attempt)) else { return };
-                    match result {
-                        Ok((bytes, pairs)) => self.fetched(now, peer, completed, bytes, pairs, work, running),
-                        Err(message) => {
-                            let failure = AttemptFailure::Node { message };
-                            self.failed(now, peer, attempt, failure, work, running);
-                        }
+            Message::WantSplit { split, reply, .. } => {
+                scope.spawn(move |_| {
+                    if !reply.is_unwanted() {
+                        reply.answer(work.ship(split));
                     }
-                }
-                Message::WantSplit { split, reply, .. } => {
-                    scope.spawn(move |_| reply.answer(work.ship(split)));
-                }
-                news => self.take_news(now, news),
-            },
+                });
+            }
+            news => self.take_news(now, news),
         }
     }
 
@@ -200,12 +201,12 @@ impl Driving<'_> {
         &mut self,
         now: Time,
         peer: PeerId,
-        completed: Box<Completed>,
+        mut completed: Box<Completed>,
         work: &Work<'_, J, I>,
         running: &mut Running,
     ) where
         J: Job,
-        I: JobInput<Records = InputOf<J>>,
+        I: Input<Records = InputOf<J>>,
     {
         let attempt = completed.attempt;
         self.observe(now, completed.run_us);
@@ -218,7 +219,7 @@ impl Driving<'_> {
                 };
                 let verdict = self.coordinator.handle_completed(now, peer, attempt, completed.report);
                 if verdict == Verdict::Discard {
-                    let discard = Command::Discard { job: self.guard.job, attempt };
+                    let discard = Command::Discard { job: self.number(), attempt };
                     return self.hub().send(peer, discard);
                 }
                 if running.tally.committed(attempt.task, self.name_of(peer), &completed.counters) {
@@ -230,12 +231,13 @@ impl Driving<'_> {
             }
             TaskId::Reduce(_) => match completed.inline {
                 None => {
-                    self.hub().fetch_reduced(peer, self.guard.job, attempt);
+                    self.hub().fetch_reduced(peer, self.number(), attempt);
                     running.fetching.insert((peer, attempt), completed);
                 }
-                Some(ref runs) => {
-                    let (bytes, pairs) = runs.first().map(|run| (run.bytes.to_vec(), run.pairs)).unwrap_or_default();
-                    self.fetched(now, peer, completed, bytes, pairs, work, running);
+                Some(ref mut runs) => {
+                    let run = runs.pop().map(|InlineRun { pairs, bytes, .. }| (pairs, bytes.into()));
+                    let (pairs, bytes) = run.unwrap_or_default();
+                    self.fetched(now, peer, completed, pairs, bytes, work, running);
                 }
             },
         }
@@ -248,13 +250,13 @@ impl Driving<'_> {
         now: Time,
         peer: PeerId,
         completed: Box<Completed>,
-        bytes: Vec<u8>,
         pairs: u64,
+        bytes: Vec<u8>,
         work: &Work<'_, J, I>,
         running: &mut Running,
     ) where
         J: Job,
-        I: JobInput<Records = InputOf<J>>,
+        I: Input<Records = InputOf<J>>,
     {
         let Completed { attempt, report, counters, processed: keys, .. } = *completed;
         match Run::from_bytes(bytes, pairs).filter(|run| run.checksum() == report.checksum) {
@@ -303,7 +305,7 @@ impl Driving<'_> {
         running: &mut Running,
     ) where
         J: Job,
-        I: JobInput<Records = InputOf<J>>,
+        I: Input<Records = InputOf<J>>,
     {
         let report = match failure {
             AttemptFailure::Task { failure, permanent } => {

@@ -3,9 +3,11 @@
 use super::{
     Inner,
     drive::Running,
-    hub::{Hub, JobGuard, Message, Stored},
+    hub::{Hub, JobGuard},
+    mailbox::Message,
     on_pool::DatasetOnPool,
     pace::Pace,
+    serve::Stored,
     work::{Announcement, Work, payload},
 };
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
     wire::message::{BeginRound, Command, Payload, Source},
 };
 use mapreduce_core::{
-    Cancel, Dataset, Error, Input as JobInput, InputOf, Job, JobId, Options, Report, codec,
+    Cancel, Dataset, Error, Input, InputOf, Job, JobId, Options, Report, codec,
     engine::{RoundOutput, Rounds},
     exec::{AttemptError, ReducedPartition, Run},
     schedule::{AttemptId, Config, Coordinator, Event, Failure, PeerId, Round, RoundPlan, Time},
@@ -28,40 +30,47 @@ use std::{
     time::Instant,
 };
 
-/// A job that is being driven, from its first round to its last.
-pub(crate) struct Driving<'e> {
+/// A job on a pool that is being driven, from its first round to its last. [`Engine`](mapreduce_core::Engine)'s methods
+/// make it and use it.
+pub struct Driving<'e> {
     pool: &'e Inner,
     pub(super) job: &'static str,
     pub(super) options: &'e Options,
     pub(super) events: &'e mut dyn FnMut(Event),
     pub(super) coordinator: Coordinator,
-    pub(super) guard: JobGuard,
-    pub(super) sender: Sender<Input>,
-    mailbox: Receiver<Input>,
+    /// The dataset that the rounds are over, and the job's number there. Known from the first round on.
+    bound: Option<Bound>,
+    mailbox: Receiver<Message>,
+    pub(super) wake: Sender<Message>,
     /// What came and was not looked at yet.
-    pub(super) inputs: Vec<Input>,
+    pub(super) messages: Vec<Message>,
+    pub(super) reduced_here: Receiver<ReducedHere>,
+    pub(super) done_here: Sender<ReducedHere>,
     /// The peers that have the job.
     peers: BTreeMap<PeerId, Peer>,
     /// Those that do not: what is said of them if there is no other.
     strangers: BTreeMap<PeerId, String>,
     pace: Pace,
-    /// Of the dataset that the rounds are over.
-    on_pool: Option<Arc<DatasetOnPool>>,
     sources: Option<Sources>,
     sources_version: u64,
-    id: Option<(TypeId, JobId)>,
     started: Instant,
     report: Report,
 }
 
-/// What comes to the driver.
-pub(super) enum Input {
-    /// From the peers.
-    Peer(Message),
-    /// A reduce attempt that ran on the driver's own threads, in the peer's place.
-    Reduced { peer: PeerId, attempt: AttemptId, result: Result<ReducedPartition, AttemptError> },
-    /// The job may have been cancelled.
-    Wake,
+/// What rounds over one dataset have in common.
+struct Bound {
+    on_pool: Arc<DatasetOnPool>,
+    dataset: u64,
+    guard: JobGuard,
+    job: TypeId,
+    id: JobId,
+}
+
+/// A reduce attempt that ran on the driver's own threads, in a peer's place.
+pub(super) struct ReducedHere {
+    pub(super) peer: PeerId,
+    pub(super) attempt: AttemptId,
+    pub(super) result: Result<ReducedPartition, AttemptError>,
 }
 
 /// A peer that works on the job.
@@ -91,41 +100,33 @@ impl<'e> Driving<'e> {
         options: &'e Options,
         events: &'e mut dyn FnMut(Event),
     ) -> Result<Self, Error> {
-        if pool.threads.current_thread_index().is_some() {
-            return Err(Error::Reentrant);
-        }
-        let coordinator = Coordinator::new(Config {
-            attempts_max: options.attempts_max.try_into().unwrap_or(u16::MAX),
-            task_deadline: options.task_deadline,
-            no_peers_timeout: pool.options.no_peers_timeout,
-            ..Config::default()
-        });
-        let (sender, mailbox) = mpsc::channel();
-        let guard = {
-            let sender = sender.clone();
-            // The hub forgets the job before its driver is gone.
-            pool.hub.subscribe(move |message| drop(sender.send(Input::Peer(message))))
-        };
+        let (wake, mailbox) = mpsc::channel();
+        let (done_here, reduced_here) = mpsc::channel();
         Ok(Self {
+            coordinator: coordinator(pool, options),
             pool,
             job,
             options,
             events,
-            coordinator,
-            guard,
-            sender,
+            bound: None,
             mailbox,
-            inputs: Vec::new(),
+            wake,
+            messages: Vec::new(),
+            reduced_here,
+            done_here,
             peers: BTreeMap::new(),
             strangers: BTreeMap::new(),
             pace: Pace::new(options.task_deadline.is_some()),
             sources: None,
             sources_version: 0,
-            on_pool: None,
-            id: None,
             started: Instant::now(),
             report: Report::default(),
         })
+    }
+
+    /// The job's number, by which peers know it.
+    pub(super) fn number(&self) -> u64 {
+        self.bound.as_ref().map_or(0, |bound| bound.guard.job)
     }
 
     pub(super) fn hub(&self) -> &'e Hub {
@@ -141,14 +142,14 @@ impl<'e> Driving<'e> {
         self.peers.get(&peer).map_or("lost", |peer| &peer.name)
     }
 
-    /// Waits for something to happen, or for the coordinator's next timeout. Then `inputs` has what there is.
+    /// Waits for something to happen, or for the coordinator's next timeout. Then `messages` has what there is.
     pub(super) fn wait(&mut self) {
         let first = match self.coordinator.poll_timeout() {
             None => self.mailbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(at) => self.mailbox.recv_timeout(at.since(self.now())),
         };
-        self.inputs.extend(first);
-        self.inputs.extend(self.mailbox.try_iter());
+        self.messages.extend(first);
+        self.messages.extend(self.mailbox.try_iter());
     }
 
     /// Peers that come, change and go.
@@ -156,7 +157,7 @@ impl<'e> Driving<'e> {
         match news {
             Message::PeerJoined { peer, node, slots, threads, jobs } => {
                 let name = node.to_string();
-                let asked = self.id.as_ref().map(|(_, id)| id);
+                let asked = self.bound.as_ref().map(|bound| &bound.id);
                 if asked.is_none_or(|asked| jobs.contains(asked)) {
                     let granted = slots;
                     let slots = self.pace.slots(granted, threads);
@@ -178,7 +179,7 @@ impl<'e> Driving<'e> {
             Message::PeerTrusted { peer } => self.coordinator.handle_peer_trusted(now, peer),
             Message::PeerDraining { peer } => match self.peers.contains_key(&peer) {
                 true => self.coordinator.handle_peer_draining(now, peer),
-                false => self.hub().drained(self.guard.job, peer),
+                false => self.hub().drained(self.number(), peer),
             },
             Message::PeerLost { peer, reason } => {
                 self.strangers.remove(&peer);
@@ -195,7 +196,8 @@ impl<'e> Driving<'e> {
             Message::Failed { peer, attempt, .. } => {
                 self.coordinator.handle_failed(now, peer, attempt, Failure::Cancelled);
             }
-            Message::Reduced { .. } | Message::WantSplit { .. } => {}
+            Message::Reduced { .. } | Message::WantSplit { .. } | Message::Wake => {}
+            Message::Closed => self.coordinator.cancel(now),
         }
     }
 
@@ -215,7 +217,7 @@ impl<'e> Driving<'e> {
         state.begun = Some(round);
         let Announcement { id, params, shared, shape, files, dataset, partitions, .. } = announcement;
         let begin = BeginRound {
-            job: self.guard.job,
+            job: self.number(),
             round,
             id: id.clone(),
             params: params.clone(),
@@ -245,7 +247,7 @@ impl<'e> Driving<'e> {
         if state.sources != Some(sources.version) {
             state.sources = Some(sources.version);
             let sources = sources.payload.clone();
-            self.pool.hub.send(peer, Command::Sources { job: self.guard.job, round, sources });
+            self.pool.hub.send(peer, Command::Sources { job: self.number(), round, sources });
         }
     }
 
@@ -266,43 +268,78 @@ impl<'e> Driving<'e> {
 
     /// Tells the peers of a round that it is over.
     pub(super) fn end_round(&mut self, round: Round) {
-        let job = self.guard.job;
+        let job = self.number();
         for (&peer, _) in self.peers.iter().filter(|(_, state)| state.begun == Some(round)) {
             self.pool.hub.send(peer, Command::EndRound { job, round });
         }
     }
 
-    /// Before the first round: what is known of the dataset, and the peers that are there.
-    fn begin<J, I>(&mut self, data: &Dataset<I>) -> Result<Arc<DatasetOnPool>, Error>
+    /// At the begin of a round: what is known of the dataset, and the peers that are there.
+    fn bind<J, I>(&mut self, data: &Dataset<I>) -> Result<(Arc<DatasetOnPool>, JobId), Error>
     where
         J: Job,
-        I: JobInput<Records = InputOf<J>>,
+        I: Input<Records = InputOf<J>>,
     {
-        if self.id.as_ref().is_none_or(|(job, _)| *job != TypeId::of::<J>()) {
-            self.id = Some((TypeId::of::<J>(), JobId::of::<J>()));
-        }
-        let on_pool = data.attachment(self.hub().number(), || DatasetOnPool::new(self.hub().clone(), data.id()));
-        on_pool.take_fingerprints(data, &self.pool.threads)?;
-        self.guard.serve(data.id());
-        let now = self.now();
-        let first = self.on_pool.is_none();
-        while let Ok(input) = self.mailbox.try_recv() {
-            if let Input::Peer(news) = input {
-                self.take_news(now, news);
+        let same = |bound: &&Bound| bound.dataset == data.id() && bound.job == TypeId::of::<J>();
+        let (on_pool, id) = match self.bound.as_ref().filter(same) {
+            Some(bound) => {
+                let known = (bound.on_pool.clone(), bound.id.clone());
+                self.take_all_news();
+                known
             }
+            None => self.bind_anew::<J, I>(data)?,
+        };
+        if self.peers.is_empty() && !self.strangers.is_empty() {
+            let peers = self.strangers.values().cloned().collect::<Vec<_>>().join("; ");
+            return Err(Error::NoPeerHasJob { job: id, peers });
         }
-        if first {
-            on_pool.pins().for_each(|(split, peer)| drop(self.coordinator.pin(split, peer)));
-        }
-        self.on_pool = Some(on_pool.clone());
-        match (self.peers.is_empty(), &self.id) {
-            (true, Some((_, id))) if !self.strangers.is_empty() => Err(Error::NoPeerHasJob {
-                job: id.clone(),
-                peers: self.strangers.values().cloned().collect::<Vec<_>>().join("; "),
-            }),
-            _ => Ok(on_pool),
+        Ok((on_pool, id))
+    }
+
+    /// The same in the first round.
+    fn bind_anew<J, I>(&mut self, data: &Dataset<I>) -> Result<(Arc<DatasetOnPool>, JobId), Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        let pool = self.pool;
+        let on_pool = data.attachment(pool.number(), || DatasetOnPool::new(pool.hub.clone(), data.id()));
+        on_pool.take_fingerprints(data, &pool.threads)?;
+        // Should there have been rounds over another dataset, this is a job of its own.
+        self.bound = None;
+        self.coordinator = coordinator(pool, self.options);
+        self.peers.clear();
+        self.strangers.clear();
+        self.messages.clear();
+        self.mailbox.try_iter().for_each(drop);
+        let id = JobId::of::<J>();
+        self.bound = Some(Bound {
+            on_pool: on_pool.clone(),
+            dataset: data.id(),
+            guard: pool.hub.subscribe(self.wake.clone(), data.id()),
+            job: TypeId::of::<J>(),
+            id: id.clone(),
+        });
+        self.take_all_news();
+        on_pool.pins().for_each(|(split, peer)| drop(self.coordinator.pin(split, peer)));
+        Ok((on_pool, id))
+    }
+
+    fn take_all_news(&mut self) {
+        let now = self.now();
+        while let Ok(news) = self.mailbox.try_recv() {
+            self.take_news(now, news);
         }
     }
+}
+
+fn coordinator(pool: &Inner, options: &Options) -> Coordinator {
+    Coordinator::new(Config {
+        attempts_max: options.attempts_max.try_into().unwrap_or(u16::MAX),
+        task_deadline: options.task_deadline,
+        no_peers_timeout: pool.options.no_peers_timeout,
+        ..Config::default()
+    })
 }
 
 /// What a peer that does not have a job has instead.
@@ -321,11 +358,10 @@ impl Rounds for Driving<'_> {
     fn round<J, I>(&mut self, job: &J, shared: &J::Shared, data: &Dataset<I>) -> Result<RoundOutput<Run>, Error>
     where
         J: Job,
-        I: JobInput<Records = InputOf<J>>,
+        I: Input<Records = InputOf<J>>,
     {
-        let on_pool = self.begin::<J, I>(data)?;
+        let (on_pool, id) = self.bind::<J, I>(data)?;
         let partitions = self.options.partitions_for(data.bytes());
-        let id = self.id.as_ref().map(|(_, id)| id.clone()).expect("known since the round began");
         let work = Work::new(self.hub(), id, job, shared, data, &on_pool, partitions)?;
         let splits = data.splits().len();
         let round = self
@@ -335,8 +371,8 @@ impl Rounds for Driving<'_> {
         let mut running = Running::new(round, splits, partitions);
         let cancel: &Cancel = &self.options.cancel;
         let _registration = cancel.on_cancel({
-            let sender = self.sender.clone();
-            move || drop(sender.send(Input::Wake))
+            let wake = self.wake.clone();
+            move || drop(wake.send(Message::Wake))
         });
         let pool = self.pool;
         pool.threads.in_place_scope(|scope| self.run_round(scope, &work, &mut running))?;

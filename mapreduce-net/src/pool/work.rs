@@ -1,6 +1,6 @@
 //! [`Work`]: what the tasks of a round share, in the form in which peers are told of it.
 
-use super::{hub::{Hub, Stored}, on_pool::DatasetOnPool};
+use super::{hub::Hub, on_pool::DatasetOnPool, serve::Stored};
 use crate::{
     transfer::Refusal,
     wire::message::{self, Payload},
