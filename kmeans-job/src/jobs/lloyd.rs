@@ -1,6 +1,6 @@
 //! One round of Lloyd's algorithm: every row goes to its nearest centroid, and each cluster is summed up.
 
-use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded};
+use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded, rows::CentredRows};
 use crate::{
     kernel::{
         assign::{assign, nearest},
@@ -91,7 +91,11 @@ pub(super) struct Labels {
 
 impl<T: Scalar> Assign<T> {
     /// Assigns the rows of a split and sums them up by label.
-    fn assign_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<u32, Cluster<T>>) -> Result {
+    fn assign_split(
+        &self,
+        split: &mut Split<'_, CentredRows<T>>,
+        out: &mut impl Emit<u32, Cluster<T>>,
+    ) -> Result {
         let (k, d) = (self.packed.k(), self.grid.columns());
         let mut sums = vec![T::Sum::default(); k * d];
         let mut counts = vec![0; k];
@@ -150,7 +154,7 @@ impl<T: Scalar> Assign<T> {
     /// Finds the rows of a split that are farthest from their centroids.
     fn farthest_in_split(
         &self,
-        split: &mut Split<'_, Rows<T>>,
+        split: &mut Split<'_, CentredRows<T>>,
         out: &mut impl Emit<u32, Cluster<T>>,
         count: u64,
     ) -> Result {
@@ -182,7 +186,7 @@ fn rows_at_once<T>(d: usize) -> usize {
 }
 
 impl<T: Scalar> Mapper for Assign<T> {
-    type Input = Rows<T>;
+    type Input = CentredRows<T>;
     type Key = u32;
     type Value = Cluster<T>;
 
@@ -201,7 +205,11 @@ impl<T: Scalar> Mapper for Assign<T> {
     }
 
     /// The same for a split, with the kernel and k pairs instead of n.
-    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<u32, Cluster<T>>) -> Result {
+    fn map_split(
+        &self,
+        split: &mut Split<'_, CentredRows<T>>,
+        out: &mut impl Emit<u32, Cluster<T>>,
+    ) -> Result {
         match self.step {
             Step::Assign => self.assign_split(split, out),
             Step::Farthest { count } => self.farthest_in_split(split, out, count),
