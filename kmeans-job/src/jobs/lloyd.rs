@@ -60,14 +60,16 @@ pub struct Cluster<T: Scalar> {
     /// Their sum, on the grid.
     pub sums: Block<T::Sum>,
     /// The farthest rows, in a round that looks for them. Their keys are the negative squared distances.
-    pub farthest: TopRows,
+    pub farthest: Option<TopRows>,
 }
 
 impl<T: Scalar> AddAssign<&Cluster<T>> for Cluster<T> {
     fn add_assign(&mut self, other: &Cluster<T>) {
         self.count += other.count;
         self.sums += &other.sums;
-        self.farthest += &other.farthest;
+        if let Some(farthest) = &other.farthest {
+            *self.farthest.get_or_insert_default() += farthest;
+        }
     }
 }
 
@@ -145,7 +147,7 @@ impl<T: Scalar> Assign<T> {
         for (cluster, (&count, sums)) in (0..).zip(counts.iter().zip(sums.chunks_exact(d))) {
             if count > 0 {
                 let sums = Block::from(sums.to_vec());
-                out.emit(&cluster, &Cluster { count, sums, farthest: TopRows::default() })?;
+                out.emit(&cluster, &Cluster { count, sums, farthest: None })?;
             }
         }
         Ok(())
@@ -176,7 +178,7 @@ impl<T: Scalar> Assign<T> {
                 row += 1;
             }
         }
-        out.emit(&0, &Cluster { count: 0, sums: Block::default(), farthest })
+        out.emit(&0, &Cluster { count: 0, sums: Block::default(), farthest: Some(farthest) })
     }
 }
 
@@ -201,7 +203,7 @@ impl<T: Scalar> Mapper for Assign<T> {
         let moved = self.previous.as_ref().is_none_or(|(previous, _)| nearest(previous, row).0 != label);
         out.count(MOVED, moved.into());
         let sums = row.iter().enumerate().map(|(j, x)| x.quantize(self.grid.scale(j))).collect();
-        out.emit(&label, &Cluster { count: 1, sums, farthest: TopRows::default() })
+        out.emit(&label, &Cluster { count: 1, sums, farthest: None })
     }
 
     /// The same for a split, with the kernel and k pairs instead of n.

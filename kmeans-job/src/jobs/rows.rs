@@ -184,3 +184,53 @@ impl<T: Scalar> Blocks<CentredRows<T>> for InMemory<'_, T> {
         self.0.next_block()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(shape: &RowShape<f32>, bytes: &[u8]) -> Result<Vec<f32>, String> {
+        let mut buffer = RowBuffer::default();
+        let block = CentredRows::block(shape, bytes, &mut buffer);
+        block.map(|block| block.values.to_vec()).map_err(|error| error.to_string())
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_are_centred_as_memory_is(
+            values in prop::collection::vec(prop::num::f32::NORMAL | prop::num::f32::ZERO, 0..2000),
+            d in 1..400_usize,
+            seed in prop::collection::vec(-1e3_f32..1e3, 400),
+            skew in 0..4_usize,
+        ) {
+            let values = &values[..values.len() / d * d];
+            let shift = &seed[..d];
+            // Behind some bytes of something else, so that they lie anywhere.
+            let mut bytes = vec![0; skew];
+            bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+            let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+
+            let raw = RowShape { width: d as u64, shift: Block::default() };
+            prop_assert_eq!(bits(&read(&raw, &bytes[skew..]).unwrap()), bits(values));
+
+            let shape = RowShape { width: d as u64, shift: shift.to_vec().into() };
+            let expected: Vec<f32> = values.iter().zip(shift.iter().cycle()).map(|(x, shift)| x - shift).collect();
+            let found = read(&shape, &bytes[skew..]).unwrap();
+            prop_assert_eq!(bits(&found), bits(&expected));
+            let mut in_place = values.to_vec();
+            centre_in_place(&mut in_place, shift);
+            prop_assert_eq!(bits(&in_place), bits(&expected));
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        let shape = |width, shift: &[f32]| RowShape { width, shift: shift.to_vec().into() };
+        assert_eq!(read(&shape(2, &[1.0, 2.0]), &[0; 8]), Ok(vec![-1.0, -2.0]));
+        assert_eq!(read(&shape(2, &[1.0]), &[0; 8]), Err("rows: rows of 2 numbers have a shift of 1".into()));
+        for (width, bytes) in [(0, 8), (3, 8), (u64::MAX, 8)] {
+            assert!(read(&shape(width, &[1.0, 2.0]), &vec![0; bytes]).is_err());
+        }
+    }
+}

@@ -11,7 +11,7 @@ use mapreduce_core::{
     schedule::Event,
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard},
 };
 
@@ -52,8 +52,8 @@ struct Kept {
 /// What was done.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Done {
-    /// The names of the jobs.
-    pub(crate) jobs: BTreeSet<String>,
+    /// The rounds of each job, by its name.
+    pub(crate) rounds: BTreeMap<String, u64>,
     /// Splits that were sent to a node, and read by a node from files.
     pub(crate) shipped: u64,
     pub(crate) opened: u64,
@@ -202,7 +202,7 @@ impl Rounds for NodeRounds<'_> {
         let job = nodes.registry.get(&sent(&JobId::of::<J>())).map_err(refused)?;
         let rounds: Vec<Box<dyn ErasedRound>> =
             (0..nodes.count).map(|_| job.round(&params, &shared, partitions)).collect::<Result<_, _>>()?;
-        nodes.state().done.jobs.insert(J::NAME.to_string());
+        *nodes.state().done.rounds.entry(J::NAME.to_string()).or_default() += 1;
         let (shape, files) = (encoded(&data.input().shape()), data.shared_files().map(encoded));
 
         let (mut outputs, mut counters, mut report) = (Vec::new(), Counters::default(), Report::default());
