@@ -94,7 +94,7 @@ impl Engine for Pool {
         options: &'e Options,
         events: &'e mut dyn FnMut(Event),
     ) -> Result<Driving<'e>, Error> {
-        self.0.pool.drive(job, options, events)
+        Ok(self.0.pool.drive(job, options, events))
     }
 
     fn is_own_thread(&self) -> bool {
@@ -127,14 +127,14 @@ struct Network {
 
 impl Network {
     fn start() -> Result<Self, PoolError> {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(PoolError::runtime)?;
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(PoolError::Runtime)?;
         let runtime = Arc::new(runtime);
         let (stop, stopped) = oneshot::channel::<()>();
         let driver = runtime.clone();
         let thread = thread::Builder::new()
             .name("mapreduce-network".into())
             .spawn(move || drop(driver.block_on(stopped)))
-            .map_err(PoolError::runtime)?;
+            .map_err(PoolError::Runtime)?;
         Ok(Self { runtime, stop: Some(stop), thread: Some(thread) })
     }
 

@@ -15,13 +15,16 @@
 #![warn(clippy::exit, clippy::print_stderr, clippy::print_stdout)]
 
 mod authority;
+pub mod blocking;
 mod identity;
 mod ids;
 mod leaf;
 mod mesh;
 mod peer;
+mod pool;
 pub mod pool_file;
 mod secret;
+pub mod testing;
 mod timing;
 mod tls;
 mod transfer;
@@ -34,4 +37,5 @@ pub use ids::{IdError, NodeId, PoolId};
 pub use leaf::Validity;
 pub use mesh::{Dialled, Member, MemberEvent, MemberEvents};
 pub use peer::{Peer, PeerError, PeerOptions};
+pub use pool::{Driving, JobHandle, Pool, PoolError, PoolOptions};
 pub use timing::Timing;

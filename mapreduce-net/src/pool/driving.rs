@@ -99,10 +99,10 @@ impl<'e> Driving<'e> {
         job: &'static str,
         options: &'e Options,
         events: &'e mut dyn FnMut(Event),
-    ) -> Result<Self, Error> {
+    ) -> Self {
         let (wake, mailbox) = mpsc::channel();
         let (done_here, reduced_here) = mpsc::channel();
-        Ok(Self {
+        Self {
             coordinator: coordinator(pool, options),
             pool,
             job,
@@ -121,7 +121,7 @@ impl<'e> Driving<'e> {
             sources_version: 0,
             started: Instant::now(),
             report: Report::default(),
-        })
+        }
     }
 
     /// The job's number, by which peers know it.
@@ -304,7 +304,7 @@ impl<'e> Driving<'e> {
     {
         let pool = self.pool;
         let on_pool = data.attachment(pool.number(), || DatasetOnPool::new(pool.hub.clone(), data.id()));
-        on_pool.take_fingerprints(data, &pool.threads)?;
+        on_pool.take_fingerprints(data, pool.threads())?;
         // Should there have been rounds over another dataset, this is a job of its own.
         self.bound = None;
         self.coordinator = coordinator(pool, self.options);
@@ -375,7 +375,7 @@ impl Rounds for Driving<'_> {
             move || drop(wake.send(Message::Wake))
         });
         let pool = self.pool;
-        pool.threads.in_place_scope(|scope| self.run_round(scope, &work, &mut running))?;
+        pool.threads().in_place_scope(|scope| self.run_round(scope, &work, &mut running))?;
         on_pool.keep_pins(self.coordinator.pins());
 
         let Running { parts, tally, .. } = running;

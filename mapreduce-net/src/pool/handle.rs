@@ -55,7 +55,7 @@ impl Engine for Driver {
         options: &'e Options,
         events: &'e mut dyn FnMut(Event),
     ) -> Result<Driving<'e>, Error> {
-        self.0.drive(job, options, events)
+        Ok(self.0.drive(job, options, events))
     }
 
     fn is_own_thread(&self) -> bool {

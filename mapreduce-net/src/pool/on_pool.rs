@@ -59,6 +59,6 @@ impl DatasetOnPool {
 
 impl Drop for DatasetOnPool {
     fn drop(&mut self) {
-        self.hub.send_to_all(Command::DropDataset { dataset: self.dataset });
+        self.hub.send_to_all(&Command::DropDataset { dataset: self.dataset });
     }
 }

@@ -131,7 +131,7 @@ pub(super) fn payload(hub: &Hub, bytes: Vec<u8>, stored: &mut Vec<Stored>) -> Pa
         return Payload::Inline(bytes.into());
     }
     let value = hub.store(bytes.into());
-    let payload = Payload::Stored { hash: value.hash(), bytes: value.bytes() };
+    let payload = value.payload();
     stored.push(value);
     payload
 }
