@@ -32,7 +32,8 @@ fn gate(at: u64) -> (Gated, mpsc::Receiver<()>, mpsc::Sender<()>) {
 
 fn connect(pool: &TestPool, inline_bytes: u32) -> blocking::Pool {
     let min_peers = 3;
-    pool.connect_with(PoolOptions { min_peers, inline_bytes, timing: quick(), ..PoolOptions::default() }).unwrap()
+    pool.connect_with(PoolOptions { min_peers, inline_bytes, timing: quick(), ..PoolOptions::default() })
+        .unwrap()
 }
 
 #[test]
@@ -73,7 +74,8 @@ fn a_peer_that_joins_gets_work() {
 #[test]
 fn a_peer_that_leaves_hands_over_what_it_has() {
     let mut pool = pool(3);
-    let engine = pool.connect_with(PoolOptions { min_peers: 3, inline_bytes: 0, ..PoolOptions::default() }).unwrap();
+    let engine =
+        pool.connect_with(PoolOptions { min_peers: 3, inline_bytes: 0, ..PoolOptions::default() }).unwrap();
     let (job, is_reached, go_on) = gate(999);
     let handle = engine.submit(job, (), Arc::new(numbers(1_000, 50)), Options::default()).unwrap();
     is_reached.recv().unwrap();
@@ -126,7 +128,9 @@ fn two_drivers_share_a_pool() {
     let runs: Vec<_> = (0..2)
         .map(|_| {
             let engine = pool.connect().unwrap();
-            engine.submit(Gated::new(|_| Ok(())), (), Arc::new(numbers(10_000, 500)), Options::default()).unwrap()
+            engine
+                .submit(Gated::new(|_| Ok(())), (), Arc::new(numbers(10_000, 500)), Options::default())
+                .unwrap()
         })
         .collect();
     for handle in runs {
@@ -138,9 +142,8 @@ fn two_drivers_share_a_pool() {
 fn events_tell_of_peers() {
     let pool = pool(2);
     let engine = pool.connect().unwrap();
-    let handle = engine
-        .submit(Gated::new(|_| Ok(())), (), Arc::new(numbers(100, 10)), Options::default())
-        .unwrap();
+    let handle =
+        engine.submit(Gated::new(|_| Ok(())), (), Arc::new(numbers(100, 10)), Options::default()).unwrap();
     let events: Vec<Event> = handle.events().collect();
     let joined = events.iter().filter(|event| matches!(event, Event::PeerJoined { .. })).count();
     assert_eq!(joined, 2);

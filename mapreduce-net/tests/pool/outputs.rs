@@ -4,7 +4,7 @@ use super::{
     common::{Folder, jobs::*, oracle},
     pool,
 };
-use mapreduce_core::{RangePartitioner, prelude::*};
+use mapreduce_core::{Input, InputOf, RangePartitioner, prelude::*};
 use mapreduce_net::{PoolOptions, blocking, testing::TestPool};
 use std::fmt::Write as _;
 
@@ -65,5 +65,10 @@ fn jobs_give_the_same_bits_on_any_pool() {
     check(&engines, &Several, &(), &ItemSlice::new(numbers.clone()), 400);
     check(&engines, &Columns, &(), &RowSlice::new(numbers, 5).unwrap(), 1_000);
     let floats: Vec<f32> = (0..3_000).map(|n| 1.0 / (n as f32 + 0.3)).collect();
-    check(&engines, &FloatSum, &(), &RowSlice::new(floats, 3).unwrap(), 700);
+    // What a combiner folds together depends on the splits, which the oracle does not have; but not on the engine.
+    let floats = Dataset::with_split_bytes(RowSlice::new(floats, 3).unwrap(), 700).unwrap();
+    let expected = Local::new(2).unwrap().run(&FloatSum, &(), &floats).unwrap();
+    for engine in engines {
+        assert_eq!(engine.run(&FloatSum, &(), &floats).unwrap().pairs, expected.pairs);
+    }
 }

@@ -51,11 +51,8 @@ fn an_error_of_user_code_names_the_record_and_the_peer_lives() {
 #[test]
 fn fewer_peers_than_asked_for_are_counted() {
     let pool = pool(1);
-    let options = PoolOptions {
-        min_peers: 3,
-        connect_timeout: Duration::from_millis(300),
-        ..PoolOptions::default()
-    };
+    let options =
+        PoolOptions { min_peers: 3, connect_timeout: Duration::from_millis(300), ..PoolOptions::default() };
     match pool.connect_with(options).unwrap_err() {
         PoolError::TooFewPeers { found: 1, wanted: 3, .. } => {}
         other => panic!("{other}"),
