@@ -1,10 +1,9 @@
 //! The task that keeps a control connection with every member: it dials those that there is none with.
 
 use super::{
-    Dialled,
     dial::{Attempt, Backoff, first_wait, reach},
     events::Roster,
-    node::{Node, close, lock},
+    node::{Node, close},
 };
 use crate::{NodeId, pool_file::PoolAddress, transport::Channel};
 use std::{
@@ -142,8 +141,9 @@ impl Dialler {
                         state.backoff.failed(now, false);
                     }
                     if let &Target::Join(index) = target {
-                        lock(&self.node.join_dials)[index].problem =
-                            Some("the connection was lost".to_owned());
+                        self.node.join_dials.send_modify(|dialled| {
+                            dialled[index].problem = Some("the connection was lost".to_owned());
+                        });
                     }
                 }
                 _ => {}
@@ -175,9 +175,10 @@ impl Dialler {
         };
         let problem = attempt.connection.is_none().then(|| attempt.problem());
         if let Target::Join(index) = target {
-            let dialled: &mut Dialled = &mut lock(&self.node.join_dials)[index];
-            dialled.attempts = dialled.attempts.saturating_add(1);
-            dialled.problem.clone_from(&problem);
+            self.node.join_dials.send_modify(|dialled| {
+                dialled[index].attempts = dialled[index].attempts.saturating_add(1);
+                dialled[index].problem.clone_from(&problem);
+            });
         }
         if let Some(problem) = problem {
             tracing::debug!(?target, problem, "nobody was reached");
