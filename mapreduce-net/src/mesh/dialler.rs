@@ -36,6 +36,8 @@ struct State {
     node: Option<NodeId>,
     /// Since when there is a connection with it.
     linked: Option<Instant>,
+    /// What a member says of where it is.
+    addresses: Vec<String>,
     /// It is this node itself.
     is_self: bool,
 }
@@ -116,13 +118,25 @@ impl Dialler {
         if self.targets.len() < before {
             self.node.links.forget(|node| known(&node));
         }
+        let dialled_by_others = roster.own.as_ref().is_some_and(|own| !own.addresses.is_empty());
         for (&node, member) in &roster.others {
-            let is_new = !self.targets.contains_key(&Target::Member(node));
-            if is_new {
-                // Of two members one dials first, so that there are seldom two connections.
-                let waits = roster.own.is_some() && self.node.id > node && !member.addresses.is_empty();
-                let wait = if waits { first_wait(self.node.timing.reconnect_max) } else { Duration::ZERO };
-                self.targets.insert(Target::Member(node), State::new(Some(node), now + wait));
+            match self.targets.get_mut(&Target::Member(node)) {
+                Some(state) if state.addresses == member.addresses => {}
+                Some(state) => {
+                    state.addresses.clone_from(&member.addresses);
+                    state.backoff = Backoff::new(now);
+                }
+                None => {
+                    // Of two members that can dial each other one does so first, so that there are seldom two connections.
+                    let waits = dialled_by_others && self.node.id > node;
+                    let wait =
+                        if waits { first_wait(self.node.timing.reconnect_max) } else { Duration::ZERO };
+                    let addresses = member.addresses.clone();
+                    self.targets.insert(
+                        Target::Member(node),
+                        State { addresses, ..State::new(Some(node), now + wait) },
+                    );
+                }
             }
         }
     }
@@ -193,7 +207,7 @@ impl Dialler {
             state.is_self = attempt.is_self && matches!(target, Target::Join(_));
             match &attempt.connection {
                 Some(connection) => state.node = Some(connection.peer_id()),
-                None => state.backoff.failed(Instant::now(), attempt.refused || attempt.is_self),
+                None => state.backoff.failed(Instant::now(), attempt.hopeless),
             }
         }
         for other in attempt.others {
@@ -211,6 +225,13 @@ impl Dialler {
 
 impl State {
     fn new(node: Option<NodeId>, first: Instant) -> Self {
-        Self { backoff: Backoff::new(first), under_way: false, node, linked: None, is_self: false }
+        Self {
+            backoff: Backoff::new(first),
+            under_way: false,
+            node,
+            linked: None,
+            addresses: Vec::new(),
+            is_self: false,
+        }
     }
 }

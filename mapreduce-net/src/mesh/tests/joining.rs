@@ -178,30 +178,60 @@ async fn a_node_that_was_disconnected_is_dialled_anew() {
 }
 
 #[tokio::test]
-async fn members_that_lost_each_other_find_each_other_again() {
+async fn where_a_lost_member_was_is_looked_for_it_and_who_is_there_now_is_found() {
     let pool = Pool::new();
     let quick = |mut config: MeshConfig| {
-        config.timing.member_timeout = Duration::from_millis(1_000);
-        config.timing.reconnect_max = Duration::from_millis(100);
+        config.timing.member_timeout = Duration::from_secs(1);
+        config.timing.reconnect_max = Duration::from_millis(50);
         config
     };
-    // Both at fixed addresses, so that one can be started again as somebody else.
     let a = Peer::start(quick(pool.member(&[])));
-    let at = free_address();
-    let b = Peer::start(MeshConfig { listen: Some(at), ..quick(pool.member(&[])) });
-    let joining = Peer::start(quick(pool.member(&[&a, &b])));
-    joining.until_linked(&[&a, &b]).await;
-    a.until_linked(&[&joining, &b]).await;
-    drop(joining);
-    b.mesh.close();
-    within(b.mesh.node().endpoint.wait_idle()).await;
-    a.until("all others are lost", |a| a.mesh.members().len() == 1).await;
-    let lost = b.id();
+    let b = Peer::start(quick(pool.member(&[&a])));
+    a.until_linked(&[&b]).await;
+    let (lost, at) = (b.id(), b.mesh.local_address());
     drop(b);
-    // `a` has no address to join through, but it remembers where the lost one was.
+    a.until("the other is lost", |a| a.mesh.members().len() == 1).await;
+    is_free(at).await;
+    // `a` has no address to join through, and nobody tells the other of `a`.
     let again = Peer::start(MeshConfig { listen: Some(at), ..quick(pool.member(&[])) });
     a.until_linked(&[&again]).await;
     assert!(a.mesh.members().iter().all(|member| member.node != lost));
+}
+
+#[tokio::test]
+async fn a_pool_in_two_parts_becomes_one_through_the_addresses_to_join() {
+    let pool = Pool::new();
+    let quick = |mut config: MeshConfig| {
+        config.timing.reconnect_max = Duration::from_millis(50);
+        config.limits.connect_timeout_ms = 500;
+        config
+    };
+    let at = free_address();
+    let a = Peer::start(quick(pool.member(&[])));
+    let b = Peer::start(MeshConfig {
+        join: vec![address(a.mesh.local_address()), address(at)],
+        ..quick(pool.member(&[]))
+    });
+    b.until_linked(&[&a]).await;
+    b.until("the other address was dialled", |b| b.mesh.dialled()[1].attempts > 0).await;
+    let other = Peer::start(MeshConfig { listen: Some(at), ..quick(pool.member(&[])) });
+    a.until_linked(&[&b, &other]).await;
+    assert_eq!(b.mesh.dialled()[1].problem, None);
+}
+
+#[tokio::test]
+async fn a_dozen_that_start_at_once_all_connect() {
+    let pool = Pool::new();
+    let founder = Peer::start(pool.member(&[]));
+    let mut peers: Vec<Peer> = (1..12).map(|_| Peer::start(pool.member(&[&founder]))).collect();
+    peers.push(founder);
+    for peer in &peers {
+        let others: Vec<&Peer> = peers.iter().filter(|other| other.id() != peer.id()).collect();
+        peer.until_linked(&others).await;
+    }
+    let pairs = peers.iter().flat_map(|a| peers.iter().map(move |b| a.links(b, Channel::Control)));
+    let links: usize = pairs.sum();
+    assert!(links < 12 * 11 * 3 / 2, "most pairs have one connection, not two: {links} ends");
 }
 
 #[tokio::test]
@@ -213,6 +243,7 @@ async fn everything_ends_with_the_last_handle() {
     b.until_linked(&[&a]).await;
     let mut events = b.mesh.events();
     let node = Arc::downgrade(b.mesh.node());
+    let at = b.mesh.local_address();
     let Peer { mesh, mut incoming } = b;
     let other = mesh.clone();
     drop(mesh);
@@ -220,13 +251,19 @@ async fn everything_ends_with_the_last_handle() {
     drop(other);
     assert!(within(incoming.recv()).await.is_none());
     assert_eq!(within(events.next()).await, None);
+    is_free(at).await;
     a.until("the connection is closed", |a| a.mesh.node().links.linked().is_empty()).await;
-    let gone = async {
-        while node.upgrade().is_some() {
+    assert!(node.upgrade().is_none(), "the tasks have ended");
+}
+
+/// Waits until nobody is bound to `address`: the socket goes with the last task that has it.
+async fn is_free(address: SocketAddr) {
+    let free = async {
+        while UdpSocket::bind(address).is_err() {
             tokio::task::yield_now().await;
         }
     };
-    within(gone).await;
+    within(free).await;
 }
 
 fn a_link(from: &Peer, to: &Peer) -> (u64, Connection) {

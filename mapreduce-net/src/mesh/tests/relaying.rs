@@ -120,7 +120,7 @@ async fn a_slow_reader_holds_the_writer_up() {
     let (mut writer, _reader) = client.open(hidden.id(), Channel::Data).await;
     let Incoming { mut reader, writer: _writer, .. } = hidden.incoming().await;
     // Windows of a stream, and what is sent and not yet acknowledged, on two connections.
-    let bound = 2 * (16 + 4) << 20;
+    let bound = (2 * (16 + 4)) << 20;
     let chunk = vec![1; 1 << 20];
     let written = std::cell::Cell::new(0);
     let write = async {
