@@ -31,5 +31,5 @@ mod wire;
 pub use identity::{Certificates, Identity, IdentityError, Role};
 pub use ids::{IdError, NodeId, PoolId};
 pub use leaf::Validity;
-pub use mesh::{Dialled, Member, MemberEvent};
+pub use mesh::{Dialled, Member, MemberEvent, MemberEvents};
 pub use timing::Timing;
