@@ -1,0 +1,183 @@
+//! A program's use of a pool: [`Pool`].
+
+mod error;
+pub(crate) mod hub;
+mod lease;
+pub(crate) mod mailbox;
+mod options;
+mod outbox;
+mod probe;
+mod roster;
+mod serve;
+mod session;
+
+pub use error::PoolError;
+pub use options::PoolOptions;
+
+use crate::{
+    Identity, Member, MemberEvents, NodeId, Validity,
+    mesh::{Mesh, MeshConfig},
+    pool_file::{PoolAddress, PoolFile},
+};
+use hub::Hub;
+use mapreduce_core::Local;
+use roster::Problem;
+use std::{fmt, sync::Arc, time::Instant};
+
+/// A pool of peers, as seen by a program that has jobs for it. Cheap to clone.
+///
+/// The program keeps connections to all peers. When the last clone is dropped, or at [`close`](Self::close), they end, and
+/// the peers forget all that they have of this program.
+///
+/// ```no_run
+/// use mapreduce_net::{Pool, PoolOptions, pool_file::PoolFile};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::connect(&PoolFile::load("lab.pool.client")?, PoolOptions::default()).await?;
+/// println!("{} peers", pool.members().len());
+/// pool.close().await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Pool(Arc<Inner>);
+
+struct Inner {
+    hub: Hub,
+    mesh: Mesh,
+    options: PoolOptions,
+    /// The threads of this process.
+    local: Local,
+}
+
+impl Pool {
+    /// Connects to the pool of `file`, a member file or a client file, with a new identity. Returns when
+    /// [`min_peers`](PoolOptions::min_peers) peers are ready to work for this program. Must be called in a tokio runtime,
+    /// which the connections then live on.
+    ///
+    /// # Errors
+    /// [`PoolError::NoPeer`], [`PoolError::TooFewPeers`] or [`PoolError::Busy`] after
+    /// [`connect_timeout`](PoolOptions::connect_timeout); and if this process cannot make its certificate, socket or
+    /// threads.
+    pub async fn connect(file: &PoolFile, options: PoolOptions) -> Result<Self, PoolError> {
+        let identity = Identity::from_pool_file(file, Validity::default())?;
+        Self::connect_as(identity, file.addresses().to_vec(), options).await
+    }
+
+    /// As [`connect`](Self::connect), with an identity that is there already, and addresses to find the pool at.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect).
+    pub async fn connect_as(
+        identity: Identity,
+        addresses: Vec<PoolAddress>,
+        options: PoolOptions,
+    ) -> Result<Self, PoolError> {
+        let started = Instant::now();
+        let local = Local::new(options.threads).map_err(PoolError::Threads)?;
+        let (mesh, incoming) = Mesh::start(MeshConfig {
+            identity,
+            join: addresses,
+            listen: None,
+            advertise: Vec::new(),
+            offer: None,
+            limits: options.limits.clone(),
+            timing: options.timing.clone(),
+        })?;
+        let hub = Hub::start(mesh.clone(), incoming, &options);
+        let pool = Self(Arc::new(Inner { hub, mesh, options, local }));
+        let wanted = pool.0.options.min_peers.max(1);
+        match tokio::time::timeout(pool.0.options.connect_timeout, pool.0.hub.wait_for(wanted)).await {
+            Ok(true) => Ok(pool),
+            Ok(false) => Err(PoolError::Closed),
+            Err(_) => {
+                let error = pool.shortage(wanted, started);
+                pool.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The members of the pool, as far as known here.
+    pub fn members(&self) -> Vec<Member> {
+        self.0.mesh.members()
+    }
+
+    /// What changes in the pool, beginning with the members that are there.
+    pub fn events(&self) -> MemberEvents {
+        self.0.mesh.events()
+    }
+
+    /// Who this process is in the pool.
+    pub fn node_id(&self) -> NodeId {
+        self.0.mesh.node_id()
+    }
+
+    /// Ends all connections, of all clones. Jobs that run fail; the peers forget them.
+    pub async fn close(&self) {
+        self.0.hub.close();
+        self.0.mesh.close();
+    }
+
+    /// Why there are not as many peers as were asked for.
+    fn shortage(&self, wanted: usize, started: Instant) -> PoolError {
+        let (found, waited) = (self.0.hub.sessions(), started.elapsed());
+        let unready: Vec<(NodeId, Option<Problem>)> = self
+            .members()
+            .into_iter()
+            .filter(|member| self.0.hub.peer_of(member.node).is_none())
+            .map(|member| (member.node, self.0.hub.problem(member.node)))
+            .collect();
+        if found == 0 && unready.is_empty() {
+            return PoolError::NoPeer { dialled: self.0.mesh.dialled(), waited };
+        }
+        let busy = unready.iter().map(|(_, problem)| match problem {
+            Some(Problem::Busy { drivers }) => Some(*drivers),
+            _ => None,
+        });
+        if found == 0
+            && let Some(drivers) = busy.collect::<Option<Vec<_>>>()
+        {
+            let (peers, drivers) = (drivers.len(), drivers.into_iter().max().unwrap_or(0));
+            return PoolError::Busy { peers, drivers, waited };
+        }
+        let unready = unready
+            .into_iter()
+            .map(|(node, problem)| match problem {
+                Some(Problem::Busy { drivers }) => {
+                    format!("node {node}: busy with the jobs of {drivers} programs")
+                }
+                Some(Problem::Failed(reason)) => format!("node {node}: {reason}"),
+                None => format!("node {node}: has not answered yet"),
+            })
+            .collect();
+        PoolError::TooFewPeers { found, wanted, waited, unready }
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    pub(crate) fn mesh(&self) -> &Mesh {
+        &self.0.mesh
+    }
+
+    pub(crate) fn options(&self) -> &PoolOptions {
+        &self.0.options
+    }
+
+    /// The engine on the threads of this process.
+    pub(crate) fn local(&self) -> &Local {
+        &self.0.local
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("node_id", &self.node_id())
+            .field("hub", &self.0.hub)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
