@@ -1,4 +1,15 @@
 //! A program's use of a pool: [`Pool`].
+//!
+//! | file | subject |
+//! |---|---|
+//! | `hub.rs` | the connections to all peers, as the jobs use them |
+//! | `roster.rs` | which peers and jobs there are, and who is told what: a state machine without I/O |
+//! | `mailbox.rs` | what a job is told |
+//! | `session.rs` | the stream to one peer, from welcome to loss |
+//! | `outbox.rs` | what waits to be written to it |
+//! | `lease.rs` | whether the peer counts as there: a state machine without clock and I/O |
+//! | `probe.rs` | asking its host |
+//! | `serve.rs` | what peers fetch of the driver |
 
 mod error;
 pub(crate) mod hub;
