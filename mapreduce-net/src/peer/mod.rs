@@ -182,7 +182,7 @@ impl Peer {
         self.shared.mesh.members()
     }
 
-    /// Changes of the pool from now on, beginning with the members that are there.
+    /// Changes of the pool, beginning with the other members that are there.
     pub fn events(&self) -> MemberEvents {
         self.shared.mesh.events()
     }

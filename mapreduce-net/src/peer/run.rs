@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{NodeId, transfer::Held, wire::message::AttemptFailure};
 use mapreduce_core::{
-    Counters, FailureKind, ReadError, SplitInfo,
+    Counters, ReadError, SplitInfo,
     exec::{Attempt, Chunks, MapInput, MapOutput, Run},
     input::SharedFiles,
     schedule::TaskReport,

@@ -75,6 +75,8 @@ struct OfRound {
     phase: Phase,
     /// Attempts that came before the parts were made, in their order.
     early: Vec<(AttemptId, Work)>,
+    /// Kept for as long as the round is, for others that refer to the same values.
+    values: Option<Arc<Ingredients<Value>>>,
     partitions: u32,
     sources: Option<Arc<Sources>>,
     /// Bytes of map output that may still ride in messages.
@@ -148,34 +150,26 @@ impl Tasks {
         self.shared.splits.open((self.epoch, begin.dataset));
         let (partitions, inline_bytes) =
             (begin.partitions, u64::from(begin.inline_bytes).min(INLINE_BYTES_MAX));
-        let phase = match Recipe::of(&self.shared, self.epoch, begin) {
-            Ok((recipe, payloads)) => {
-                match payloads.at_hand(&self.values) {
-                    Some(values) => self.make(key, recipe, values),
-                    None => {
-                        let (events, values) = (self.events.clone(), self.values.clone());
-                        let (shared, driver) = (self.shared.clone(), self.driver);
-                        self.wait_for(async move {
-                            let resolved = payloads.get(&values, &shared, driver).await;
-                            tell(&events, Event::Resolved(key, recipe, resolved));
-                        });
-                    }
-                }
-                Phase::Begun
-            }
-            Err(failure) => Phase::Broken(failure),
+        let (phase, made_of) = match Recipe::of(&self.shared, self.epoch, begin) {
+            Ok(made_of) => (Phase::Begun, Some(made_of)),
+            Err(failure) => (Phase::Broken(failure), None),
         };
-        self.rounds.insert(
-            key,
-            OfRound {
-                phase,
-                early: Vec::new(),
-                partitions,
-                sources: None,
-                inline_bytes,
-                leftovers: HashMap::new(),
-            },
-        );
+        let early = Vec::new();
+        let (sources, leftovers, values) = (None, HashMap::new(), None);
+        self.rounds
+            .insert(key, OfRound { phase, early, values, partitions, sources, inline_bytes, leftovers });
+        let Some((recipe, payloads)) = made_of else { return };
+        match payloads.at_hand(&self.values) {
+            Some(values) => self.make(key, recipe, values),
+            None => {
+                let (events, values) = (self.events.clone(), self.values.clone());
+                let (shared, driver) = (self.shared.clone(), self.driver);
+                self.wait_for(async move {
+                    let resolved = payloads.get(&values, &shared, driver).await;
+                    tell(&events, Event::Resolved(key, recipe, resolved));
+                });
+            }
+        }
     }
 
     /// Starts an attempt, which will be answered once.
@@ -289,8 +283,14 @@ impl Tasks {
     }
 
     fn make(&mut self, key: RoundKey, recipe: Recipe, values: Ingredients<Value>) {
-        let events = self.events.clone();
-        self.queue.push(move || tell(&events, Event::Made(key, recipe.make(values))));
+        let Some(round) = self.rounds.get_mut(&key) else { return };
+        let (values, events) = (Arc::new(values), self.events.clone());
+        round.values = Some(values.clone());
+        self.queue.push(move || {
+            let made = recipe.make(&values);
+            drop(values);
+            tell(&events, Event::Made(key, made));
+        });
     }
 
     fn made(&mut self, key: RoundKey, made: Result<Parts, AttemptFailure>) {
