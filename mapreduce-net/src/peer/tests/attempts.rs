@@ -158,6 +158,58 @@ async fn the_attempts_of_a_round_that_ends_are_stopped_and_answered() {
     assert!(link.until_pong().await.is_empty());
 }
 
+#[tokio::test]
+async fn a_thread_that_user_code_does_not_give_back_costs_its_slots_until_it_does() {
+    let timing = Timing { lease: Duration::from_secs(1), ..Timing::default() };
+    let pool = Pool::one(PeerOptions { timing, ..options() }).await;
+    let (peer, (driver, mut link)) = (pool.peer(), pool.session().await);
+    let mut gate = Gate::new("lost");
+    driver.split(0, &["!gate lost\n"]);
+    driver.split(1, &["word\n"]);
+    link.begin(round(1)).await;
+    link.map(map(0)).await;
+    gate.reached().await;
+    assert_eq!(peer.threads_lost(), 0);
+    link.tell(Command::Cancel { job: JOB, attempt: map(0) }).await;
+    let mut answers = Vec::new();
+    soon(async {
+        while answers.len() < 2 {
+            answers.extend(link.until_pong().await);
+        }
+    })
+    .await;
+    let [Answer::Failed { attempt, failure: AttemptFailure::Cancelled, .. }, Answer::Grant { slots: 0 }] =
+        &answers[..]
+    else {
+        panic!("{answers:?}");
+    };
+    assert_eq!((*attempt, peer.threads_lost(), peer.threads()), (map(0), 1, 1));
+    soon(peer.exhausted()).await;
+    link.map(map(1)).await;
+    gate.open();
+    let mut answers = vec![link.hear().await, link.hear().await];
+    answers.sort_by_key(|answer| matches!(answer, Answer::Grant { .. }));
+    let [Answer::Completed(completed), Answer::Grant { slots: 8 }] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    assert_eq!((completed.attempt, peer.threads_lost()), (map(1), 0));
+}
+
+#[tokio::test]
+async fn a_thread_is_lost_as_well_when_the_driver_is_gone() {
+    let timing = Timing { lease: Duration::from_millis(500), ..Timing::default() };
+    let pool = Pool::one(PeerOptions { timing, ..options() }).await;
+    let (driver, mut link) = pool.session().await;
+    let mut gate = Gate::new("lost and gone");
+    driver.split(0, &["!gate lost and gone\n"]);
+    link.begin(round(1)).await;
+    link.map(map(0)).await;
+    gate.reached().await;
+    driver.close();
+    soon(pool.peer().exhausted()).await;
+    gate.open();
+}
+
 /// What a driver may say that makes no sense. The peer says so, or nothing, and goes on.
 #[tokio::test]
 async fn a_driver_that_talks_nonsense_harms_nobody() {
