@@ -241,7 +241,6 @@ fn a_round_of_lloyd_ships_little_more_than_its_sums() {
         })
         .unwrap();
         let (bytes, attempts) = bytes.into_inner().unwrap();
-        println!("sums of {sum_bytes} bytes: {} bytes a split", bytes / attempts);
-        assert!(bytes <= attempts * 64 * (16 * sum_bytes + 16), "{bytes} {attempts}");
+        assert!(bytes <= attempts * 64 * (16 * sum_bytes + 10), "{bytes} bytes in {attempts} attempts");
     }
 }
