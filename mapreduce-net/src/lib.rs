@@ -18,12 +18,18 @@ mod authority;
 mod identity;
 mod ids;
 mod leaf;
+mod mesh;
 pub mod pool_file;
 mod secret;
+mod timing;
 mod tls;
+mod transfer;
 pub mod transport;
 mod trust;
+mod wire;
 
 pub use identity::{Certificates, Identity, IdentityError, Role};
 pub use ids::{IdError, NodeId, PoolId};
 pub use leaf::Validity;
+pub use mesh::{Dialled, Member, MemberEvent, MemberEvents};
+pub use timing::Timing;
