@@ -43,8 +43,9 @@ async fn served_to<F: Future<Output = T>, T>(
 
 #[tokio::test]
 async fn one_that_drops_its_streams_before_and_in_the_middle_of_the_body() {
-    let reads_nothing = |_writer, mut reader: FrameReader| async move {
-        // The request has arrived.
+    let reads_nothing = |writer: FrameWriter, mut reader: FrameReader| async move {
+        // Not before the request has arrived.
+        let _writer = writer;
         reader.expect::<Answer>().await.unwrap();
     };
     let error = served_to(PATIENCE, reads_nothing).await.unwrap_err();
