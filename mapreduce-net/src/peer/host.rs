@@ -80,7 +80,7 @@ impl Host {
                 Some(_) = self.answering.join_next() => {}
                 Ok(()) = lost.changed() => {
                     let threads = *lost.borrow_and_update();
-                    tracing::warn!(threads, "threads are held by user code that does not stop");
+                    tracing::warn!(threads, "number of threads held by user code that does not stop");
                     self.share();
                 }
             }

@@ -201,9 +201,10 @@ async fn closing_ends_sessions_and_closes_the_mailboxes() {
     let job = Job::start(pool.hub(), 1);
     job.joined().await;
     pool.close().await;
+    assert!(matches!(job.hear().await, Some(Message::Closed)));
     assert!(job.hear().await.is_none());
     assert!(within(served.reader.next::<ToPeer>()).await.is_err());
-    assert!(Job::start(pool.hub(), 1).hear().await.is_none());
+    assert!(matches!(Job::start(pool.hub(), 1).hear().await, Some(Message::Closed)));
     assert!(!pool.hub().wait_for(1).await);
     assert_eq!(pool.hub().sessions(), 0);
 }
