@@ -87,3 +87,8 @@ pub use timing::Timing;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/pool.md")]
 struct PoolGuide;
+
+/// The comparison with Spark, whose program is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/spark.md")]
+struct SparkGuide;
