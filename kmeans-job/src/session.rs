@@ -2,7 +2,7 @@
 
 use crate::numeric::scalar::Scalar;
 use mapreduce_core::{
-    Cancel, Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Local, Options, Output, Report,
+    Cancel, Dataset, Engine, Error, Input, InputOf, Iterated, Iterative, Job, Local, Options, Output, Report,
     RowSlice,
 };
 

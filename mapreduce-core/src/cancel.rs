@@ -1,4 +1,4 @@
-//! [`Cancel`]: stopping a job from outside, and how its attempts learn of it.
+//! [`Cancel`]: stopping a job from outside, and how its driver and its attempts learn of it.
 
 use crate::Result;
 use std::{
@@ -12,8 +12,8 @@ use std::{
 /// Stops the jobs it was given to, from any thread: a signal handler, a user interface, a deadline.
 ///
 /// Clones are the same token. A running task notices when it asks for its next block, has emitted another thousand
-/// pairs, or begins another key; code in a mapper or reducer that does none of these for long is not interrupted. The job then ends with [`Error::Cancelled`](crate::Error::Cancelled)
-/// and nothing of its output appears.
+/// pairs, or begins another key; code in a mapper or reducer that does none of these for long is not interrupted. The
+/// job then ends with [`Error::Cancelled`](crate::Error::Cancelled) and nothing of its output appears.
 ///
 /// ```
 /// use mapreduce_core::Cancel;
@@ -70,7 +70,23 @@ impl Cancel {
     }
 
     /// Calls `wake` when the token is cancelled, until the registration is dropped. At once if it already is.
-    pub(crate) fn on_cancel(&self, wake: impl Fn() + Clone + Send + 'static) -> Registration<'_> {
+    ///
+    /// For what waits and cannot look at [`is_cancelled`](Self::is_cancelled) meanwhile, such as an
+    /// [engine](crate::engine)'s driver. `wake` runs on the thread that cancels, perhaps more than once, and should do
+    /// no more than wake somebody up; it must not register with this token, or it waits for itself.
+    ///
+    /// ```
+    /// use mapreduce_core::Cancel;
+    /// use std::sync::mpsc;
+    ///
+    /// let cancel = Cancel::new();
+    /// let (wake, woken) = mpsc::channel();
+    /// let registration = cancel.on_cancel(move || wake.send(()).unwrap_or(()));
+    /// cancel.cancel();
+    /// assert!(woken.recv().is_ok());
+    /// drop(registration);
+    /// ```
+    pub fn on_cancel(&self, wake: impl Fn() + Clone + Send + 'static) -> CancelRegistration<'_> {
         let parent = self.0.parent.as_ref().map(|parent| Box::new(parent.on_cancel(wake.clone())));
         let mut wakers = self.wakers();
         let id = wakers.next;
@@ -79,7 +95,7 @@ impl Cancel {
             wake();
         }
         wakers.waiting.push((id, Box::new(wake)));
-        Registration { cancel: self, id, _parent: parent }
+        CancelRegistration { cancel: self, id, _parent: parent }
     }
 
     fn wakers(&self) -> std::sync::MutexGuard<'_, Wakers> {
@@ -93,36 +109,57 @@ impl fmt::Debug for Cancel {
     }
 }
 
-/// Keeps a waker registered.
-pub(crate) struct Registration<'a> {
+/// Keeps a waker registered; see [`Cancel::on_cancel`].
+#[must_use = "a waker is forgotten when its registration is dropped"]
+pub struct CancelRegistration<'a> {
     cancel: &'a Cancel,
     id: u64,
-    _parent: Option<Box<Registration<'a>>>,
+    _parent: Option<Box<CancelRegistration<'a>>>,
 }
 
-impl Drop for Registration<'_> {
+impl fmt::Debug for CancelRegistration<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelRegistration").field("cancel", self.cancel).finish_non_exhaustive()
+    }
+}
+
+impl Drop for CancelRegistration<'_> {
     fn drop(&mut self) {
         self.cancel.wakers().waiting.retain(|(id, _)| *id != self.id);
     }
 }
 
-/// Whether one attempt is still wanted: its job may be cancelled, or the attempt alone.
+/// Whether one attempt is still wanted: its job may be cancelled, or the attempt alone. Clones are the same attempt.
+///
+/// ```
+/// use mapreduce_core::{Cancel, exec::Attempt};
+///
+/// let job = Cancel::new();
+/// let (one, other) = (Attempt::of(&job), Attempt::of(&job));
+/// one.cancel();
+/// assert!(one.is_cancelled() && !other.is_cancelled());
+/// job.cancel();
+/// assert!(other.is_cancelled());
+/// ```
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Attempt {
+pub struct Attempt {
     job: Cancel,
     cancelled: Arc<AtomicBool>,
 }
 
 impl Attempt {
-    pub(crate) fn of(job: &Cancel) -> Self {
+    /// An attempt that ends with its job. That of [`Attempt::default`] ends alone.
+    pub fn of(job: &Cancel) -> Self {
         Self { job: job.clone(), cancelled: Arc::default() }
     }
 
-    pub(crate) fn cancel(&self) {
+    /// Asks the attempt to stop; see [`Cancel`] for when it notices.
+    pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
     }
 
-    pub(crate) fn is_cancelled(&self) -> bool {
+    /// Whether the attempt is no longer wanted.
+    pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed) || self.job.is_set(Ordering::Relaxed)
     }
 

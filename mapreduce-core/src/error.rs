@@ -128,12 +128,13 @@ fn times(attempts: u32) -> String {
 }
 
 /// What went wrong in one attempt of a task, and where.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskFailure {
     /// In which way it failed.
     pub kind: FailureKind,
-    /// Where: the split and the record of a map task, the key of a reduce task.
+    /// Where: the split of a map task, the partition and the key of a reduce task. Empty as long as nobody who knows
+    /// has said it.
     pub place: String,
     /// The number of the record in its split, counted from 1, where it is known.
     pub record: Option<u64>,
@@ -141,13 +142,43 @@ pub struct TaskFailure {
     pub message: String,
 }
 
+impl TaskFailure {
+    /// A failure of which nobody has said where.
+    ///
+    /// ```
+    /// use mapreduce_core::{FailureKind, TaskFailure};
+    ///
+    /// let failure = TaskFailure::new(FailureKind::User, "no such column");
+    /// assert_eq!(failure.to_string(), "error: no such column");
+    /// let failure = failure.with_place("table.csv, bytes 0 to 1000");
+    /// assert_eq!(failure.to_string(), "error (table.csv, bytes 0 to 1000): no such column");
+    /// ```
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, place: String::new(), record: None, message: message.into() }
+    }
+
+    /// The same at another place: what ran the attempt may know less about where it was than who asked for it.
+    #[must_use]
+    pub fn with_place(self, place: impl Into<String>) -> Self {
+        Self { place: place.into(), ..self }
+    }
+
+    /// The same at a record of its split, counted from 1.
+    #[must_use]
+    pub fn with_record(self, record: Option<u64>) -> Self {
+        Self { record, ..self }
+    }
+}
+
 impl fmt::Display for TaskFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}", self.kind, self.place)?;
-        if let Some(record) = self.record {
-            write!(f, ", record {record}")?;
+        let Self { kind, place, record, message } = self;
+        match (place.as_str(), record) {
+            ("", None) => write!(f, "{kind}: {message}"),
+            ("", Some(record)) => write!(f, "{kind} (record {record}): {message}"),
+            (place, None) => write!(f, "{kind} ({place}): {message}"),
+            (place, Some(record)) => write!(f, "{kind} ({place}, record {record}): {message}"),
         }
-        write!(f, "): {}", self.message)
     }
 }
 
@@ -161,6 +192,9 @@ pub enum FailureKind {
     Panic,
     /// The input could not be read.
     Read,
+    /// The node does not see the files that the driver reads ([`ReadError::NotShared`]). The node's fault, not the
+    /// task's.
+    Storage,
     /// A key or value did not decode, or did not encode.
     Codec,
     /// The output could not be written.
@@ -177,6 +211,7 @@ impl fmt::Display for FailureKind {
             Self::User => "error",
             Self::Panic => "panic",
             Self::Read => "cannot read",
+            Self::Storage => "other storage",
             Self::Codec => "cannot decode",
             Self::Write => "cannot write",
             Self::Deadline => "deadline passed",

@@ -41,11 +41,13 @@
 //! * [`key`]: what can be grouped by, and its order-preserving encoding. [`datum`]: what can be a value. [`block`]:
 //!   vectors of numbers as raw bytes.
 //! * [`input`]: files, rows and items; splits and their caches. [`output`]: returned pairs or part files.
-//! * [`local`]: [`Local`] runs jobs, [`Handle`] is one in the background; [`Options`], [`Cancel`], [`Counters`],
-//!   [`Error`].
+//! * [`Local`] is an [`Engine`], which runs jobs, and [`Handle`] a job in the background; [`Options`], [`Cancel`],
+//!   [`Counters`], [`Error`].
 //!
 //! What is below:
 //!
+//! * [`engine`]: what every [`Engine`] has in common, and what it takes to build one. [`local`]: the one on threads of
+//!   this process.
 //! * [`exec`]: one attempt of one task, from a split to sorted runs and from those to output.
 //! * [`schedule`]: the coordinator, a state machine without I/O that decides what runs when.
 //! * [`codec`] and [`schema`]: how values become bytes, and what a type looks like there. [`Registry`]: jobs by name.
@@ -62,6 +64,7 @@ mod cancel;
 pub mod codec;
 mod counters;
 pub mod datum;
+pub mod engine;
 mod error;
 pub mod exec;
 mod hash;
@@ -84,6 +87,7 @@ pub use cancel::Cancel;
 pub use codec::CodecError;
 pub use counters::Counters;
 pub use datum::Datum;
+pub use engine::{Engine, Handle};
 pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
 pub use input::{
     Dataset, Input, ItemSlice, Items, LineBlock, Lines, Progress, ReadError, Records, RowBlock, RowFile,
@@ -95,7 +99,7 @@ pub use job::{
     ValueOf, Values,
 };
 pub use key::{Key, KeyPart};
-pub use local::{Handle, Local};
+pub use local::Local;
 pub use options::Options;
 pub use output::{Iterated, Output, PartFiles, Report, Written};
 pub use registry::{Registry, RegistryError};

@@ -44,13 +44,22 @@ const PARTITION_BYTES: u64 = 32 << 20;
 const PARTITIONS_MAX: u64 = 64;
 
 impl Options {
-    /// The same, but that the job can be cancelled without those that were given the same token.
-    pub(crate) fn for_one_job(self) -> Self {
+    /// The same, but that the job can be cancelled without those that were given the same token. What an
+    /// [`Engine`](crate::Engine) does with the options of a job in the background.
+    #[must_use]
+    pub fn for_one_job(self) -> Self {
         Self { cancel: self.cancel.child(), ..self }
     }
 
-    /// The number of partitions for an input of that size: like the splits, a function of the input alone.
-    pub(crate) fn partitions_for(&self, input_bytes: u64) -> u32 {
+    /// The number of partitions of a job over an input of so many bytes: like the splits, a function of the input and
+    /// these options alone, whatever the engine.
+    ///
+    /// ```
+    /// use mapreduce_core::Options;
+    ///
+    /// assert_eq!(Options::default().partitions_for(1 << 30), 32);
+    /// ```
+    pub fn partitions_for(&self, input_bytes: u64) -> u32 {
         let by_size = (input_bytes / PARTITION_BYTES).clamp(1, PARTITIONS_MAX) as u32;
         self.partitions.unwrap_or(by_size).max(1)
     }

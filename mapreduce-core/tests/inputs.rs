@@ -10,8 +10,8 @@ use common::{
     probe::{Probe, sums},
 };
 use mapreduce_core::{
-    Dataset, Error, FailureKind, Input, ItemSlice, Items, Lines, ReadError, RowFile, RowSlice, SplitInfo,
-    TextFiles, Utf8Lines, input::Blocks,
+    Dataset, Engine, Error, FailureKind, Input, ItemSlice, Items, Lines, ReadError, RowFile, RowSlice,
+    SplitInfo, TextFiles, Utf8Lines, input::Blocks,
 };
 use proptest::{collection::vec, prelude::*};
 use std::{fs, path::Path};

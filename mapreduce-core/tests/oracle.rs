@@ -12,7 +12,7 @@ use common::{
     },
     oracle::{check, encoded},
 };
-use mapreduce_core::{Dataset, ItemSlice, Options, RangePartitioner, RowSlice, TextFiles};
+use mapreduce_core::{Dataset, Engine, ItemSlice, Options, RangePartitioner, RowSlice, TextFiles};
 use proptest::{collection::vec, prelude::*};
 use std::{cmp::Reverse, collections::BTreeMap};
 

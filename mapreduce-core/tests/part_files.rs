@@ -11,8 +11,8 @@ use common::{
     probe::{self, Probe, numbers},
 };
 use mapreduce_core::{
-    Cancel, Dataset, Error, Lines, Options, PartFiles, RangePartitioner, TextFiles, Utf8Lines, Written,
-    output::Part, schedule::Event,
+    Cancel, Dataset, Engine, Error, Lines, Options, PartFiles, RangePartitioner, TextFiles, Utf8Lines,
+    Written, output::Part, schedule::Event,
 };
 use std::{
     fs, io,

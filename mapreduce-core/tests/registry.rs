@@ -13,7 +13,8 @@ use common::{
 use mapreduce_core::{
     Dataset, Error, FailureKind, Input, InputOf, ItemSlice, Job, JobId, Local, Options, RangePartitioner,
     ReadError, Records, Registry, RegistryError, RowSlice, SplitInfo, TextFiles, codec,
-    exec::{Chunks, ErasedRound, Run},
+    exec::{Attempt, AttemptError, Chunks, ErasedRound, MapInput, MapOutput, Run},
+    input::SplitCache,
     prelude::*,
 };
 
@@ -60,6 +61,17 @@ fn split() -> SplitInfo {
     SplitInfo { pieces: Vec::new(), bytes: 0, first_record: None }
 }
 
+/// Runs a map attempt over chunks, with an empty cache.
+fn map(
+    round: &dyn ErasedRound,
+    split: &SplitInfo,
+    shape: &[u8],
+    chunks: &mut dyn Chunks,
+) -> Result<MapOutput, AttemptError> {
+    let (cache, attempt) = (&mut SplitCache::default(), &Attempt::default());
+    round.map(MapInput { split, shape, chunks, cache, attempt })
+}
+
 /// Runs a job over the splits of `data`, whose blocks `send` encodes, the way a node does.
 fn run_erased<J, I>(
     job: &J,
@@ -81,15 +93,16 @@ where
         while let Some(block) = blocks.next_block().unwrap() {
             chunks.push(send(block));
         }
-        let output = round.map(split, &shape, &mut Sent::new(chunks.clone())).unwrap();
-        let again = round.map(split, &shape, &mut Sent::new(chunks)).unwrap();
+        let output = map(&*round, split, &shape, &mut Sent::new(chunks.clone())).unwrap();
+        let again = map(&*round, split, &shape, &mut Sent::new(chunks)).unwrap();
         assert_eq!((&output.runs, output.checksum()), (&again.runs, again.checksum()));
         assert_eq!(output.bytes(), output.runs.iter().map(|run| run.as_bytes().len() as u64).sum::<u64>());
         output.runs.into_iter().zip(&mut runs).for_each(|(run, runs)| runs.push(run));
     }
     let mut pairs = Vec::new();
     for (partition, runs) in runs.iter().enumerate() {
-        let reduced = round.reduce(partition as u32, runs).unwrap();
+        let runs: Vec<&Run> = runs.iter().collect();
+        let reduced = round.reduce(partition as u32, &runs, &Attempt::default()).unwrap().run;
         assert_eq!(reduced.cursor().count() as u64, reduced.pairs());
         pairs.extend(reduced.cursor().map(|(key, value)| (key.to_vec(), value.to_vec())));
     }
@@ -166,23 +179,25 @@ fn parameters_that_do_not_decode_are_refused() {
 fn blocks_that_do_not_decode_fail_the_attempt() {
     let sent = |blocks: &[&[u8]]| Sent::new(blocks.iter().map(|block| block.to_vec()).collect());
     let words = round(&WordCount, &(), 2);
-    let failure = words.map(&split(), &[], &mut sent(&[b"good\nlines\n", b"bad \xff"])).unwrap_err();
+    let error = map(&*words, &split(), &[], &mut sent(&[b"good\nlines\n", b"bad \xff"])).unwrap_err();
+    assert!(error.permanent);
+    let failure = error.failure;
     assert_eq!((failure.kind, failure.record), (FailureKind::Read, Some(2)));
-    assert!(failure.message.contains("not UTF-8 at byte 4"), "{failure}");
+    assert!(failure.message.starts_with("the split's records: not UTF-8 at byte 15;"), "{failure}");
 
     let columns = round(&Columns, &(), 2);
-    let rows = |width: u64, blocks: &[&[u8]]| columns.map(&split(), &bytes(&width), &mut sent(blocks));
+    let rows = |width: u64, blocks: &[&[u8]]| map(&*columns, &split(), &bytes(&width), &mut sent(blocks));
     assert_eq!(rows(2, &[&[0; 16], &[0; 8]]).unwrap().records, 3);
     for (width, len) in [(2, 12), (0, 8), (u64::MAX, 8), (u64::MAX / 4 + 1, 0)] {
-        let failure = rows(width, &[&vec![0; len]]).unwrap_err();
+        let failure = rows(width, &[&vec![0; len]]).unwrap_err().failure;
         assert_eq!(failure.kind, FailureKind::Read);
         assert!(failure.message.contains("whole number of rows"), "{failure}");
     }
-    let failure = columns.map(&split(), b"", &mut sent(&[])).unwrap_err();
+    let failure = map(&*columns, &split(), b"", &mut sent(&[])).unwrap_err().failure;
     assert_eq!(failure.kind, FailureKind::Codec);
 
     let items = round(&Several, &(), 2);
-    let failure = items.map(&split(), &[], &mut sent(&[&bytes(&vec![1u32])[..1]])).unwrap_err();
+    let failure = map(&*items, &split(), &[], &mut sent(&[&bytes(&vec![1u32])[..1]])).unwrap_err().failure;
     assert_eq!(failure.kind, FailureKind::Read);
 }
 
@@ -195,7 +210,9 @@ fn errors_of_a_source_fail_the_attempt() {
             Err(ReadError::Io { path: "peer 7".into(), offset: 42, source })
         }
     }
-    let failure = round(&WordCount, &(), 2).map(&split(), &[], &mut Broken).unwrap_err();
+    let error = map(&*round(&WordCount, &(), 2), &split(), &[], &mut Broken).unwrap_err();
+    assert!(!error.permanent);
+    let failure = error.failure;
     assert_eq!((failure.kind, failure.record), (FailureKind::Read, None));
     assert!(failure.message.starts_with("peer 7: cannot read at byte 42"), "{failure}");
 }

@@ -1,16 +1,17 @@
 //! Jobs behind interfaces that speak bytes, for nodes that know a job only by its [`JobId`].
 //!
 //! Types stay inside one attempt: what crosses these interfaces is encoded. Each costs one virtual call per task or
-//! block, none per record.
+//! block, none per record. No panic of a job's code crosses them either.
 
-use super::{MapOutput, MapTask, Pairs, ReduceTask, Round, Run};
+use super::{Attempt, AttemptError, MapOutput, MapTask, Pairs, ReduceOutput, ReduceTask, Round, Run, set_up};
 use crate::{
-    Error, InputOf, Job, JobId, Records, Result, SplitInfo, TaskFailure,
-    cancel::Attempt,
-    codec,
-    input::{Blocks, Cache, ReadError},
+    Counters, Error, InputOf, Job, JobId, Records, Result, SplitInfo, codec,
+    input::{Blocks, ReadError, SplitCache},
 };
-use std::marker::PhantomData;
+use std::{
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 /// The encoded blocks of a split, one at a time: a file, a cache, what a driver has sent.
 pub trait Chunks {
@@ -35,18 +36,60 @@ pub trait ErasedJob: Send + Sync {
 
 /// The parts of a job for one round.
 pub trait ErasedRound: Send + Sync {
-    /// Runs one attempt of a map task. `shape` is the encoded [`Records::Shape`] of the input.
+    /// Runs one attempt of a map task.
     ///
     /// # Errors
-    /// What went wrong in the attempt, and at which record.
-    fn map(&self, split: &SplitInfo, shape: &[u8], chunks: &mut dyn Chunks)
-    -> Result<MapOutput, TaskFailure>;
+    /// What went wrong in the attempt, and at which record. The place is empty: who knows the input says in words
+    /// where the split is.
+    fn map(&self, input: MapInput<'_>) -> Result<MapOutput, AttemptError>;
 
     /// Runs one attempt of a reduce task over the runs of `partition`, in the order of the splits.
     ///
     /// # Errors
     /// What went wrong in the attempt, and at which key.
-    fn reduce(&self, partition: u32, runs: &[Run]) -> Result<Run, TaskFailure>;
+    fn reduce(
+        &self,
+        partition: u32,
+        runs: &[&Run],
+        attempt: &Attempt,
+    ) -> Result<ReducedPartition, AttemptError>;
+}
+
+/// What a map attempt works on.
+pub struct MapInput<'a> {
+    /// The split.
+    pub split: &'a SplitInfo,
+    /// The encoded [`Records::Shape`] of the input.
+    pub shape: &'a [u8],
+    /// The split's records.
+    pub chunks: &'a mut dyn Chunks,
+    /// What earlier tasks have left about the split. If the attempt does not commit, [discard](SplitCache::discard) it.
+    pub cache: &'a mut SplitCache,
+    /// Whether the attempt is still wanted.
+    pub attempt: &'a Attempt,
+}
+
+/// What a reduce attempt leaves.
+#[derive(Clone, Debug, Default)]
+pub struct ReducedPartition {
+    /// The pairs that the reducer emitted.
+    pub run: Run,
+    /// What it has counted.
+    pub counters: Counters,
+    /// The number of keys that were reduced.
+    pub keys: u64,
+}
+
+/// The parts of a job for one round, for a driver that runs some of its tasks itself.
+///
+/// # Errors
+/// When the job's own set-up fails.
+pub fn erased_round<J: Job>(
+    job: &J,
+    shared: &J::Shared,
+    partitions: u32,
+) -> Result<Box<dyn ErasedRound>, Error> {
+    Ok(Box::new(Contained(Some(Round::new(job, shared, partitions)?))))
 }
 
 /// A [`Job`] as an [`ErasedJob`].
@@ -67,31 +110,56 @@ impl<J: Job> ErasedJob for Erased<J> {
     }
 
     fn round(&self, params: &[u8], shared: &[u8], partitions: u32) -> Result<Box<dyn ErasedRound>, Error> {
-        let job: J = codec::decode(params)?;
-        let shared: J::Shared = codec::decode(shared)?;
-        Ok(Box::new(Round::new(&job, &shared, partitions)?))
+        // Whatever is the user's may panic: decoding, and also dropping what was decoded.
+        set_up::<J, _>("set-up", || {
+            let made = || {
+                let job: J = set_up::<J, _>("parameters", || Ok(codec::decode(params)))??;
+                let shared: J::Shared = set_up::<J, _>("broadcast value", || Ok(codec::decode(shared)))??;
+                erased_round(&job, &shared, partitions)
+            };
+            Ok(made())
+        })?
     }
 }
 
-impl<J: Job> ErasedRound for Round<J> {
-    fn map(
-        &self,
-        split: &SplitInfo,
-        shape: &[u8],
-        chunks: &mut dyn Chunks,
-    ) -> Result<MapOutput, TaskFailure> {
-        let task = MapTask { split, cache: &mut Cache::default(), attempt: &Attempt::default() };
+/// A round that is dropped without a panic. There is one until then.
+struct Contained<J: Job>(Option<Round<J>>);
+
+impl<J: Job> Contained<J> {
+    fn round(&self) -> &Round<J> {
+        self.0.as_ref().expect("the round is there until it is dropped")
+    }
+}
+
+impl<J: Job> Drop for Contained<J> {
+    fn drop(&mut self) {
+        // Half-dropped parts are not looked at again.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self.0.take())));
+    }
+}
+
+impl<J: Job> ErasedRound for Contained<J> {
+    fn map(&self, input: MapInput<'_>) -> Result<MapOutput, AttemptError> {
+        let MapInput { split, shape, chunks, cache, attempt } = input;
         let blocks = |chunks| -> Result<Box<dyn Blocks<InputOf<J>> + '_>> {
             let shape = codec::decode(shape)?;
-            Ok(Box::new(ChunkBlocks::<InputOf<J>> { shape, chunks, buffer: Default::default() }))
+            Ok(Box::new(ChunkBlocks::<InputOf<J>> { shape, chunks, offset: 0, buffer: Default::default() }))
         };
-        Round::map(self, task, move || blocks(chunks), || "split".into()).map_err(|failed| failed.failure)
+        self.round().map(MapTask { split, cache, attempt }, move || blocks(chunks), String::new)
     }
 
-    fn reduce(&self, partition: u32, runs: &[Run]) -> Result<Run, TaskFailure> {
-        let task = ReduceTask { partition, attempt: &Attempt::default() };
-        let reduced = Round::reduce(self, task, runs, || Ok(Pairs::default()), |pairs| Ok((pairs.run, ())));
-        reduced.map(|(_, run, ())| run).map_err(|failed| failed.failure)
+    fn reduce(
+        &self,
+        partition: u32,
+        runs: &[&Run],
+        attempt: &Attempt,
+    ) -> Result<ReducedPartition, AttemptError> {
+        let runs = runs.iter().copied();
+        let close = |pairs: Pairs| Ok((pairs.run, ()));
+        let task = ReduceTask { partition, attempt };
+        let (output, run, ()) = self.round().reduce(task, runs, || Ok(Pairs::default()), close)?;
+        let ReduceOutput { counters, keys } = output;
+        Ok(ReducedPartition { run, counters, keys })
     }
 }
 
@@ -99,14 +167,19 @@ impl<J: Job> ErasedRound for Round<J> {
 struct ChunkBlocks<'a, R: Records> {
     shape: R::Shape,
     chunks: &'a mut dyn Chunks,
+    /// The bytes of the chunks so far, for messages.
+    offset: u64,
     buffer: R::Buffer,
 }
 
 impl<R: Records> Blocks<R> for ChunkBlocks<'_, R> {
     fn next_block(&mut self) -> Result<Option<R::Block<'_>>, ReadError> {
-        match self.chunks.next_chunk()? {
-            Some(bytes) => R::block(&self.shape, bytes, &mut self.buffer).map(Some),
-            None => Ok(None),
+        let Some(bytes) = self.chunks.next_chunk()? else { return Ok(None) };
+        let offset = self.offset;
+        self.offset += bytes.len() as u64;
+        match R::block(&self.shape, bytes, &mut self.buffer) {
+            Ok(block) => Ok(Some(block)),
+            Err(error) => Err(error.within("the split's records", offset)),
         }
     }
 }

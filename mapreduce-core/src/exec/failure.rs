@@ -3,6 +3,7 @@
 use crate::{
     FailureKind, Result, TaskFailure, cancel::AttemptCancelled, codec::CodecError, input::ReadError,
 };
+use serde::{Deserialize, Serialize};
 use std::{
     any::Any,
     error::Error,
@@ -11,20 +12,22 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// A failed attempt.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) failure: TaskFailure,
+/// How an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{failure}")]
+pub struct AttemptError {
+    /// What went wrong, and where.
+    pub failure: TaskFailure,
     /// Whether another attempt would fail in the same way.
-    pub(crate) permanent: bool,
+    pub permanent: bool,
 }
 
 /// Runs an attempt. `place` and `record` are asked for only if it fails.
-pub(super) fn guard<T>(
+pub(crate) fn guard<T>(
     run: impl FnOnce() -> Result<T>,
     place: impl FnOnce() -> String,
     record: impl FnOnce() -> Option<u64>,
-) -> Result<T, Failed> {
+) -> Result<T, AttemptError> {
     // What the closure may leave half-done belongs to the attempt and is dropped with it. The error is the user's too:
     // its text may panic.
     let (kind, message, permanent) = match catch_unwind(AssertUnwindSafe(|| run().map_err(classify))) {
@@ -32,7 +35,7 @@ pub(super) fn guard<T>(
         Ok(Err(classified)) => classified,
         Err(panic) => (FailureKind::Panic, panic_message(&*panic), false),
     };
-    Err(Failed { failure: TaskFailure { kind, place: place(), record: record(), message }, permanent })
+    Err(AttemptError { failure: TaskFailure { kind, place: place(), record: record(), message }, permanent })
 }
 
 /// In which way an attempt has failed, its message, and whether another attempt would fail in the same way.
@@ -40,7 +43,7 @@ fn classify(error: Box<dyn Error + Send + Sync>) -> (FailureKind, String, bool) 
     let (kind, permanent) = if error.is::<AttemptCancelled>() {
         (FailureKind::Cancelled, false)
     } else if let Some(error) = error.downcast_ref::<ReadError>() {
-        (FailureKind::Read, error.is_permanent())
+        (error.kind(), error.is_permanent())
     } else if error.is::<CodecError>() {
         (FailureKind::Codec, true)
     } else if error.is::<crate::output::WriteError>() {
@@ -70,13 +73,13 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
 /// Runs what surrounds a guarded attempt and is the user's as well: the words for a split, the drop of a cache.
 /// Whoever waits for the attempt hears of a panic there too.
 pub(crate) fn contain<T>(
-    run: impl FnOnce() -> Result<T, Failed>,
+    run: impl FnOnce() -> Result<T, AttemptError>,
     place: impl fmt::Display,
-) -> Result<T, Failed> {
+) -> Result<T, AttemptError> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let (kind, message) = (FailureKind::Panic, panic_message(&*panic));
-        let failure = TaskFailure { kind, place: place.to_string(), record: None, message };
-        Err(Failed { failure, permanent: false })
+        let failure =
+            TaskFailure::new(FailureKind::Panic, panic_message(&*panic)).with_place(place.to_string());
+        Err(AttemptError { failure, permanent: false })
     })
 }
 

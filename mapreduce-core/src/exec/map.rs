@@ -1,10 +1,10 @@
 //! What a map task leaves, and what its two emitters have in common.
 
-use super::run::Run;
-use crate::{Counters, Partitioner, Result, cancel::Attempt, counters::TaskCounters};
+use super::{Attempt, run::Run};
+use crate::{Counters, Partitioner, Result, counters::TaskCounters};
 
 /// What a map task leaves: one sorted run per partition, and its counters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct MapOutput {
     /// Sorted pairs, one run for each partition.
     pub runs: Vec<Run>,

@@ -18,9 +18,12 @@ mod round;
 mod run;
 mod table;
 
-pub use erased::{Chunks, ErasedJob, ErasedRound};
-pub(crate) use failure::{Failed, contain, panic_message};
+pub use crate::cancel::Attempt;
+pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedPartition, erased_round};
+pub use failure::AttemptError;
+pub(crate) use failure::{contain, guard, panic_message};
 pub use map::MapOutput;
 pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
-pub(crate) use round::{MapTask, ReduceTask, Round, set_up};
+pub use round::set_up;
+pub(crate) use round::{MapTask, ReduceTask, Round};
 pub use run::{Run, RunCursor};

@@ -1,7 +1,7 @@
 //! A reduce task: calls the reducer for every key and writes what it emits.
 
-use super::{map::TaskContext, merge::Merge, run::Run};
-use crate::{Counters, Datum, Emit, Key, Reducer, Result, Values, cancel::Attempt};
+use super::{Attempt, map::TaskContext, merge::Merge, run::Run};
+use crate::{Counters, Datum, Emit, Key, Reducer, Result, Values};
 use std::{borrow::Borrow, cell::Cell};
 
 /// Where the output of a reduce task goes.

@@ -1,7 +1,7 @@
 //! [`Round`]: the user's parts of a job, made once per node and round and used by all its tasks.
 
 use super::{
-    Failed, MapOutput,
+    Attempt, AttemptError, MapOutput,
     buffer::Buffer,
     failure::guard,
     map::{Collect, TaskContext},
@@ -12,8 +12,7 @@ use super::{
 use crate::{
     Combiner, Emit, Error, FailureKind, InputOf, Job, KeyOf, Mapper, OutputKeyOf, OutputValueOf, Partitioner,
     Progress, Result, Split, SplitInfo, ValueOf,
-    cancel::Attempt,
-    input::{Blocks, Cache},
+    input::{Blocks, SplitCache},
 };
 use std::{cell::Cell, fmt::Write};
 
@@ -29,7 +28,7 @@ pub(crate) struct Round<J: Job> {
 /// What a map attempt works on, besides the blocks.
 pub(crate) struct MapTask<'a> {
     pub(crate) split: &'a SplitInfo,
-    pub(crate) cache: &'a mut Cache,
+    pub(crate) cache: &'a mut SplitCache,
     pub(crate) attempt: &'a Attempt,
 }
 
@@ -57,7 +56,7 @@ impl<J: Job> Round<J> {
         task: MapTask<'_>,
         open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
         describe: impl FnOnce() -> String,
-    ) -> Result<MapOutput, Failed> {
+    ) -> Result<MapOutput, AttemptError> {
         let progress = Progress::default();
         let MapTask { split, cache, attempt } = task;
         let run = || {
@@ -98,7 +97,7 @@ impl<J: Job> Round<J> {
         runs: impl IntoIterator<Item = &'a Run>,
         open: impl FnOnce() -> Result<W>,
         close: impl FnOnce(W) -> Result<(P, R)>,
-    ) -> Result<(ReduceOutput, P, R), Failed>
+    ) -> Result<(ReduceOutput, P, R), AttemptError>
     where
         W: PairWriter<OutputKeyOf<J>, OutputValueOf<J>>,
     {
@@ -122,9 +121,12 @@ impl<J: Job> Round<J> {
     }
 }
 
-/// Runs a part of the job's own set-up.
-pub(crate) fn set_up<J: Job, T>(step: &'static str, make: impl FnOnce() -> Result<T>) -> Result<T, Error> {
-    guard(make, String::new, || None).map_err(|Failed { failure, .. }| Error::Job {
+/// Runs code of a job's on the thread that drives it: `step` says which, for the message.
+///
+/// # Errors
+/// [`Error::Job`] when it fails or panics.
+pub fn set_up<J: Job, T>(step: &'static str, make: impl FnOnce() -> Result<T>) -> Result<T, Error> {
+    guard(make, String::new, || None).map_err(|AttemptError { failure, .. }| Error::Job {
         job: J::NAME.to_string(),
         step,
         message: match failure.kind {

@@ -7,7 +7,7 @@
 use crate::hash;
 use std::cmp::Ordering;
 
-/// Encoded pairs: what a map task leaves for one partition, or a reduce task for its driver.
+/// Encoded pairs: what a map task leaves for one partition, or a reduce task for its driver. [`Run::default`] has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
     bytes: Vec<u8>,
@@ -15,6 +15,27 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run of bytes that have come from elsewhere. `None` unless they are exactly `pairs` whole pairs.
+    ///
+    /// ```
+    /// use mapreduce_core::exec::Run;
+    ///
+    /// // A key of one byte and a value of two.
+    /// let run = Run::from_bytes(b"\x01\x02kvv".to_vec(), 1).ok_or("whole")?;
+    /// assert!(run.cursor().eq([(&b"k"[..], &b"vv"[..])]));
+    /// assert_eq!(Run::from_bytes(b"\x01\x02kv".to_vec(), 1), None);
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn from_bytes(bytes: Vec<u8>, pairs: u64) -> Option<Self> {
+        let mut cursor = RunCursor { rest: &bytes };
+        let mut found = 0;
+        while !cursor.rest.is_empty() {
+            cursor.next()?;
+            found += 1;
+        }
+        (found == pairs).then_some(Self { bytes, pairs })
+    }
+
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self { bytes: Vec::with_capacity(bytes), pairs: 0 }
     }
@@ -44,7 +65,7 @@ impl Run {
     }
 
     /// xxh3 of the bytes.
-    pub(crate) fn checksum(&self) -> u64 {
+    pub fn checksum(&self) -> u64 {
         hash::checksum(&self.bytes)
     }
 }
@@ -130,6 +151,36 @@ mod tests {
         #[test]
         fn prefixes_never_contradict_the_order_of_the_keys(a in vec(0..2u8, 0..10), b in vec(0..2u8, 0..10)) {
             prop_assert_eq!(compare((prefix(&a), &a), (prefix(&b), &b)), a.cmp(&b));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_are_a_run_only_if_they_are_as_many_whole_pairs_as_said(
+            pairs in vec((vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..200)), 0..6),
+            other in any::<u64>(),
+        ) {
+            let mut run = Run::default();
+            let mut ends = vec![0];
+            for (key, value) in &pairs {
+                run.push(key, value);
+                ends.push(run.bytes.len());
+            }
+            for len in 0..run.bytes.len() {
+                let cut = run.bytes[..len].to_vec();
+                prop_assert_eq!(Run::from_bytes(cut.clone(), run.pairs), None);
+                // What ends with a pair is a run of fewer.
+                let whole = ends.iter().position(|end| *end == len);
+                for pairs in 0..run.pairs {
+                    prop_assert_eq!(Run::from_bytes(cut.clone(), pairs).is_some(), whole == Some(pairs as usize));
+                }
+            }
+            for count in [run.pairs + 1, run.pairs.wrapping_sub(1), other].into_iter().filter(|n| *n != run.pairs) {
+                prop_assert_eq!(Run::from_bytes(run.bytes.clone(), count), None);
+            }
+            let longer = [&run.bytes[..], &[0]].concat();
+            prop_assert_eq!(Run::from_bytes(longer, run.pairs), None);
+            prop_assert_eq!(Run::from_bytes(run.bytes.clone(), run.pairs), Some(run));
         }
     }
 

@@ -8,25 +8,35 @@
 //! | [`TextFiles`] | [`Lines`] or [`Utf8Lines`] | byte ranges; a line belongs to the split its first byte is in |
 //! | [`RowSlice`], [`RowFile`] | [`Rows`] | ranges of whole rows |
 //! | [`ItemSlice`] | [`Items`] | ranges of items |
+//!
+//! In the process that runs the job, splits are opened and read as they lie. For other nodes there are two ways: the
+//! driver sends the bytes of a split ([`Input::ship`]), or, if the user says that all nodes see the same files
+//! ([`Dataset::on_shared_storage`]), each reads [them](SharedFiles) itself. Both give [`Records::block`] the same bytes.
 
+mod cache;
 mod dataset;
 mod items;
+mod line_reader;
 mod lines;
 mod plan;
+mod row_reader;
 mod rows;
+mod shared_files;
+mod source;
 mod split;
 mod text_files;
 
-pub(crate) use dataset::Cache;
+pub use cache::SplitCache;
 pub use dataset::Dataset;
 pub use items::{ItemSlice, Items};
 pub use lines::{LineBlock, Lines, Utf8Block, Utf8Lines};
 pub use plan::{Piece, SplitInfo};
 pub use rows::{RowBlock, RowFile, RowSlice, Rows};
+pub use shared_files::SharedFiles;
 pub use split::{Progress, Split};
 pub use text_files::TextFiles;
 
-use crate::{Error, Schema};
+use crate::{Error, FailureKind, Schema, exec::Chunks};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fs::Metadata, io, path::Path};
 
@@ -85,6 +95,34 @@ pub trait Input: Send + Sync {
 
     /// Where a split is, in words for a message: `words.txt, bytes 0 to 1048576`.
     fn describe(&self, split: &SplitInfo) -> String;
+
+    /// Hands the bytes of a split to `sink`, a block of whole records at a time, as [`Records::block`] reads them: for
+    /// a node that has nothing of the input. Called on the node that runs the job, by engines of several nodes; perhaps
+    /// several times for a split, and from several threads.
+    ///
+    /// The default gives [`ReadError::NotShippable`]: jobs over such an input run on one node.
+    ///
+    /// # Errors
+    /// When the split cannot be read. What `sink` was given before is of no use then.
+    fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+        let _ = sink;
+        Err(ReadError::NotShippable { input: self.describe(split) })
+    }
+
+    /// The files that other nodes could read themselves, if the user says that they see the same ones
+    /// ([`Dataset::on_shared_storage`]). The pieces of the splits must number them as sources, in the units of their
+    /// layout. The default has none.
+    fn files(&self) -> Option<SharedFiles> {
+        None
+    }
+}
+
+/// Hands all chunks to `sink`.
+fn send(chunks: &mut dyn Chunks, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+    while let Some(chunk) = chunks.next_chunk()? {
+        sink(chunk);
+    }
+    Ok(())
 }
 
 /// The blocks of an open split, one at a time.
@@ -138,6 +176,26 @@ pub enum ReadError {
         /// What is wrong and what can be done.
         message: String,
     },
+    /// An input of a kind that has no [`Input::ship`]. Trying again does not help.
+    #[error(
+        "{input}: this kind of input cannot be sent to other nodes; run the job on `Local`, or implement `Input::ship`"
+    )]
+    NotShippable {
+        /// Where the split is.
+        input: String,
+    },
+    /// A file of a dataset [on shared storage](Dataset::on_shared_storage) is missing or different on this node. The
+    /// node is at fault; another may have the right one.
+    #[error(
+        "{path}: is not the file that the driver reads: {difference}; give all nodes the same storage under the same \
+         path, or leave `on_shared_storage` out"
+    )]
+    NotShared {
+        /// The file.
+        path: String,
+        /// What is different.
+        difference: String,
+    },
 }
 
 /// An input that the system does not let us look at.
@@ -160,9 +218,18 @@ fn file_length(path: &Path, metadata: &Metadata) -> Result<u64, Error> {
 }
 
 impl ReadError {
-    /// Whether reading again gives the same error.
-    pub(crate) fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Io { .. })
+    /// Whether reading again gives the same error, on whichever node.
+    pub fn is_permanent(&self) -> bool {
+        !matches!(self, Self::Io { .. } | Self::NotShared { .. })
+    }
+
+    /// The kind of failure of an attempt that fails with this error: [`Storage`](FailureKind::Storage) if the node is
+    /// at fault, [`Read`](FailureKind::Read) otherwise.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::NotShared { .. } => FailureKind::Storage,
+            _ => FailureKind::Read,
+        }
     }
 
     /// Says where the block was that [`Records::block`] could not read.

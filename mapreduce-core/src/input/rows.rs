@@ -1,17 +1,19 @@
 //! Rows of numbers: [`RowSlice`] in memory, [`RowFile`] on disk.
 
-use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, file_length, items, plan, unreadable};
+use super::{
+    Blocks, Input, ReadError, Records, SharedFiles, SplitInfo, file_length, items, plan,
+    row_reader::{RowChunks, RowReader, block_rows},
+    send,
+    source::{FileRange, SourceFile},
+    unreadable,
+};
 use crate::{Error, Schema};
 use bytemuck::Pod;
 use std::{
-    fs::{self, File},
-    io::{Read, Seek, SeekFrom},
+    fs,
     marker::PhantomData,
     path::{Path, PathBuf},
 };
-
-/// Blocks are about this long: they fit into a core's second-level cache together with what a kernel works on.
-const BLOCK_BYTES: usize = 256 << 10;
 
 /// Records that are rows of a fixed number of `T`: `f32`, `f64`, any integer.
 pub struct Rows<T>(PhantomData<fn() -> T>);
@@ -121,6 +123,13 @@ impl<T, S: AsRef<[T]>> RowSlice<T, S> {
     fn row_bytes(&self) -> usize {
         self.width * size_of::<T>()
     }
+
+    fn blocks(&self, split: &SplitInfo) -> SliceBlocks<'_, T> {
+        let [piece] = split.pieces.as_slice() else { return SliceBlocks { width: 1, rest: &[] } };
+        let rows = items::within(&piece.range);
+        let rest = &self.values.as_ref()[rows.start * self.width..rows.end * self.width];
+        SliceBlocks { width: self.width, rest }
+    }
 }
 
 impl<T, S> Input for RowSlice<T, S>
@@ -140,16 +149,19 @@ where
     }
 
     fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Rows<T>> + 'a>, ReadError> {
-        let [piece] = split.pieces.as_slice() else { return Ok(Box::new(SliceBlocks::empty())) };
-        let rows = items::within(&piece.range);
-        Ok(Box::new(SliceBlocks {
-            width: self.width,
-            rest: &self.values.as_ref()[rows.start * self.width..rows.end * self.width],
-        }))
+        Ok(Box::new(self.blocks(split)))
     }
 
     fn describe(&self, split: &SplitInfo) -> String {
         items::describe("rows", split)
+    }
+
+    fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+        let mut turned = Vec::new();
+        for values in self.blocks(split) {
+            sink(to_little_endian(values, &mut turned));
+        }
+        Ok(())
     }
 }
 
@@ -158,21 +170,23 @@ struct SliceBlocks<'a, T> {
     rest: &'a [T],
 }
 
-impl<T> SliceBlocks<'_, T> {
-    fn empty() -> Self {
-        Self { width: 1, rest: &[] }
+impl<'a, T> Iterator for SliceBlocks<'a, T> {
+    type Item = &'a [T];
+
+    fn next(&mut self) -> Option<&'a [T]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let len = block_rows(self.width * size_of::<T>()) * self.width;
+        let (values, rest) = self.rest.split_at(len.min(self.rest.len()));
+        self.rest = rest;
+        Some(values)
     }
 }
 
 impl<T: Pod + Send + Sync> Blocks<Rows<T>> for SliceBlocks<'_, T> {
     fn next_block(&mut self) -> Result<Option<RowBlock<'_, T>>, ReadError> {
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        let len = block_rows(self.width * size_of::<T>()) * self.width;
-        let (values, rest) = self.rest.split_at(len.min(self.rest.len()));
-        self.rest = rest;
-        Ok(Some(RowBlock { width: self.width, values }))
+        Ok(self.next().map(|values| RowBlock { width: self.width, values }))
     }
 }
 
@@ -213,6 +227,18 @@ impl<T: Pod> RowFile<T> {
     fn row_bytes(&self) -> usize {
         self.width * size_of::<T>()
     }
+
+    /// The file's length: rows from the offset to the end.
+    fn bytes(&self) -> u64 {
+        self.offset + self.rows * self.row_bytes() as u64
+    }
+
+    fn ranges(&self, split: &SplitInfo) -> Vec<FileRange> {
+        let file = SourceFile { path: self.path.clone(), bytes: self.bytes() };
+        let byte = |row: u64| self.offset + row * self.row_bytes() as u64;
+        let pieces = split.pieces.iter();
+        pieces.map(|piece| file.range(byte(piece.range.start)..byte(piece.range.end))).collect()
+    }
 }
 
 impl<T: Pod + Send + Sync> Input for RowFile<T> {
@@ -227,50 +253,37 @@ impl<T: Pod + Send + Sync> Input for RowFile<T> {
     }
 
     fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Rows<T>> + 'a>, ReadError> {
-        let file = File::open(&self.path).map_err(|source| ReadError::Io {
-            path: self.path.display().to_string(),
-            offset: self.offset,
-            source,
-        })?;
-        Ok(Box::new(FileBlocks { input: self, file, pieces: split.pieces.to_vec(), buffer: Vec::new() }))
+        let reader = RowReader::new(self.ranges(split), self.row_bytes());
+        Ok(Box::new(FileBlocks { width: self.width, reader, buffer: Vec::new() }))
     }
 
     fn describe(&self, split: &SplitInfo) -> String {
         format!("{}, {}", self.path.display(), items::describe("rows", split))
     }
+
+    fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+        send(&mut RowChunks::new(self.ranges(split), self.row_bytes()), sink)
+    }
+
+    fn files(&self) -> Option<SharedFiles> {
+        Some(SharedFiles::rows(&self.path, self.bytes(), self.offset, self.row_bytes() as u64))
+    }
 }
 
-struct FileBlocks<'a, T> {
-    input: &'a RowFile<T>,
-    file: File,
-    pieces: Vec<Piece>,
+/// Reads into memory that is aligned for the numbers.
+struct FileBlocks<T> {
+    width: usize,
+    reader: RowReader,
     buffer: Vec<T>,
 }
 
-impl<T: Pod + Send + Sync> Blocks<Rows<T>> for FileBlocks<'_, T> {
+impl<T: Pod + Send + Sync> Blocks<Rows<T>> for FileBlocks<T> {
     fn next_block(&mut self) -> Result<Option<RowBlock<'_, T>>, ReadError> {
-        while self.pieces.first().is_some_and(|piece| piece.range.is_empty()) {
-            self.pieces.remove(0);
-        }
-        let Some(piece) = self.pieces.first_mut() else { return Ok(None) };
-        let RowFile { width, rows: all_rows, .. } = *self.input;
-        let row_bytes = self.input.row_bytes();
-        let rows = (block_rows(row_bytes) as u64).min(piece.range.end - piece.range.start);
-        let offset = self.input.offset + piece.range.start * row_bytes as u64;
-        self.buffer.resize(rows as usize * width, T::zeroed());
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.buffer);
-        let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.read_exact(bytes));
-        if let Err(source) = read {
-            let path = self.input.path.display().to_string();
-            let expected = self.input.offset + all_rows * row_bytes as u64;
-            return Err(match self.file.metadata() {
-                Ok(now) if now.len() < expected => ReadError::Shrunk { path, expected, found: now.len() },
-                _ => ReadError::Io { path, offset, source },
-            });
-        }
+        let Some(bytes) = self.reader.next_len()? else { return Ok(None) };
+        self.buffer.resize(bytes / size_of::<T>(), T::zeroed());
+        self.reader.read(bytemuck::cast_slice_mut(&mut self.buffer))?;
         from_little_endian(&mut self.buffer);
-        piece.range.start += rows;
-        Ok(Some(RowBlock { width, values: &self.buffer }))
+        Ok(Some(RowBlock { width: self.width, values: &self.buffer }))
     }
 }
 
@@ -283,10 +296,6 @@ fn row_splits(rows: u64, row_bytes: u64, split_bytes: Option<u64>) -> Vec<SplitI
     plan::even(rows, row_bytes, plan::split_bytes(rows * row_bytes, split_bytes) / row_bytes)
 }
 
-fn block_rows(row_bytes: usize) -> usize {
-    (BLOCK_BYTES / row_bytes).max(1)
-}
-
 /// Numbers lie in files and messages in little-endian order; on other machines they are turned round.
 fn from_little_endian<T: Pod>(values: &mut [T]) {
     if cfg!(target_endian = "big") {
@@ -294,4 +303,15 @@ fn from_little_endian<T: Pod>(values: &mut [T]) {
             number.reverse();
         }
     }
+}
+
+/// The numbers as they lie in files and messages.
+fn to_little_endian<'a, T: Pod>(values: &'a [T], turned: &'a mut Vec<T>) -> &'a [u8] {
+    if cfg!(target_endian = "little") {
+        return bytemuck::cast_slice(values);
+    }
+    turned.clear();
+    turned.extend_from_slice(values);
+    from_little_endian(turned);
+    bytemuck::cast_slice(turned)
 }

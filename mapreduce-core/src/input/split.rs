@@ -1,6 +1,6 @@
 //! [`Split`]: what a mapper sees of the split it works on, and [`Progress`]: how far it has come.
 
-use super::{Blocks, Cache, Records, SplitInfo};
+use super::{Blocks, Records, SplitCache, SplitInfo};
 use crate::{Result, cancel::Attempt};
 use std::cell::Cell;
 
@@ -8,7 +8,7 @@ use std::cell::Cell;
 pub struct Split<'s, R: Records> {
     blocks: &'s mut dyn Blocks<R>,
     info: &'s SplitInfo,
-    cache: &'s mut Cache,
+    cache: &'s mut SplitCache,
     progress: &'s Progress,
     attempt: &'s Attempt,
 }
@@ -17,7 +17,7 @@ impl<'s, R: Records> Split<'s, R> {
     pub(crate) fn new(
         blocks: &'s mut dyn Blocks<R>,
         info: &'s SplitInfo,
-        cache: &'s mut Cache,
+        cache: &'s mut SplitCache,
         progress: &'s Progress,
         attempt: &'s Attempt,
     ) -> Self {

@@ -3,10 +3,9 @@
 use crate::{
     Job, OutputKeyOf, OutputValueOf, Result,
     exec::{PairWriter, Pairs, Run},
-    output::{Staging, TextPart, TextPartDone},
+    output::{StagedPart, Staging, TextPart},
     schedule::{AttemptId, TaskReport},
 };
-use std::path::PathBuf;
 
 /// Where the reduce attempts of a round write, each for itself. What an attempt has written counts only if it commits.
 pub(super) trait Destination<J: Job>: Sync {
@@ -40,15 +39,15 @@ impl<J: Job> Destination<J> for Returned {
 
 impl<J: Job> Destination<J> for Staging {
     type Writer = TextPart;
-    type Part = (PathBuf, TextPartDone);
+    type Part = StagedPart;
 
     fn open(&self, attempt: AttemptId) -> Result<TextPart> {
         TextPart::create(self.attempt_path(&attempt.to_string()))
     }
 
     fn close(&self, writer: TextPart) -> Result<(Self::Part, TaskReport)> {
-        let (path, done) = writer.finish()?;
-        let report = TaskReport { records: done.records, bytes: done.bytes, checksum: done.checksum };
-        Ok(((path, done), report))
+        let part = writer.finish()?;
+        let report = TaskReport { records: part.records, bytes: part.bytes, checksum: part.checksum };
+        Ok((part, report))
     }
 }

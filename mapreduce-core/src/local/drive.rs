@@ -1,20 +1,24 @@
 //! The driver of a local job: one loop on the calling thread that owns the coordinator, starts attempts on the
 //! threads and reports their ends.
 
-use super::{destination::Destination, mailbox::Mailbox};
+use super::{
+    destination::{Destination, Returned},
+    mailbox::Mailbox,
+};
 use crate::{
-    Counters, Dataset, Error, FailureKind, Input, InputOf, Job, Options, Report, TaskError, TaskFailure,
-    cancel::Attempt,
-    exec::{Failed, MapOutput, MapTask, ReduceOutput, ReduceTask, Round, contain},
-    input::Cache,
+    Dataset, Error, Input, InputOf, Job, Options, Report,
+    engine::{RoundOutput, Rounds, StagedPart, Staging, Tally, place},
+    exec::{Attempt, AttemptError, MapOutput, MapTask, ReduceOutput, ReduceTask, Round, Run, contain},
+    input::SplitCache,
     schedule::{
-        Action, AttemptId, Config, Coordinator, Event, Failure, JobError, PeerId, RoundPlan, TaskId,
-        TaskReport, Time, Verdict,
+        Action, AttemptId, Config, Coordinator, Event, Failure, PeerId, RoundPlan, TaskId, TaskReport, Time,
+        Verdict,
     },
 };
 use rayon::{Scope, ThreadPool};
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, OnceLock},
     time::Instant,
 };
@@ -29,8 +33,8 @@ const SLOTS_PER_THREAD: usize = 8;
 /// The driver hands out more when so many are left per thread.
 const LOW_PER_THREAD: usize = 2;
 
-/// Drives one job: one round, or many over the same dataset.
-pub(super) struct Driver<'a> {
+/// Drives one job on a [`Local`](super::Local): one round, or many over the same dataset.
+pub struct LocalRounds<'a> {
     job: &'static str,
     pool: &'a ThreadPool,
     options: &'a Options,
@@ -40,29 +44,19 @@ pub(super) struct Driver<'a> {
     report: Report,
 }
 
-/// What a round leaves.
-pub(super) struct RoundOutput<P> {
-    /// What the committed reduce attempts left, in the order of the partitions.
-    pub(super) parts: Vec<P>,
-    pub(super) counters: Counters,
-    pub(super) report: Report,
-}
-
 /// What the threads tell the driver.
 enum Message<P> {
-    Mapped(AttemptId, Result<(MapOutput, Cache, TaskReport), Failed>),
-    Reduced(AttemptId, Result<(ReduceOutput, P, TaskReport), Failed>),
+    Mapped(AttemptId, Result<(MapOutput, SplitCache, TaskReport), AttemptError>),
+    Reduced(AttemptId, Result<(ReduceOutput, P, TaskReport), AttemptError>),
 }
 
-impl<'a> Driver<'a> {
-    pub(super) fn new<J: Job>(
+impl<'a> LocalRounds<'a> {
+    pub(super) fn new(
+        job: &'static str,
         pool: &'a ThreadPool,
         options: &'a Options,
         events: &'a mut dyn FnMut(Event),
-    ) -> Result<Self, Error> {
-        if pool.current_thread_index().is_some() {
-            return Err(Error::Reentrant);
-        }
+    ) -> Self {
         let mut coordinator = Coordinator::new(Config {
             attempts_max: options.attempts_max.try_into().unwrap_or(u16::MAX),
             task_deadline: options.task_deadline,
@@ -76,16 +70,11 @@ impl<'a> Driver<'a> {
         let slots = pool.current_num_threads() * slots_per_thread;
         coordinator.handle_peer_joined(Time::ZERO, LOCAL, slots as u32);
         let start = Instant::now();
-        Ok(Self { job: J::NAME, pool, options, events, coordinator, start, report: Report::default() })
-    }
-
-    /// What the rounds so far have done together.
-    pub(super) fn into_report(self) -> Report {
-        self.report
+        Self { job, pool, options, events, coordinator, start, report: Report::default() }
     }
 
     /// Runs one round to its end.
-    pub(super) fn round<J, I, D>(
+    fn drive<J, I, D>(
         &mut self,
         job: &J,
         shared: &J::Shared,
@@ -119,15 +108,13 @@ impl<'a> Driver<'a> {
         let mut running = Running {
             attempts: HashMap::new(),
             parts: (0..partitions).map(|_| None).collect(),
-            counters: Counters::default(),
-            report: Report::default(),
-            failures: HashMap::new(),
+            tally: Tally::default(),
         };
         let ended = self.pool.in_place_scope(|scope| self.run_round(scope, work, &mut running, &mailbox));
         self.release_late(&mailbox);
         ended?;
 
-        let Running { parts, counters, report, .. } = running;
+        let Running { parts, tally: Tally { counters, report, .. }, .. } = running;
         self.report.merge(&report);
         let parts =
             parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));
@@ -170,18 +157,18 @@ impl<'a> Driver<'a> {
             while let Some(event) = self.coordinator.poll_event() {
                 match &event {
                     Event::RoundFinished { .. } => outcome = Some(Ok(())),
-                    Event::JobFailed { error } => outcome = Some(Err(self.failed(error.clone(), running))),
-                    Event::Cancelled => outcome = Some(Err(Error::Cancelled)),
-                    Event::AttemptFailed { attempt, failure, .. } => {
-                        running.report.attempts_failed += 1;
-                        if *failure == Failure::Deadline {
-                            let failure = self.overrun(*attempt, || work.place(attempt.task));
-                            running.failures.insert(attempt.task, failure);
-                        }
+                    Event::JobFailed { error } => {
+                        outcome = Some(Err(running.tally.error(self.job, error.clone())));
                     }
-                    Event::AttemptLost { .. } => running.report.attempts_lost += 1,
+                    Event::Cancelled => outcome = Some(Err(Error::Cancelled)),
+                    Event::AttemptFailed { attempt, failure: Failure::Deadline, .. } => {
+                        let deadline = self.options.task_deadline.unwrap_or_default();
+                        let place = place(work.dataset, attempt.task);
+                        running.tally.overran(attempt.task, deadline, place);
+                    }
                     _ => {}
                 }
+                running.tally.event(&event);
                 tracing::trace!(job = self.job, %event);
                 (self.events)(event);
             }
@@ -221,23 +208,23 @@ impl<'a> Driver<'a> {
         &mut self,
         now: Time,
         attempt: AttemptId,
-        result: Result<(MapOutput, Cache, TaskReport), Failed>,
+        result: Result<(MapOutput, SplitCache, TaskReport), AttemptError>,
         work: &Work<'_, J, I, D>,
         running: &mut Running<D::Part>,
     ) {
         let token = running.attempts.remove(&attempt);
         let (output, cache, report) = match result {
             Ok(done) => done,
-            Err(failed) => return self.attempt_failed(now, attempt, token, failed, running),
+            Err(error) => return self.attempt_failed(now, attempt, token, error, running),
         };
         if self.coordinator.handle_completed(now, LOCAL, attempt, report) == Verdict::Discard {
             return;
         }
         let split = attempt.task.index();
         work.dataset.caches().put(split, cache);
-        running.commit(&output.counters);
-        running.report.records += output.records;
-        running.report.map_output_bytes += report.bytes;
+        running.tally.committed(attempt.task, LOCAL_NAME, &output.counters);
+        running.tally.report.records += output.records;
+        running.tally.report.map_output_bytes += report.bytes;
         let fresh = work.outputs[split as usize].set(output).is_ok();
         debug_assert!(fresh, "one attempt of a task commits");
     }
@@ -246,19 +233,19 @@ impl<'a> Driver<'a> {
         &mut self,
         now: Time,
         attempt: AttemptId,
-        result: Result<(ReduceOutput, P, TaskReport), Failed>,
+        result: Result<(ReduceOutput, P, TaskReport), AttemptError>,
         running: &mut Running<P>,
     ) {
         let token = running.attempts.remove(&attempt);
         let (output, part, report) = match result {
             Ok(done) => done,
-            Err(failed) => return self.attempt_failed(now, attempt, token, failed, running),
+            Err(error) => return self.attempt_failed(now, attempt, token, error, running),
         };
         if self.coordinator.handle_completed(now, LOCAL, attempt, report) == Verdict::Discard {
             return;
         }
-        running.commit(&output.counters);
-        running.report.keys += output.keys;
+        running.tally.committed(attempt.task, LOCAL_NAME, &output.counters);
+        running.tally.report.keys += output.keys;
         running.parts[attempt.task.index() as usize] = Some(part);
     }
 
@@ -267,46 +254,13 @@ impl<'a> Driver<'a> {
         now: Time,
         attempt: AttemptId,
         token: Option<Attempt>,
-        failed: Failed,
+        error: AttemptError,
         running: &mut Running<P>,
     ) {
-        let Failed { failure, permanent } = failed;
-        // An attempt that was told to stop may say so in words of its own.
-        let stopped =
-            failure.kind == FailureKind::Cancelled || token.is_some_and(|token| token.is_cancelled());
-        let report = match stopped {
-            true => Failure::Cancelled,
-            false => Failure::Task { message: failure.to_string(), permanent },
-        };
-        if !stopped {
-            tracing::debug!(job = self.job, %attempt, %failure, "attempt failed");
-            running.failures.insert(attempt.task, failure);
-        }
-        self.coordinator.handle_failed(now, LOCAL, attempt, report);
-    }
-
-    /// What is said of an attempt that took longer than it may.
-    fn overrun(&self, attempt: AttemptId, place: impl FnOnce() -> String) -> TaskFailure {
-        let message = format!("took longer than {:?}", self.options.task_deadline.unwrap_or_default());
-        // The words for a split are the input's own and may panic.
-        let place = contain(|| Ok(place()), attempt).unwrap_or_else(|failed| failed.failure.place);
-        TaskFailure { kind: FailureKind::Deadline, place, record: None, message }
-    }
-
-    /// What the user hears when the coordinator gives up.
-    fn failed<P>(&self, error: JobError, running: &mut Running<P>) -> Error {
-        let (task, attempts, message) = match error {
-            JobError::AttemptsExhausted { task, failures, last } => (task, u32::from(failures), last),
-            JobError::Permanent { task, message } => (task, 1, message),
-            reason => return Error::Scheduling { job: self.job.to_string(), reason },
-        };
-        let failure = running.failures.remove(&task).unwrap_or_else(|| TaskFailure {
-            kind: FailureKind::User,
-            place: task.to_string(),
-            record: None,
-            message,
-        });
-        Error::Task(Box::new(TaskError { job: self.job.to_string(), task, attempts, failure }))
+        tracing::debug!(job = self.job, %attempt, %error, "attempt failed");
+        let stopped = token.is_some_and(|token| token.is_cancelled());
+        let failure = running.tally.attempt_failed(attempt.task, error, stopped);
+        self.coordinator.handle_failed(now, LOCAL, attempt, failure);
     }
 
     fn job_error(&self, step: &'static str, message: String) -> Error {
@@ -318,27 +272,52 @@ impl<'a> Driver<'a> {
     }
 }
 
+impl Rounds for LocalRounds<'_> {
+    fn round<J, I>(
+        &mut self,
+        job: &J,
+        shared: &J::Shared,
+        data: &Dataset<I>,
+    ) -> Result<RoundOutput<Run>, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        self.drive(job, shared, data, &Returned)
+    }
+
+    fn round_to_files<J, I>(
+        &mut self,
+        job: &J,
+        shared: &J::Shared,
+        data: &Dataset<I>,
+        staging: &Staging,
+    ) -> Result<RoundOutput<StagedPart>, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        self.drive(job, shared, data, staging)
+    }
+
+    fn into_report(self) -> Report {
+        self.report
+    }
+}
+
+impl fmt::Debug for LocalRounds<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalRounds").field("job", &self.job).finish_non_exhaustive()
+    }
+}
+
 /// What the driver keeps of a round while it runs.
 struct Running<P> {
     /// The attempts that have not ended, to cancel them by.
     attempts: HashMap<AttemptId, Attempt>,
     /// By partition.
     parts: Vec<Option<P>>,
-    counters: Counters,
-    report: Report,
-    /// The last failure of each task that has failed.
-    failures: HashMap<TaskId, TaskFailure>,
-}
-
-impl<P> Running<P> {
-    /// Counts what a committed attempt has counted.
-    fn commit(&mut self, counters: &Counters) {
-        self.counters.merge(counters);
-        match self.report.tasks_by_peer.get_mut(LOCAL_NAME) {
-            Some(tasks) => *tasks += 1,
-            None => drop(self.report.tasks_by_peer.insert(LOCAL_NAME.to_string(), 1)),
-        }
-    }
+    tally: Tally,
 }
 
 /// What the tasks of a round share.
@@ -366,15 +345,7 @@ where
         }
     }
 
-    /// Where a task works, in words.
-    fn place(&self, task: TaskId) -> String {
-        match task {
-            TaskId::Map(split) => self.dataset.input().describe(&self.dataset.splits()[split as usize]),
-            TaskId::Reduce(partition) => format!("partition {partition}"),
-        }
-    }
-
-    fn map(&self, index: u32, token: &Attempt) -> Result<(MapOutput, Cache, TaskReport), Failed> {
+    fn map(&self, index: u32, token: &Attempt) -> Result<(MapOutput, SplitCache, TaskReport), AttemptError> {
         let split = &self.dataset.splits()[index as usize];
         let input = self.dataset.input();
         let mut cache = self.dataset.caches().take(index);
@@ -391,7 +362,7 @@ where
         partition: u32,
         attempt: AttemptId,
         token: &Attempt,
-    ) -> Result<(ReduceOutput, D::Part, TaskReport), Failed> {
+    ) -> Result<(ReduceOutput, D::Part, TaskReport), AttemptError> {
         let runs = self.outputs.iter().map(|output| {
             let output = output.get().expect("reduce tasks start when every map task has committed");
             &output.runs[partition as usize]

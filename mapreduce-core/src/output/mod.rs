@@ -4,9 +4,8 @@
 mod parts;
 mod text_part;
 
-pub(crate) use parts::Staging;
-pub use parts::{Part, PartFiles, Written};
-pub(crate) use text_part::{TextPart, TextPartDone, WriteError};
+pub use parts::{Part, PartFiles, StagedPart, Staging, Written};
+pub(crate) use text_part::{TextPart, WriteError};
 
 use crate::{Counters, Datum, Job, OutputKeyOf, OutputValueOf, codec::CodecError, exec::Run};
 use serde::{Deserialize, Serialize};

@@ -9,8 +9,11 @@
 //! Attempts write into a hidden folder beside the target. When the last part has committed and the manifest is
 //! written, that folder is renamed to the target: one step, after which everything is there.
 
-use super::{Report, TextPartDone};
-use crate::{Counters, Error};
+use super::{Report, TextPart, text_part::WriteError};
+use crate::{
+    Counters, Datum, Error, Job, OutputKeyOf, OutputValueOf, Result,
+    exec::{PairWriter, Run, set_up},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -122,10 +125,21 @@ mod hex {
     }
 }
 
-/// An output folder in the making. Dropped before it is committed, it vanishes.
-pub(crate) struct Staging {
+/// An output folder in the making, which the part files of one job are written to. Dropped before it is committed, it
+/// vanishes.
+#[derive(Debug)]
+pub struct Staging {
     target: PartFiles,
     folder: TempDir,
+}
+
+/// A part file in a folder in the making.
+#[derive(Clone, Debug)]
+pub struct StagedPart {
+    pub(crate) path: PathBuf,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) checksum: u64,
 }
 
 impl Staging {
@@ -135,6 +149,28 @@ impl Staging {
         refuse_existing(target)?;
         let folder = staging_folder(path)?;
         Ok(Self { target: target.clone(), folder })
+    }
+
+    /// Writes the output of a partition as text, for an engine whose reduce attempts did not. To be called once for each
+    /// partition, from any thread.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the pairs do not decode or have no text form.
+    pub fn write<J: Job>(&self, partition: u32, run: &Run) -> Result<StagedPart, Error> {
+        let write = || -> Result<StagedPart> {
+            let mut part = TextPart::create(self.attempt_path(&format!("partition {partition}")))?;
+            for (key, value) in run.cursor() {
+                let key = <OutputKeyOf<J> as Datum>::decode(key)?;
+                let value = <OutputValueOf<J> as Datum>::decode(value)?;
+                PairWriter::<OutputKeyOf<J>, OutputValueOf<J>>::write(&mut part, &key, &value)?;
+            }
+            part.finish()
+        };
+        // Decoding may run code of the job's: a type's own `Deserialize`.
+        set_up::<J, _>("output", || match write() {
+            Ok(part) => Ok(Ok(part)),
+            Err(error) => error.downcast().map(|error| Err(WriteError::into(*error))),
+        })?
     }
 
     /// Where an attempt writes. `attempt` is unique in the job.
@@ -147,7 +183,7 @@ impl Staging {
         self,
         job: &str,
         job_version: u32,
-        files: Vec<(PathBuf, TextPartDone)>,
+        files: Vec<StagedPart>,
     ) -> Result<Vec<Part>, Error> {
         let folder = self.folder.path();
         let failed = |path: &Path| {
@@ -156,7 +192,7 @@ impl Staging {
         };
         let mut parts = Vec::with_capacity(files.len());
         let width = index_width(files.len());
-        for (i, (from, TextPartDone { records, bytes, checksum })) in files.into_iter().enumerate() {
+        for (i, StagedPart { path: from, records, bytes, checksum }) in files.into_iter().enumerate() {
             let name = format!("{PART}{i:0width$}");
             let to = folder.join(&name);
             fs::rename(&from, &to).map_err(failed(&to))?;

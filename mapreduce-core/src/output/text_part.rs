@@ -1,6 +1,7 @@
 //! [`TextPart`]: one part file of text.
 
-use crate::{Datum, Result, exec::PairWriter};
+use super::StagedPart;
+use crate::{Datum, Error, Result, exec::PairWriter};
 use std::{
     fs::File,
     io::{BufWriter, Write},
@@ -18,14 +19,6 @@ pub(crate) struct TextPart {
     bytes: u64,
 }
 
-/// What a text part holds.
-#[derive(Clone, Debug)]
-pub(crate) struct TextPartDone {
-    pub(crate) records: u64,
-    pub(crate) bytes: u64,
-    pub(crate) checksum: u64,
-}
-
 /// Lines gathered between two writes.
 const WRITE_BYTES: usize = 256 << 10;
 
@@ -37,11 +30,11 @@ impl TextPart {
         Ok(Self { path, file, line: Vec::new(), checksum: Xxh3::new(), records: 0, bytes: 0 })
     }
 
-    /// Writes what is still buffered. Gives the file's path and what is in it.
-    pub(crate) fn finish(self) -> Result<(PathBuf, TextPartDone)> {
+    /// Writes what is still buffered.
+    pub(crate) fn finish(self) -> Result<StagedPart> {
         let Self { path, mut file, checksum, records, bytes, .. } = self;
         match file.flush() {
-            Ok(()) => Ok((path, TextPartDone { records, bytes, checksum: checksum.digest() })),
+            Ok(()) => Ok(StagedPart { path, records, bytes, checksum: checksum.digest() }),
             Err(source) => Err(WriteError { path, source }.into()),
         }
     }
@@ -71,4 +64,10 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for TextPart {
 pub(crate) struct WriteError {
     path: PathBuf,
     source: std::io::Error,
+}
+
+impl From<WriteError> for Error {
+    fn from(WriteError { path, source }: WriteError) -> Self {
+        Self::Output { path, source }
+    }
 }

@@ -3,8 +3,8 @@
 
 use super::engines;
 use mapreduce_core::{
-    CodecError, Dataset, Datum, Emit, Input, InputOf, Job, Key, KeyOf, Mapper, Options, Output, OutputKeyOf,
-    OutputValueOf, Partitioner, Reducer, Result, ValueOf, Values, job::Group,
+    CodecError, Dataset, Datum, Emit, Engine, Input, InputOf, Job, Key, KeyOf, Mapper, Options, Output,
+    OutputKeyOf, OutputValueOf, Partitioner, Reducer, Result, ValueOf, Values, job::Group,
 };
 use std::{borrow::Borrow, collections::BTreeMap};
 

@@ -1,8 +1,8 @@
 //! [`Handle`]: a job that runs in the background.
 
 use crate::{Cancel, Error, exec::panic_message, schedule::Event};
-use rayon::ThreadPool;
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,7 +15,6 @@ use std::{
 const EVENTS_KEPT: usize = 65_536;
 
 /// A submitted job. Dropping the handle leaves the job running to its end.
-#[derive(Debug)]
 pub struct Handle<T> {
     thread: JoinHandle<Result<T, Error>>,
     events: Receiver<Event>,
@@ -23,13 +22,14 @@ pub struct Handle<T> {
     /// megabytes a job.
     waiting: Arc<AtomicUsize>,
     cancel: Cancel,
-    pool: Arc<ThreadPool>,
+    /// Whether the calling thread is one that the job may need.
+    is_own_thread: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl<T: Send + 'static> Handle<T> {
     /// Starts `job` on a thread of its own, which drives it but does none of its work.
     pub(super) fn spawn(
-        pool: Arc<ThreadPool>,
+        is_own_thread: impl Fn() -> bool + Send + Sync + 'static,
         cancel: Cancel,
         job: impl FnOnce(&mut dyn FnMut(Event)) -> Result<T, Error> + Send + 'static,
     ) -> Result<Self, Error> {
@@ -48,7 +48,7 @@ impl<T: Send + 'static> Handle<T> {
                 })
             })
             .map_err(|error| Error::Threads { threads: 1, message: error.to_string() })?;
-        Ok(Self { thread, events, waiting, cancel, pool })
+        Ok(Self { thread, events, waiting, cancel, is_own_thread: Box::new(is_own_thread) })
     }
 
     /// What happens in the job, as it happens; ends with the job. If 65 536 events wait to be read, further ones are
@@ -74,13 +74,19 @@ impl<T: Send + 'static> Handle<T> {
     /// What the job failed with, and [`Error::Reentrant`] from one of the threads that work on it, unless it is
     /// [finished](Self::is_finished): they would wait for each other. The job goes on.
     pub fn wait(self) -> Result<T, Error> {
-        if self.pool.current_thread_index().is_some() && !self.is_finished() {
+        if (self.is_own_thread)() && !self.is_finished() {
             return Err(Error::Reentrant);
         }
         match self.thread.join() {
             Ok(result) => result,
             Err(panic) => Err(Error::DriverPanicked { message: panic_message(&*panic) }),
         }
+    }
+}
+
+impl<T> fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("finished", &self.thread.is_finished()).finish_non_exhaustive()
     }
 }
 
@@ -113,15 +119,18 @@ mod tests {
             (0..n as u64).for_each(|i| events(Event::PeerJoined { peer: PeerId(i) }));
         };
         let (filled, is_filled) = mpsc::channel();
-        let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
-        let handle = Handle::spawn(pool, Cancel::new(), move |events| {
-            send(events, EVENTS_KEPT + 10);
-            filled.send(()).unwrap();
-            may_go_on.recv().unwrap();
-            send(events, 10);
-            filled.send(()).unwrap();
-            Ok(())
-        })
+        let handle = Handle::spawn(
+            || false,
+            Cancel::new(),
+            move |events| {
+                send(events, EVENTS_KEPT + 10);
+                filled.send(()).unwrap();
+                may_go_on.recv().unwrap();
+                send(events, 10);
+                filled.send(()).unwrap();
+                Ok(())
+            },
+        )
         .unwrap();
         is_filled.recv().unwrap();
         let read: Vec<Event> = handle.events().take(5).collect();

@@ -1,0 +1,106 @@
+//! Whole jobs, made of the rounds that an engine runs.
+
+use super::{Engine, Handle, RoundOutput, Rounds, Staging};
+use crate::{
+    Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, PartFiles, Written,
+    exec::{Run, set_up},
+    schedule::Event,
+};
+use std::ops::ControlFlow;
+
+pub(super) fn run<E, J, I>(
+    engine: &E,
+    job: &J,
+    shared: &J::Shared,
+    data: &Dataset<I>,
+    options: &Options,
+    events: &mut dyn FnMut(Event),
+) -> Result<Output<J>, Error>
+where
+    E: Engine + ?Sized,
+    J: Job,
+    I: Input<Records = InputOf<J>>,
+{
+    decode(begin::<E, J>(engine, options, events)?.round(job, shared, data)?)
+}
+
+pub(super) fn write<E, J, I>(
+    engine: &E,
+    job: &J,
+    shared: &J::Shared,
+    data: &Dataset<I>,
+    to: &PartFiles,
+    options: &Options,
+    events: &mut dyn FnMut(Event),
+) -> Result<Written, Error>
+where
+    E: Engine + ?Sized,
+    J: Job,
+    I: Input<Records = InputOf<J>>,
+{
+    let staging = Staging::create(to)?;
+    let round = begin::<E, J>(engine, options, events)?.round_to_files(job, shared, data, &staging)?;
+    let parts = staging.commit(J::NAME, J::VERSION, round.parts)?;
+    Ok(Written { parts, counters: round.counters, report: round.report })
+}
+
+pub(super) fn iterate<E, T, I>(
+    engine: &E,
+    job: &T,
+    data: &Dataset<I>,
+    options: &Options,
+    events: &mut dyn FnMut(Event),
+) -> Result<Iterated<T::Output>, Error>
+where
+    E: Engine + ?Sized,
+    T: Iterative,
+    I: Input<Records = InputOf<T::Round>>,
+{
+    let mut rounds = begin::<E, T::Round>(engine, options, events)?;
+    let mut state = set_up::<T::Round, _>("start", || job.start())?;
+    for number in 0..options.rounds_max {
+        let (round, shared) = set_up::<T::Round, _>("round", || job.round(&state))?;
+        let output = decode(rounds.round(&round, &shared, data)?)?;
+        if let ControlFlow::Break(output) =
+            set_up::<T::Round, _>("advance", || job.advance(number, &mut state, output))?
+        {
+            return Ok(Iterated { output, rounds: number + 1, report: rounds.into_report() });
+        }
+    }
+    Err(Error::TooManyRounds { job: T::Round::NAME.to_string(), rounds: options.rounds_max })
+}
+
+/// Has `drive` run a job on a thread of its own.
+pub(super) fn submit<E, T>(
+    engine: &E,
+    options: Options,
+    drive: impl FnOnce(&E, &Options, &mut dyn FnMut(Event)) -> Result<T, Error> + Send + 'static,
+) -> Result<Handle<T>, Error>
+where
+    E: Engine + Clone + Send + 'static,
+    T: Send + 'static,
+{
+    let (waited_for, driven, options) = (engine.clone(), engine.clone(), options.for_one_job());
+    Handle::spawn(
+        move || waited_for.is_own_thread(),
+        options.cancel.clone(),
+        move |events| drive(&driven, &options, events),
+    )
+}
+
+fn begin<'e, E: Engine + ?Sized, J: Job>(
+    engine: &'e E,
+    options: &'e Options,
+    events: &'e mut dyn FnMut(Event),
+) -> Result<E::Rounds<'e>, Error> {
+    match engine.is_own_thread() {
+        true => Err(Error::Reentrant),
+        false => engine.begin(J::NAME, options, events),
+    }
+}
+
+/// Decodes the output of a round. Reading it back may run code of the job's: a type's own `Deserialize`.
+fn decode<J: Job>(round: RoundOutput<Run>) -> Result<Output<J>, Error> {
+    let RoundOutput { parts, counters, report } = round;
+    set_up::<J, _>("output", || Ok(Output::decode(parts, counters, report)?))
+}
