@@ -15,10 +15,15 @@
 #![warn(clippy::exit, clippy::print_stderr, clippy::print_stdout)]
 
 mod authority;
+pub mod blocking;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod identity;
 mod ids;
 mod leaf;
 mod mesh;
+mod peer;
+mod pool;
 pub mod pool_file;
 mod secret;
 mod timing;
@@ -32,4 +37,6 @@ pub use identity::{Certificates, Identity, IdentityError, Role};
 pub use ids::{IdError, NodeId, PoolId};
 pub use leaf::Validity;
 pub use mesh::{Dialled, Member, MemberEvent};
+pub use peer::{Peer, PeerError, PeerOptions};
+pub use pool::{Pool, PoolError, PoolOptions};
 pub use timing::Timing;
