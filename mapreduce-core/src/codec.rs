@@ -154,6 +154,34 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
     })
 }
 
+/// Makes `out` the encoding of the first items as one sequence, of as many as take `bytes` bytes together, and at least
+/// one. Gives how many these are. It is [`decode`]d as a `Vec`.
+///
+/// # Errors
+///
+/// As for [`encode`]ing one of the items.
+pub(crate) fn encode_some<T: Serialize>(
+    items: &[T],
+    bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<usize, CodecError> {
+    out.clear();
+    let mut count = 0;
+    // Items may take no bytes at all.
+    for item in items.iter().take(EMPTY_ELEMENTS_MAX) {
+        encode(item, out)?;
+        count += 1;
+        if out.len() >= bytes {
+            break;
+        }
+    }
+    // A sequence is its length and then its elements.
+    let mut length = Vec::new();
+    encode(&(count as u64), &mut length)?;
+    out.splice(0..0, length);
+    Ok(count)
+}
+
 /// The value that the whole of `bytes` encodes.
 ///
 /// Memory and time are bounded by the length of `bytes`, see the [module](self).

@@ -246,7 +246,7 @@ fn an_input_that_cannot_name_its_splits_does_not_hold_up_the_job() {
     let error = engine().run_with(&job, &(), &data, &options).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "job probe: map 0 failed at once: deadline passed (map 0 attempt 1): took longer than 250ms"
+        "job probe: map 0 failed at once: deadline passed (map 0): took longer than 250ms"
     );
 }
 

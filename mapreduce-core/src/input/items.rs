@@ -1,7 +1,7 @@
 //! An in-memory collection as input: [`ItemSlice`], whose records are references to the items.
 
 use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, plan};
-use crate::{CodecError, Error, Schema, codec};
+use crate::{Error, Schema, codec};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{marker::PhantomData, ops::Range};
 
@@ -30,8 +30,8 @@ impl<T: Send + Sync + Serialize + DeserializeOwned + 'static> Records for Items<
 /// Splits of a collection: items are often large pieces of work (a file name, a URL), so there are many.
 const SPLITS: u64 = 128;
 
-/// Half the bytes of the blocks that items are sent in: about 256 KiB, unless one item is longer.
-const HALF_BLOCK_BYTES: usize = 128 << 10;
+/// How much is encoded to be sent at once, if one item is not longer.
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// A collection in memory, owned or borrowed: a `Vec`, a slice, an array or an `Arc<[T]>`.
 #[derive(Clone, Debug)]
@@ -75,32 +75,17 @@ where
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
-        // How long an item is when encoded shows only afterwards: begin with one, and adapt.
-        let mut count = 1;
         let mut block = Vec::new();
         for piece in &split.pieces {
             let mut items = &self.items.as_ref()[within(&piece.range)];
             while !items.is_empty() {
-                let (now, rest) = items.split_at(count.min(items.len()));
-                block.clear();
-                if let Err(error) = codec::encode(now, &mut block) {
-                    if matches!(error, CodecError::TooLarge { .. }) && now.len() > 1 {
-                        count = now.len() / 2;
-                        continue;
-                    }
+                let taken = codec::encode_some(items, BLOCK_BYTES, &mut block).map_err(|error| {
                     let at = piece.range.end - items.len() as u64;
-                    return Err(ReadError::Malformed {
-                        place: format!("items from {at} on"),
-                        message: error.to_string(),
-                    });
-                }
-                match block.len() {
-                    ..HALF_BLOCK_BYTES => count = now.len() * 2,
-                    len if len > 2 * HALF_BLOCK_BYTES => count = (now.len() / 2).max(1),
-                    _ => {}
-                }
+                    let place = format!("items from {at} on");
+                    ReadError::Malformed { place, message: error.to_string() }
+                })?;
                 sink(&block);
-                items = rest;
+                items = &items[taken..];
             }
         }
         Ok(())

@@ -199,7 +199,17 @@ impl<'a> LocalRounds<'a> {
     /// the next round needs, until the coordinator hears of it.
     fn release_late<P>(&mut self, mailbox: &Mailbox<Message<P>>) {
         let now = self.now();
-        for Message::Mapped(attempt, _) | Message::Reduced(attempt, _) in mailbox.drain() {
+        for message in mailbox.drain() {
+            let attempt = match message {
+                Message::Mapped(attempt, result) => {
+                    // What a mapper has cached is the user's code to drop, and this thread must not end by it.
+                    if let Ok((_, cache, _)) = result {
+                        cache.discard();
+                    }
+                    attempt
+                }
+                Message::Reduced(attempt, _) => attempt,
+            };
             self.coordinator.handle_failed(now, LOCAL, attempt, Failure::Cancelled);
         }
     }
@@ -218,7 +228,7 @@ impl<'a> LocalRounds<'a> {
             Err(error) => return self.attempt_failed(now, attempt, token, error, running),
         };
         if self.coordinator.handle_completed(now, LOCAL, attempt, report) == Verdict::Discard {
-            return;
+            return cache.discard();
         }
         let split = attempt.task.index();
         work.dataset.caches().put(split, cache);
