@@ -36,7 +36,7 @@ mod wire;
 pub use identity::{Certificates, Identity, IdentityError, Role};
 pub use ids::{IdError, NodeId, PoolId};
 pub use leaf::Validity;
-pub use mesh::{Dialled, Member, MemberEvent};
+pub use mesh::{Dialled, Member, MemberEvent, MemberEvents};
 pub use peer::{Peer, PeerError, PeerOptions};
 pub use pool::{Pool, PoolError, PoolOptions};
 pub use timing::Timing;
