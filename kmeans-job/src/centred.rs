@@ -7,15 +7,18 @@
 use crate::{
     data::{Dtype, Matrix},
     error::DataError,
-    jobs::statistics::{AddColumns, AddSquares, FindRanges, Ranges},
+    jobs::{
+        rows::centre_in_place,
+        statistics::{AddColumns, AddSquares, FindRanges, Ranges},
+    },
     numeric::{
         exact::ExactSum,
         grid::Grid,
         scalar::{FixedSum, Scalar},
     },
-    session::Session,
+    session::{Data, Session},
 };
-use mapreduce_core::{Dataset, Error, RowSlice};
+use mapreduce_core::{Engine, Error};
 
 /// Centred rows.
 pub(crate) struct Centred<T: Scalar> {
@@ -23,6 +26,7 @@ pub(crate) struct Centred<T: Scalar> {
     d: usize,
     /// What was subtracted from each column.
     pub(crate) shift: Vec<f64>,
+    shift_in_t: Vec<T>,
     /// The scales that rows are summed with.
     pub(crate) grid: Grid<T>,
 }
@@ -47,15 +51,15 @@ impl From<Error> for Failed {
     }
 }
 
-/// Rows in memory as the jobs read them.
-pub(crate) type Rows<'a, T> = Dataset<RowSlice<T, &'a [T]>>;
-
 impl<T: Scalar> Centred<T> {
-    /// Centres the rows by their own means.
-    pub(crate) fn new(matrix: Matrix<T>, session: &mut Session<'_>) -> Result<(Self, Spread), Failed> {
+    /// Centres the rows by their own means. What rounding leaves of these is the other result.
+    pub(crate) fn new<E: Engine>(
+        matrix: Matrix<T>,
+        session: &mut Session<'_, E>,
+    ) -> Result<(Self, Vec<f64>), Failed> {
         let (rows, d) = (matrix.rows(), matrix.d());
         let values = matrix.into_values();
-        let data = session.dataset(&values, d)?;
+        let data = session.dataset(&values, d, &[])?;
         let ranges = find_ranges(&data, session)?;
         let magnitudes: Vec<f64> =
             ranges.min.iter().zip(&ranges.max).map(|(a, b)| a.abs().max(b.abs())).collect();
@@ -67,33 +71,41 @@ impl<T: Scalar> Centred<T> {
             .collect();
         drop(data);
 
-        let centred = Self::shifted(values, d, &shift, &ranges)?;
-        let data = centred.dataset(session)?;
-        let squares = session.run(&AddSquares::<T>::default(), &(), &data)?.pairs;
-        let squares = squares.into_iter().next().map(|((), squares)| squares).unwrap_or_default();
-        let squared_means: f64 = (0..d)
-            .map(|j| (sum_less(sums[j], grid.unit(j), rows as f64, shift[j]) / rows as f64).powi(2))
-            .sum();
-        let mean_variance = ((squares.value() / rows as f64 - squared_means) / d as f64).max(0.0);
-        drop(data);
-        Ok((centred, Spread { squares, mean_variance }))
+        let left = |j: usize| sum_less(sums[j], grid.unit(j), rows as f64, shift[j]) / rows as f64;
+        let left = (0..d).map(left).collect();
+        Ok((Self::shifted(values, d, &shift, &ranges)?, left))
     }
 
     /// Centres the rows as those of a model were.
-    pub(crate) fn like(matrix: Matrix<T>, shift: &[f64], session: &mut Session<'_>) -> Result<Self, Failed> {
+    pub(crate) fn like<E: Engine>(
+        matrix: Matrix<T>,
+        shift: &[f64],
+        session: &mut Session<'_, E>,
+    ) -> Result<Self, Failed> {
         let d = matrix.d();
         let values = matrix.into_values();
-        let ranges = find_ranges(&session.dataset(&values, d)?, session)?;
+        let ranges = find_ranges(&session.dataset(&values, d, &[])?, session)?;
         Self::shifted(values, d, shift, &ranges)
+    }
+
+    /// How far the rows are spread. `means` are those of the centred columns.
+    pub(crate) fn spread<E: Engine>(
+        &self,
+        means: &[f64],
+        data: &Data<'_, T>,
+        session: &mut Session<'_, E>,
+    ) -> Result<Spread, Error> {
+        let squares = session.run(&AddSquares::<T>::default(), &(), data)?.pairs;
+        let squares = squares.into_iter().next().map(|((), squares)| squares).unwrap_or_default();
+        let squared_means: f64 = means.iter().map(|mean| mean.powi(2)).sum();
+        let mean_square = squares.value() / self.rows() as f64;
+        let mean_variance = ((mean_square - squared_means) / self.d as f64).max(0.0);
+        Ok(Spread { squares, mean_variance })
     }
 
     fn shifted(mut values: Vec<T>, d: usize, shift: &[f64], ranges: &Ranges) -> Result<Self, Failed> {
         let in_t: Vec<T> = shift.iter().map(|&x| T::from_f64(x)).collect();
-        for row in values.chunks_exact_mut(d) {
-            for (x, &shift) in row.iter_mut().zip(&in_t) {
-                *x = *x - shift;
-            }
-        }
+        centre_in_place(&mut values, &in_t);
         // Rounding keeps the order, so the ends of a column's range go to the ends of the centred range.
         let centred = |x: f64, j: usize| (T::from_f64(x) - in_t[j]).to_f64().abs();
         let magnitudes: Vec<f64> =
@@ -102,12 +114,13 @@ impl<T: Scalar> Centred<T> {
         check_magnitudes::<T>(&magnitudes, rows)?;
         let grid = Grid::new(&magnitudes, rows as u64);
         // The shift of a model made from f64 data is rounded for f32 rows. Centroids are to be moved by the same.
-        Ok(Self { values, d, shift: in_t.into_iter().map(T::to_f64).collect(), grid })
+        let shift = in_t.iter().map(|x| x.to_f64()).collect();
+        Ok(Self { values, d, shift, shift_in_t: in_t, grid })
     }
 
     /// The rows, as input for the jobs.
-    pub(crate) fn dataset(&self, session: &Session<'_>) -> Result<Rows<'_, T>, Error> {
-        session.dataset(&self.values, self.d)
+    pub(crate) fn dataset<E: Engine>(&self, session: &Session<'_, E>) -> Result<Data<'_, T>, Error> {
+        session.dataset(&self.values, self.d, &self.shift_in_t)
     }
 
     /// The number of rows.
@@ -142,7 +155,10 @@ pub(crate) fn dtype<T: Scalar>() -> Dtype {
     if size_of::<T>() == size_of::<f32>() { Dtype::F32 } else { Dtype::F64 }
 }
 
-fn find_ranges<T: Scalar>(data: &Rows<'_, T>, session: &mut Session<'_>) -> Result<Ranges, Failed> {
+fn find_ranges<T: Scalar, E: Engine>(
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
+) -> Result<Ranges, Failed> {
     let ranges = session.run(&FindRanges::<T>::default(), &(), data)?.pairs;
     let ranges = ranges.into_iter().next().map(|((), ranges)| ranges).unwrap_or_default();
     match ranges.not_finite {
@@ -208,9 +224,12 @@ mod tests {
     fn centred<T: Scalar>(d: usize, values: Vec<T>) -> (Centred<T>, Spread) {
         let engine = Local::new(1).unwrap();
         let matrix = Matrix::new(values.len() / d, d, values).unwrap();
-        let centred = Centred::new(matrix, &mut Session::new(&engine, &Cancel::new(), None));
-        let Ok(centred) = centred else { panic!("the values are ordinary") };
-        centred
+        let mut session = Session::new(&engine, &Cancel::new(), None);
+        let Ok((centred, means)) = Centred::new(matrix, &mut session) else {
+            panic!("the values are ordinary")
+        };
+        let spread = centred.spread(&means, &centred.dataset(&session).unwrap(), &mut session).unwrap();
+        (centred, spread)
     }
 
     #[test]
@@ -258,7 +277,8 @@ mod tests {
             c in -1.0..1.0_f64, shift in -1.0..1.0_f64, exponents in (-60..60_i32, -60..60_i32),
         ) {
             let (c, shift) = (c * 2_f64.powi(exponents.0), shift * 2_f64.powi(exponents.1));
-            let centred = Centred::<f64> { values: vec![0.0], d: 1, shift: vec![shift], grid: Grid::new(&[1.0], 1) };
+            let (values, grid) = (vec![0.0], Grid::new(&[1.0], 1));
+            let centred = Centred::<f64> { values, d: 1, shift: vec![shift], shift_in_t: vec![shift], grid };
             let in_model = centred.restore(&[c]);
             let kept = centred.centre(&in_model);
             prop_assert_eq!(centred.restore(&kept), in_model);

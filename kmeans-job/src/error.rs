@@ -1,6 +1,6 @@
 //! [`FitError`] and [`PredictError`]: why clusters could not be found or rows not be labelled.
 
-use crate::data::Dtype;
+use crate::data::{Dtype, ShareError};
 
 /// Why clusters could not be found.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub enum FitError {
         /// The value.
         value: f64,
     },
+    /// Peers were to read the points themselves and cannot.
+    #[error(transparent)]
+    NotShareable(#[from] ShareError),
     /// The data cannot be computed with.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -91,6 +94,9 @@ pub enum PredictError {
         /// Columns of the data.
         found: usize,
     },
+    /// Peers were to read the rows themselves and cannot.
+    #[error(transparent)]
+    NotShareable(#[from] ShareError),
     /// The data cannot be computed with.
     #[error(transparent)]
     Data(#[from] DataError),

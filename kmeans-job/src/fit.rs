@@ -11,7 +11,7 @@ use crate::{
     session::Session,
     start::{self, Start},
 };
-use mapreduce_core::{Cancel, Local, Report};
+use mapreduce_core::{Cancel, Engine, Report};
 use std::time::Instant;
 
 /// What to look for, and how.
@@ -37,6 +37,10 @@ pub struct FitOptions {
     pub seed: u64,
     /// Bytes of rows in a task; by default a size that suits the data. No result depends on it.
     pub split_bytes: Option<u64>,
+    /// Lets the peers of a pool read the points themselves, from the `.npy` file they were loaded from; by default they
+    /// are sent. Every peer has to find the same file under the same absolute path, which is verified. No result depends
+    /// on it, and in one process it has no effect.
+    pub shared: bool,
     /// Stops the fit from outside.
     pub cancel: Cancel,
 }
@@ -50,6 +54,7 @@ impl Default for FitOptions {
             tol: 1e-4,
             seed: 0,
             split_bytes: None,
+            shared: false,
             cancel: Cancel::new(),
         }
     }
@@ -86,8 +91,10 @@ pub struct Fit {
 /// Finds `options.k` clusters in `points` by Lloyd's algorithm and labels every row.
 ///
 /// Each row goes to its nearest centroid; of equally near ones to that with the lowest index. A cluster that becomes
-/// empty moves to the row farthest from its centroid. The same points and options give the same bits, on any number
-/// of threads and for any split size; `f32` points are computed in `f32`, `f64` points in `f64`.
+/// empty moves to the row farthest from its centroid. The same points and options give the same bits, on any engine, any
+/// number of threads or peers, and for any split size; `f32` points are computed in `f32`, `f64` points in `f64`.
+///
+/// The peers of a pool must have the jobs in their registry: see [`register`](crate::register).
 ///
 /// `observe` is called after every iteration, on the calling thread.
 ///
@@ -106,9 +113,10 @@ pub struct Fit {
 ///
 /// # Errors
 /// When the options do not fit the data (among them more clusters than distinct points), the data cannot be computed
-/// with (NaN, infinities, squared distances that overflow or vanish), or the fit is cancelled.
+/// with (NaN, infinities, squared distances that overflow or vanish), the points are to be [shared](FitOptions::shared)
+/// and cannot, a job fails, or the fit is cancelled.
 pub fn fit(
-    engine: &Local,
+    engine: &impl Engine,
     points: Points,
     options: &FitOptions,
     observe: &(dyn Fn(&Iteration) + Sync),
@@ -120,7 +128,7 @@ pub fn fit(
 }
 
 fn fit_as<T: Scalar>(
-    engine: &Local,
+    engine: &impl Engine,
     matrix: Matrix<T>,
     options: &FitOptions,
     observe: &(dyn Fn(&Iteration) + Sync),
@@ -129,8 +137,12 @@ fn fit_as<T: Scalar>(
     check(options, matrix.rows())?;
     let started = Instant::now();
     let mut session = Session::new(engine, &options.cancel, options.split_bytes);
-    let (centred, spread) = Centred::new(matrix, &mut session)?;
+    if options.shared {
+        session.share(&matrix)?;
+    }
+    let (centred, means) = Centred::new(matrix, &mut session)?;
     let data = centred.dataset(&session)?;
+    let spread = centred.spread(&means, &data, &mut session)?;
     let start = start::choose(&options.start, k, seed, &centred, &data, &mut session)?;
     let init_seconds = started.elapsed().as_secs_f64();
 

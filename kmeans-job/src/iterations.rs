@@ -3,7 +3,10 @@
 use crate::{
     centred::Centred,
     fit::Iteration,
-    jobs::lloyd::{Centroids, Lloyd, MOVED, Step},
+    jobs::{
+        TopRows,
+        lloyd::{Centroids, Lloyd, MOVED, Step},
+    },
     numeric::{cost::cost_from_sums, exact::ExactSum, scalar::Scalar},
 };
 use mapreduce_core::{Iterative, Output, Result};
@@ -126,7 +129,8 @@ impl<T: Scalar> Iterations<'_, T> {
     /// cluster was moved: as far as can be computed, every row lies on its centroid.
     fn fill_empty(&self, sums: &mut Sums<T>, output: Output<Lloyd<T>>) -> bool {
         let d = self.d();
-        let farthest = output.pairs.into_iter().flat_map(|(_, cluster)| cluster.farthest.into_rows());
+        let farthest =
+            output.pairs.into_iter().flat_map(|(_, cluster)| cluster.farthest).flat_map(TopRows::into_rows);
         let empty: Vec<usize> = (0..self.k).filter(|&k| sums.counts[k] == 0).collect();
         let mut moved = false;
         for (to, row) in empty.into_iter().zip(farthest) {

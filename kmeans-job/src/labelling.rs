@@ -1,12 +1,12 @@
 //! [`label`]: which rows belong to which of given centroids; the last step of a fit, and all of a prediction.
 
 use crate::{
-    centred::{Centred, Rows},
+    centred::Centred,
     jobs::label::Label,
     numeric::{exact::ExactSum, scalar::Scalar},
-    session::Session,
+    session::{Data, Session},
 };
-use mapreduce_core::Error;
+use mapreduce_core::{Engine, Error};
 
 /// Labels of all rows under given centroids.
 pub(crate) struct Labelling {
@@ -16,11 +16,11 @@ pub(crate) struct Labelling {
 }
 
 /// Labels the rows. The centroids are in the coordinates of the centred rows.
-pub(crate) fn label<T: Scalar>(
+pub(crate) fn label<T: Scalar, E: Engine>(
     centroids: &Vec<f64>,
     centred: &Centred<T>,
-    data: &Rows<'_, T>,
-    session: &mut Session<'_>,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
 ) -> Result<Labelling, Error> {
     let mut labels = Vec::with_capacity(centred.rows());
     let mut counts = vec![0; centroids.len() / centred.d()];

@@ -1,7 +1,8 @@
 //! K-means as an iterated map-reduce job: the reference job of `mapreduce-core`, on its public interface alone.
 //!
-//! [`fit`] finds clusters, [`predict`] labels other points by the [`Model`]. The same points and options give the same
-//! bits on any number of threads. `docs/kmeans.md` in the repository says what is computed, and how the command is used.
+//! [`fit`] finds clusters, [`predict`] labels other points by the [`Model`]. Both run on any
+//! [`Engine`](mapreduce_core::Engine), the threads of this process or a pool of peers that [`register`] the jobs, and the
+//! same points and options give the same bits on all of them. `docs/kmeans.md` in the repository says what is computed, and how the command is used.
 //!
 //! # Layout
 //!
@@ -32,6 +33,7 @@ mod start;
 
 pub use error::{DataError, FitError, PredictError};
 pub use fit::{Fit, FitOptions, Iteration, fit};
+pub use jobs::register;
 pub use model::Model;
-pub use predict::{Prediction, predict};
+pub use predict::{PredictOptions, Prediction, predict};
 pub use start::Start;

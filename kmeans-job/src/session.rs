@@ -1,22 +1,31 @@
 //! [`Session`]: how the jobs of one fit or prediction are run.
 
-use crate::numeric::scalar::Scalar;
+use crate::{
+    data::{Matrix, ShareError, StoredRows},
+    jobs::rows::CentredSlice,
+    numeric::scalar::Scalar,
+};
 use mapreduce_core::{
-    Cancel, Dataset, Engine, Error, Input, InputOf, Iterated, Iterative, Job, Local, Options, Output, Report,
-    RowSlice,
+    Cancel, Dataset, Engine, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, Report,
 };
 
 /// The engine, the options, and the sum of what was done.
-pub(crate) struct Session<'e> {
-    engine: &'e Local,
+pub(crate) struct Session<'e, E> {
+    engine: &'e E,
     options: Options,
     split_bytes: Option<u64>,
+    /// The file that other nodes read themselves.
+    shared: Option<StoredRows>,
     /// What the jobs so far have done together.
     pub(crate) report: Report,
 }
 
-impl<'e> Session<'e> {
-    pub(crate) fn new(engine: &'e Local, cancel: &Cancel, split_bytes: Option<u64>) -> Self {
+/// Rows in memory as the jobs read them.
+pub(crate) type Data<'a, T> = Dataset<CentredSlice<'a, T>>;
+
+impl<'e, E: Engine> Session<'e, E> {
+    /// Jobs with splits of that size, or of one that suits the data.
+    pub(crate) fn new(engine: &'e E, cancel: &Cancel, split_bytes: Option<u64>) -> Self {
         let options = Options {
             // A few clusters are reduced in no time: more partitions would only cost more tasks.
             partitions: Some(1),
@@ -25,7 +34,15 @@ impl<'e> Session<'e> {
             cancel: cancel.clone(),
             ..Options::default()
         };
-        Self { engine, options, split_bytes, report: Report::default() }
+        Self { engine, options, split_bytes, shared: None, report: Report::default() }
+    }
+
+    /// Lets other nodes read the rows of `matrix` from their file, in all datasets of the session.
+    pub(crate) fn share<T>(&mut self, matrix: &Matrix<T>) -> Result<(), ShareError> {
+        let file = matrix.stored().ok_or(ShareError::NotStored)?;
+        file.check()?;
+        self.shared = Some(file.clone());
+        Ok(())
     }
 
     /// Whether the caller has asked for an end: for work between jobs that takes long.
@@ -33,15 +50,24 @@ impl<'e> Session<'e> {
         self.options.cancel.is_cancelled()
     }
 
+    /// The rows, `d` values each, from which `shift` was subtracted. It is empty ahead of that.
     pub(crate) fn dataset<'v, T: Scalar>(
         &self,
         values: &'v [T],
         d: usize,
-    ) -> Result<Dataset<RowSlice<T, &'v [T]>>, Error> {
-        let rows = RowSlice::new(values, d)?;
-        match self.split_bytes {
-            Some(bytes) => Dataset::with_split_bytes(rows, bytes),
-            None => Dataset::new(rows),
+        shift: &[T],
+    ) -> Result<Data<'v, T>, Error> {
+        let mut rows = CentredSlice::new(values, d)?;
+        if let Some(file) = &self.shared {
+            rows = rows.stored_in(file, shift)?;
+        }
+        let data = match self.split_bytes {
+            Some(bytes) => Dataset::with_split_bytes(rows, bytes)?,
+            None => Dataset::new(rows)?,
+        };
+        match self.shared {
+            Some(_) => data.on_shared_storage(),
+            None => Ok(data),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The choice of start centroids.
 
 use crate::{
-    centred::{Centred, Rows},
+    centred::Centred,
     data::Matrix,
     error::FitError,
     jobs::{
@@ -10,8 +10,9 @@ use crate::{
     },
     kernel::greedy,
     numeric::scalar::Scalar,
-    session::Session,
+    session::{Data, Session},
 };
+use mapreduce_core::Engine;
 
 /// How start centroids are chosen.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,13 +39,13 @@ const ROUNDS: u64 = 4;
 const OVERSAMPLING: usize = 2;
 
 /// Chooses `k` start centroids, row-major, in the coordinates of the centred rows.
-pub(crate) fn choose<T: Scalar>(
+pub(crate) fn choose<T: Scalar, E: Engine>(
     start: &Start,
     k: usize,
     seed: u64,
     centred: &Centred<T>,
-    data: &Rows<'_, T>,
-    session: &mut Session<'_>,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
 ) -> Result<Vec<f64>, FitError> {
     match start {
         Start::Parallel => parallel(k, seed, centred.d(), data, session),
@@ -66,41 +67,41 @@ pub(crate) fn choose<T: Scalar>(
 }
 
 /// Picks `k` distinct rows at random, which there have to be in any case: else some cluster stays empty for ever.
-fn distinct<T: Scalar>(
+fn distinct<T: Scalar, E: Engine>(
     k: usize,
     seed: u64,
-    data: &Rows<'_, T>,
-    session: &mut Session<'_>,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
 ) -> Result<Vec<Vec<f64>>, FitError> {
-    let picked = pick::<T>(k, seed, STREAM_RANDOM, data, session)?;
+    let picked = pick(k, seed, STREAM_RANDOM, data, session)?;
     match picked.len() {
         distinct if distinct < k => Err(FitError::TooFewDistinct { k, distinct }),
         _ => Ok(picked),
     }
 }
 
-fn pick<T: Scalar>(
+fn pick<T: Scalar, E: Engine>(
     count: usize,
     seed: u64,
     stream: u64,
-    data: &Rows<'_, T>,
-    session: &mut Session<'_>,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
 ) -> Result<Vec<Vec<f64>>, FitError> {
     let picked = session.run(&PickRows::<T>::new(count, seed, stream), &(), data)?.pairs;
     let rows = picked.into_iter().flat_map(|((), rows)| rows.into_rows());
     Ok(rows.map(|candidate| candidate.point).collect())
 }
 
-fn parallel<T: Scalar>(
+fn parallel<T: Scalar, E: Engine>(
     k: usize,
     seed: u64,
     d: usize,
-    data: &Rows<'_, T>,
-    session: &mut Session<'_>,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
 ) -> Result<Vec<f64>, FitError> {
-    let mut batches = vec![pick::<T>(1, seed, STREAM_FIRST, data, session)?.concat()];
+    let mut batches = vec![pick(1, seed, STREAM_FIRST, data, session)?.concat()];
     for round in 0..ROUNDS {
-        if !draw::<T>(&mut batches, (OVERSAMPLING * k) as u64, seed, STREAM_DRAW + round, d, data, session)? {
+        if !draw(&mut batches, (OVERSAMPLING * k) as u64, seed, STREAM_DRAW + round, d, data, session)? {
             break;
         }
     }
@@ -125,14 +126,14 @@ fn parallel<T: Scalar>(
 }
 
 /// Draws a batch of candidates. False if every row coincides with one that is there.
-fn draw<T: Scalar>(
+fn draw<T: Scalar, E: Engine>(
     batches: &mut Vec<Vec<f64>>,
     count: u64,
     seed: u64,
     stream: u64,
     d: usize,
-    data: &Rows<'_, T>,
-    session: &mut Session<'_>,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
 ) -> Result<bool, FitError> {
     let sample = Sample::<T>::new(Purpose::Draw { count, stream }, seed, d);
     let drawn = session.run(&sample, batches, data)?.pairs;

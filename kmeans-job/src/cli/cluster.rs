@@ -62,6 +62,7 @@ impl Clustering<'_> {
             tol: self.search.tol,
             seed: self.search.seed,
             split_bytes: self.split_bytes,
+            shared: false,
             cancel: self.cancel.clone(),
         };
         fit(self.engine, points, &options, &progress::observer(rows, self.quiet))

@@ -8,7 +8,7 @@ use super::{
     paths::{self, Named},
     report::{self, PredictReport, PredictSeconds},
 };
-use kmeans_job::{Model, PredictError, output, predict};
+use kmeans_job::{Model, PredictError, PredictOptions, output, predict};
 use mapreduce_core::{Cancel, Local};
 use std::time::Instant;
 
@@ -23,7 +23,8 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     let load = started.elapsed().as_secs_f64();
 
     let predicting = Instant::now();
-    let prediction = predict(&engine, &model, points, cancel).map_err(|error| match error {
+    let options = PredictOptions { cancel: cancel.clone(), ..PredictOptions::default() };
+    let prediction = predict(&engine, &model, points, &options).map_err(|error| match error {
         PredictError::Job(error) => error.into(),
         PredictError::Columns { expected, found } => {
             CommandError::Columns { path: input.clone(), found, model: model_path.clone(), expected }

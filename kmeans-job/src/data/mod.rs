@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 pub mod csv;
 pub mod image;
 pub mod npy;
+mod stored;
+
+pub use stored::{ShareError, StoredRows};
 
 /// A dense matrix, stored row by row: one row a point, one column a coordinate. Never empty.
 ///
@@ -29,11 +32,14 @@ pub mod npy;
 /// assert_eq!(points.row(1), Some(&[1.0, 1.1, 1.2][..]));
 /// # Ok::<(), kmeans_job::data::ShapeError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Two matrices are equal if their values are, wherever they were read.
+#[derive(Clone, Debug)]
 pub struct Matrix<T> {
     rows: usize,
     d: usize,
     values: Vec<T>,
+    stored: Option<StoredRows>,
 }
 
 impl<T> Matrix<T> {
@@ -51,7 +57,18 @@ impl<T> Matrix<T> {
         if rows.checked_mul(d) != Some(values.len()) {
             return Err(ShapeError::Length { rows, d, found: values.len() });
         }
-        Ok(Self { rows, d, values })
+        Ok(Self { rows, d, values, stored: None })
+    }
+
+    /// Says where the same rows lie in a file.
+    pub(crate) fn stored_in(self, file: StoredRows) -> Self {
+        Self { stored: Some(file), ..self }
+    }
+
+    /// The file that these rows lie in, byte for byte: the `.npy` file they were [loaded](load) from. `None` for rows
+    /// that were made here or converted.
+    pub fn stored(&self) -> Option<&StoredRows> {
+        self.stored.as_ref()
     }
 
     /// The number of rows (points), at least 1.
@@ -77,6 +94,12 @@ impl<T> Matrix<T> {
     /// Gives the values away, row by row.
     pub fn into_values(self) -> Vec<T> {
         self.values
+    }
+}
+
+impl<T: PartialEq> PartialEq for Matrix<T> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.rows, self.d, &self.values) == (other.rows, other.d, &other.values)
     }
 }
 
@@ -144,6 +167,14 @@ impl Points {
         match self {
             Self::F32(matrix) => matrix.d(),
             Self::F64(matrix) => matrix.d(),
+        }
+    }
+
+    /// The file that these points lie in, byte for byte; see [`Matrix::stored`].
+    pub fn stored(&self) -> Option<&StoredRows> {
+        match self {
+            Self::F32(matrix) => matrix.stored(),
+            Self::F64(matrix) => matrix.stored(),
         }
     }
 

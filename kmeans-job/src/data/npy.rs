@@ -13,7 +13,7 @@ use std::path::Path;
 use bytemuck::Pod;
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr};
 
-use super::{FileError, LoadError, Matrix, Points};
+use super::{FileError, LoadError, Matrix, Points, StoredRows};
 
 /// The longest header that is read. numpy itself stops at 10 000 bytes unless told otherwise.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
@@ -30,7 +30,7 @@ const CHUNK_BYTES: usize = 512 * 1024;
 /// [`LoadError::File`], [`LoadError::Npy`] or [`LoadError::Interrupted`].
 pub fn load(path: &Path, interrupted: &dyn Fn() -> bool) -> Result<Points, LoadError> {
     let (file, length) = super::open(path)?;
-    let mut body = Body { file, length, interrupted };
+    let mut body = Body { path, file, length, interrupted };
     body.points().map_err(|stop| match stop {
         Stop::Npy(problem) => LoadError::Npy { path: path.to_owned(), problem },
         Stop::Io(problem) => FileError::new(path, problem).into(),
@@ -173,6 +173,7 @@ impl From<io::Error> for Stop {
 
 /// An `.npy` file that is being read from its start.
 struct Body<'a> {
+    path: &'a Path,
     file: File,
     length: u64,
     interrupted: &'a dyn Fn() -> bool,
@@ -195,9 +196,10 @@ impl Body<'_> {
         if u128::from(found) > expected {
             return Err(NpyError::TrailingBytes { expected, found }.into());
         }
+        let stored = StoredRows::new(self.path, &self.file, bytes.len() as u64)?;
         Ok(match value_bytes {
-            4 => Points::F32(self.matrix(rows, d)?),
-            _ => Points::F64(self.matrix(rows, d)?),
+            4 => Points::F32(self.matrix(rows, d)?.stored_in(stored)),
+            _ => Points::F64(self.matrix(rows, d)?.stored_in(stored)),
         })
     }
 

@@ -1,6 +1,6 @@
 //! The labels of all rows under given centroids, the sizes of the clusters, and the inertia.
 
-use super::{fingerprint, first_row, lloyd::Labels, name_for, rounded};
+use super::{fingerprint, first_row, lloyd::Labels, name_for, rounded, rows::CentredRows};
 use crate::{
     kernel::{assign::assign, distance::squared_distances, isa::Isa, pack::Packed},
     numeric::{exact::ExactSum, scalar::Scalar},
@@ -41,7 +41,7 @@ pub struct Labeller<T> {
 }
 
 impl<T: Scalar> Mapper for Labeller<T> {
-    type Input = Rows<T>;
+    type Input = CentredRows<T>;
     type Key = u64;
     type Value = Labelled;
 
@@ -49,7 +49,7 @@ impl<T: Scalar> Mapper for Labeller<T> {
         Err("a row's index is known to its split only".into())
     }
 
-    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<u64, Labelled>) -> Result {
+    fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<u64, Labelled>) -> Result {
         let (progress, first) = (split.progress(), first_row(split)?);
         let isa = Isa::detect();
         // The last round of a fit that converged has assigned the rows to these very centroids.

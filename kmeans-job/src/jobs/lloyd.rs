@@ -1,6 +1,6 @@
 //! One round of Lloyd's algorithm: every row goes to its nearest centroid, and each cluster is summed up.
 
-use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded};
+use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded, rows::CentredRows};
 use crate::{
     kernel::{
         assign::{assign, nearest},
@@ -60,14 +60,16 @@ pub struct Cluster<T: Scalar> {
     /// Their sum, on the grid.
     pub sums: Block<T::Sum>,
     /// The farthest rows, in a round that looks for them. Their keys are the negative squared distances.
-    pub farthest: TopRows,
+    pub farthest: Option<TopRows>,
 }
 
 impl<T: Scalar> AddAssign<&Cluster<T>> for Cluster<T> {
     fn add_assign(&mut self, other: &Cluster<T>) {
         self.count += other.count;
         self.sums += &other.sums;
-        self.farthest += &other.farthest;
+        if let Some(farthest) = &other.farthest {
+            *self.farthest.get_or_insert_default() += farthest;
+        }
     }
 }
 
@@ -91,7 +93,11 @@ pub(super) struct Labels {
 
 impl<T: Scalar> Assign<T> {
     /// Assigns the rows of a split and sums them up by label.
-    fn assign_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<u32, Cluster<T>>) -> Result {
+    fn assign_split(
+        &self,
+        split: &mut Split<'_, CentredRows<T>>,
+        out: &mut impl Emit<u32, Cluster<T>>,
+    ) -> Result {
         let (k, d) = (self.packed.k(), self.grid.columns());
         let mut sums = vec![T::Sum::default(); k * d];
         let mut counts = vec![0; k];
@@ -141,7 +147,7 @@ impl<T: Scalar> Assign<T> {
         for (cluster, (&count, sums)) in (0..).zip(counts.iter().zip(sums.chunks_exact(d))) {
             if count > 0 {
                 let sums = Block::from(sums.to_vec());
-                out.emit(&cluster, &Cluster { count, sums, farthest: TopRows::default() })?;
+                out.emit(&cluster, &Cluster { count, sums, farthest: None })?;
             }
         }
         Ok(())
@@ -150,7 +156,7 @@ impl<T: Scalar> Assign<T> {
     /// Finds the rows of a split that are farthest from their centroids.
     fn farthest_in_split(
         &self,
-        split: &mut Split<'_, Rows<T>>,
+        split: &mut Split<'_, CentredRows<T>>,
         out: &mut impl Emit<u32, Cluster<T>>,
         count: u64,
     ) -> Result {
@@ -172,7 +178,7 @@ impl<T: Scalar> Assign<T> {
                 row += 1;
             }
         }
-        out.emit(&0, &Cluster { count: 0, sums: Block::default(), farthest })
+        out.emit(&0, &Cluster { count: 0, sums: Block::default(), farthest: Some(farthest) })
     }
 }
 
@@ -182,7 +188,7 @@ fn rows_at_once<T>(d: usize) -> usize {
 }
 
 impl<T: Scalar> Mapper for Assign<T> {
-    type Input = Rows<T>;
+    type Input = CentredRows<T>;
     type Key = u32;
     type Value = Cluster<T>;
 
@@ -197,11 +203,15 @@ impl<T: Scalar> Mapper for Assign<T> {
         let moved = self.previous.as_ref().is_none_or(|(previous, _)| nearest(previous, row).0 != label);
         out.count(MOVED, moved.into());
         let sums = row.iter().enumerate().map(|(j, x)| x.quantize(self.grid.scale(j))).collect();
-        out.emit(&label, &Cluster { count: 1, sums, farthest: TopRows::default() })
+        out.emit(&label, &Cluster { count: 1, sums, farthest: None })
     }
 
     /// The same for a split, with the kernel and k pairs instead of n.
-    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<u32, Cluster<T>>) -> Result {
+    fn map_split(
+        &self,
+        split: &mut Split<'_, CentredRows<T>>,
+        out: &mut impl Emit<u32, Cluster<T>>,
+    ) -> Result {
         match self.step {
             Step::Assign => self.assign_split(split, out),
             Step::Farthest { count } => self.farthest_in_split(split, out, count),

@@ -10,10 +10,14 @@
 //!
 //! Everything that is added up is an integer or an exact sum, every random number depends on the seed and the row's
 //! index: no result depends on how the rows are split or who works on them.
+//!
+//! [`rows`] is what all of them read. A program that is to work on these jobs for others has them in its registry, see
+//! [`register`].
 
 pub mod label;
 pub mod lloyd;
 pub mod pick;
+pub mod rows;
 pub mod sample;
 pub mod statistics;
 mod top_rows;
@@ -21,7 +25,37 @@ mod top_rows;
 pub use top_rows::{Candidate, TopRows};
 
 use crate::numeric::scalar::Scalar;
+use mapreduce_core::{Registry, RegistryError};
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Adds every job that a [`fit`](crate::fit) or [`predict`](crate::predict) may run, for rows of `f32` and of `f64`: what
+/// a peer needs to work on them.
+///
+/// ```
+/// use mapreduce_core::Registry;
+///
+/// let registry = kmeans_job::register(Registry::new())?;
+/// assert!(registry.jobs().any(|job| job.name == "k-means/lloyd/f32"));
+/// # Ok::<(), mapreduce_core::RegistryError>(())
+/// ```
+///
+/// # Errors
+/// When another job has the name of one of these, which all begin with `k-means/`.
+pub fn register(registry: Registry) -> Result<Registry, RegistryError> {
+    register_for::<f64>(register_for::<f32>(registry)?)
+}
+
+fn register_for<T: Scalar>(registry: Registry) -> Result<Registry, RegistryError> {
+    registry
+        .with::<statistics::FindRanges<T>>()?
+        .with::<statistics::AddColumns<T>>()?
+        .with::<statistics::AddSquares<T>>()?
+        .with::<pick::PickRows<T>>()?
+        .with::<pick::FetchRows<T>>()?
+        .with::<sample::Sample<T>>()?
+        .with::<lloyd::Lloyd<T>>()?
+        .with::<label::Label<T>>()
+}
 
 /// The name of a job for elements of type `T`.
 const fn name_for<T: Scalar>(f32: &'static str, f64: &'static str) -> &'static str {
@@ -37,7 +71,7 @@ fn fingerprint(points: &[f64]) -> u64 {
 
 /// The global index of a split's first row.
 fn first_row<T: Scalar>(
-    split: &mapreduce_core::Split<'_, mapreduce_core::Rows<T>>,
+    split: &mapreduce_core::Split<'_, rows::CentredRows<T>>,
 ) -> mapreduce_core::Result<u64> {
     split.first_record().ok_or_else(|| "the input does not number its rows, which K-means needs".into())
 }

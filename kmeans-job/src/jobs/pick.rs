@@ -1,6 +1,6 @@
 //! Picks a few distinct rows at random: the start centroids of `random`, the first candidate of k-means||.
 
-use super::{Candidate, TopRows, first_row, name_for};
+use super::{Candidate, TopRows, first_row, name_for, rows::CentredRows};
 use crate::numeric::{random::uniform, scalar::Scalar};
 use mapreduce_core::prelude::*;
 use std::marker::PhantomData;
@@ -26,7 +26,7 @@ impl<T> PickRows<T> {
 }
 
 impl<T: Scalar> Mapper for PickRows<T> {
-    type Input = Rows<T>;
+    type Input = CentredRows<T>;
     type Key = ();
     type Value = TopRows;
 
@@ -34,7 +34,7 @@ impl<T: Scalar> Mapper for PickRows<T> {
         Err("a row's random number depends on its index, which only a split knows".into())
     }
 
-    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<(), TopRows>) -> Result {
+    fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<(), TopRows>) -> Result {
         let (progress, mut row) = (split.progress(), first_row(split)?);
         let mut best = TopRows::new(self.count as usize);
         while let Some(block) = split.next_block()? {
@@ -76,7 +76,7 @@ impl<T> FetchRows<T> {
 }
 
 impl<T: Scalar> Mapper for FetchRows<T> {
-    type Input = Rows<T>;
+    type Input = CentredRows<T>;
     type Key = u64;
     type Value = Vec<f64>;
 
@@ -84,7 +84,7 @@ impl<T: Scalar> Mapper for FetchRows<T> {
         Err("a row's index is known to its split only".into())
     }
 
-    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<u64, Vec<f64>>) -> Result {
+    fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<u64, Vec<f64>>) -> Result {
         let mut first = first_row(split)?;
         while let Some(block) = split.next_block()? {
             let end = first + block.len() as u64;

@@ -5,7 +5,7 @@
 //! probabilities proportional to the squared distances, by exponential keys (see
 //! [`sampling_key`]), which takes one pass and no total.
 
-use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded};
+use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded, rows::CentredRows};
 use crate::{
     kernel::{assign::assign, distance::squared_distances, isa::Isa, pack::Packed},
     numeric::{
@@ -117,7 +117,7 @@ impl<T: Scalar> Sampler<T> {
 }
 
 impl<T: Scalar> Mapper for Sampler<T> {
-    type Input = Rows<T>;
+    type Input = CentredRows<T>;
     type Key = ();
     type Value = Sampled;
 
@@ -125,7 +125,7 @@ impl<T: Scalar> Mapper for Sampler<T> {
         Err("a row's random number depends on its index, which only a split knows".into())
     }
 
-    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<(), Sampled>) -> Result {
+    fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<(), Sampled>) -> Result {
         let (progress, first) = (split.progress(), first_row(split)?);
         let mut nearest = match split.take_cache::<Nearest>() {
             Some(cached)

@@ -2,7 +2,7 @@
 //!
 //! Two passes, neither of which depends on the order of the rows: minima and maxima, then sums in fixed point.
 
-use super::{first_row, name_for};
+use super::{first_row, name_for, rows::CentredRows};
 use crate::{
     kernel::isa::Isa,
     numeric::{
@@ -53,7 +53,7 @@ impl AddAssign<&Ranges> for Ranges {
 }
 
 impl<T: Scalar> Mapper for FindRanges<T> {
-    type Input = Rows<T>;
+    type Input = CentredRows<T>;
     type Key = ();
     type Value = Ranges;
 
@@ -65,7 +65,7 @@ impl<T: Scalar> Mapper for FindRanges<T> {
         out.emit(&(), &Ranges { min: values.clone(), max: values, not_finite: None })
     }
 
-    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<(), Ranges>) -> Result {
+    fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<(), Ranges>) -> Result {
         let (progress, mut row) = (split.progress(), first_row(split)?);
         let (mut min, mut max, mut not_finite) = (Vec::new(), Vec::new(), None);
         while let Some(block) = split.next_block()? {
@@ -108,7 +108,7 @@ pub struct AddColumns<T> {
 }
 
 impl<T: Scalar> Mapper for AddColumns<T> {
-    type Input = Rows<T>;
+    type Input = CentredRows<T>;
     type Key = ();
     type Value = Block<T::Sum>;
 
@@ -117,7 +117,11 @@ impl<T: Scalar> Mapper for AddColumns<T> {
         out.emit(&(), &sums.collect())
     }
 
-    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<(), Block<T::Sum>>) -> Result {
+    fn map_split(
+        &self,
+        split: &mut Split<'_, CentredRows<T>>,
+        out: &mut impl Emit<(), Block<T::Sum>>,
+    ) -> Result {
         let progress = split.progress();
         let mut sums = Block::zeros(self.grid.columns());
         let (mut count, mut labels) = ([0], Vec::new());
@@ -148,7 +152,7 @@ impl<T> Default for AddSquares<T> {
 }
 
 impl<T: Scalar> Mapper for AddSquares<T> {
-    type Input = Rows<T>;
+    type Input = CentredRows<T>;
     type Key = ();
     type Value = ExactSum;
 
@@ -158,7 +162,7 @@ impl<T: Scalar> Mapper for AddSquares<T> {
         out.emit(&(), &sum)
     }
 
-    fn map_split(&self, split: &mut Split<'_, Rows<T>>, out: &mut impl Emit<(), ExactSum>) -> Result {
+    fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<(), ExactSum>) -> Result {
         let progress = split.progress();
         let mut sum = ExactSum::new();
         while let Some(block) = split.next_block()? {

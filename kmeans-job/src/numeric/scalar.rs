@@ -18,6 +18,7 @@ use crate::kernel::assign::Assign;
 pub trait Scalar:
     sealed::Sealed
     + Assign
+    + Number
     + Pod
     + PartialOrd
     + Sub<Output = Self>

@@ -6,7 +6,7 @@ use super::{
     fit,
 };
 use kmeans_job::{
-    DataError, FitError, FitOptions, PredictError, Start,
+    DataError, FitError, FitOptions, PredictError, PredictOptions, Start,
     data::{Dtype, Matrix, Points},
     predict,
 };
@@ -163,7 +163,7 @@ fn values_too_small_for_their_type_are_refused_rather_than_confused() {
 fn a_fit_that_is_cancelled_before_it_starts_does_nothing() {
     let options = FitOptions { k: 2, ..FitOptions::default() };
     options.cancel.cancel();
-    let error = kmeans_job::fit(&ENGINE, blobs(50, 2, 2, 0.1, 1).f64(), &options, &|_| panic!("observed"));
+    let error = kmeans_job::fit(&*ENGINE, blobs(50, 2, 2, 0.1, 1).f64(), &options, &|_| panic!("observed"));
     assert!(matches!(error, Err(FitError::Job(Error::Cancelled))));
 }
 
@@ -176,7 +176,7 @@ fn a_fit_is_cancelled_from_its_own_callback() {
     // In the last iteration only the labels are left to be computed.
     for at in [1, 2, last] {
         let options = options();
-        let error = kmeans_job::fit(&ENGINE, table.f64(), &options, &|iteration| {
+        let error = kmeans_job::fit(&*ENGINE, table.f64(), &options, &|iteration| {
             assert!(iteration.number <= at, "went on");
             if iteration.number == at {
                 options.cancel.cancel();
@@ -190,7 +190,10 @@ fn a_fit_is_cancelled_from_its_own_callback() {
 fn predictions_are_refused_and_cancelled_in_the_same_words() {
     let model =
         fit(blobs(50, 3, 2, 0.1, 1).f64(), &FitOptions { k: 2, ..FitOptions::default() }).unwrap().model;
-    let predict = |points, cancel: &Cancel| predict(&ENGINE, &model, points, cancel).unwrap_err();
+    let predict = |points, cancel: &Cancel| {
+        let options = PredictOptions { cancel: cancel.clone(), ..PredictOptions::default() };
+        predict(&*ENGINE, &model, points, &options).unwrap_err()
+    };
     let go_on = Cancel::new();
     assert_eq!(
         predict(blobs(5, 2, 2, 0.1, 1).f64(), &go_on).to_string(),

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests fail like the tests")]
 
 mod against_oracle;
+mod any_engine;
 mod data;
 mod errors;
 mod extremes;
 mod invariance;
+mod nodes;
 mod oracle;
 mod prediction;
 mod same_bits;
@@ -21,13 +23,13 @@ use std::sync::{LazyLock, Mutex};
 static ENGINE: LazyLock<Local> = LazyLock::new(|| Local::new(2).unwrap());
 
 fn fit(points: Points, options: &FitOptions) -> Result<Fit, FitError> {
-    kmeans_job::fit(&ENGINE, points, options, &|_| {})
+    kmeans_job::fit(&*ENGINE, points, options, &|_| {})
 }
 
 /// A fit and what was observed of it.
 fn observed_fit(points: Points, options: &FitOptions) -> (Fit, Vec<Iteration>) {
     let observed = Mutex::new(Vec::new());
-    let fit = kmeans_job::fit(&ENGINE, points, options, &|&iteration| {
+    let fit = kmeans_job::fit(&*ENGINE, points, options, &|&iteration| {
         observed.lock().unwrap().push(iteration);
     });
     (fit.unwrap(), observed.into_inner().unwrap())

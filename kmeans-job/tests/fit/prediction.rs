@@ -6,11 +6,10 @@ use super::{
     fit,
     oracle::squared_distance,
 };
-use kmeans_job::{FitOptions, Model, PredictError, Prediction, data::Points, predict};
-use mapreduce_core::Cancel;
+use kmeans_job::{FitOptions, Model, PredictError, PredictOptions, Prediction, data::Points, predict};
 
 fn labels(model: &Model, points: Points) -> Prediction {
-    predict(&ENGINE, model, points, &Cancel::new()).unwrap()
+    predict(&*ENGINE, model, points, &PredictOptions::default()).unwrap()
 }
 
 #[test]
@@ -89,7 +88,7 @@ fn a_model_that_contradicts_itself_is_refused() {
         ("shift", Model { shift: vec![0.0, f64::INFINITY], ..model.clone() }),
         ("shift", Model { shift: vec![], ..model.clone() }),
     ] {
-        let error = predict(&ENGINE, &model, table.f64(), &Cancel::new()).unwrap_err();
+        let error = predict(&*ENGINE, &model, table.f64(), &PredictOptions::default()).unwrap_err();
         assert!(matches!(&error, PredictError::Model { field: found, .. } if *found == field), "{error}");
     }
 }
@@ -98,6 +97,7 @@ fn a_model_that_contradicts_itself_is_refused() {
 fn a_model_out_of_reach_of_the_type_of_the_rows_is_refused() {
     let model =
         fit(Table::new(1, [1e25, -1e25]).f64(), &FitOptions { k: 2, ..FitOptions::default() }).unwrap().model;
-    let error = predict(&ENGINE, &model, Table::new(1, [1.0, 2.0]).f32(), &Cancel::new()).unwrap_err();
+    let error =
+        predict(&*ENGINE, &model, Table::new(1, [1.0, 2.0]).f32(), &PredictOptions::default()).unwrap_err();
     assert!(error.to_string().starts_with("column 0 spans values up to 1e25, whose squared"), "{error}");
 }

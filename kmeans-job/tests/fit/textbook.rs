@@ -5,7 +5,10 @@ use super::{
     data::{Table, blobs, integers},
 };
 use kmeans_job::{
-    jobs::lloyd::{Assign, Centroids, Cluster, Lloyd, MOVED, Step},
+    jobs::{
+        lloyd::{Assign, Centroids, Cluster, Lloyd, MOVED, Step},
+        rows::{CentredRows, CentredSlice},
+    },
     numeric::{grid::Grid, scalar::Scalar},
 };
 use mapreduce_core::{Output, prelude::*};
@@ -18,7 +21,7 @@ struct Textbook<T>(Lloyd<T>);
 struct RowByRow<T>(Assign<T>);
 
 impl<T: Scalar> Mapper for RowByRow<T> {
-    type Input = Rows<T>;
+    type Input = CentredRows<T>;
     type Key = u32;
     type Value = Cluster<T>;
 
@@ -65,7 +68,7 @@ fn assert_map_is_map_split<T: Scalar>(table: &Table, rounds: &[Vec<f64>]) {
     let values: Vec<T> = table.values.iter().map(|&x| T::from_f64(x)).collect();
     let magnitude = table.values.iter().fold(0.0_f64, |max, x| max.max(x.abs()));
     let lloyd = Lloyd { grid: Grid::<T>::new(&vec![magnitude; table.d], table.rows() as u64) };
-    let dataset = || Dataset::with_split_bytes(RowSlice::new(&values, table.d).unwrap(), 300).unwrap();
+    let dataset = || Dataset::with_split_bytes(CentredSlice::new(&values, table.d).unwrap(), 300).unwrap();
     let kept = dataset();
     for (round, current) in rounds.iter().enumerate() {
         let previous = round.checked_sub(1).map(|before| rounds[before].clone()).unwrap_or_default();
@@ -98,7 +101,7 @@ fn a_cache_of_other_centroids_is_not_believed() {
     assert_map_is_map_split::<f32>(&table, &[a.clone(), b.clone(), a.clone(), a, b]);
 
     let values: Vec<f64> = table.values.clone();
-    let data = Dataset::with_split_bytes(RowSlice::new(&values, 2).unwrap(), 100).unwrap();
+    let data = Dataset::with_split_bytes(CentredSlice::new(&values, 2).unwrap(), 100).unwrap();
     let lloyd = Lloyd { grid: Grid::<f64>::new(&[9.0; 2], 300) };
     let centroids = |rows: [usize; 3]| table.pick(rows).values;
     let moved = |current: Vec<f64>, previous: Vec<f64>| {
@@ -115,7 +118,7 @@ fn a_cache_of_other_centroids_is_not_believed() {
 #[test]
 fn jobs_that_need_the_index_of_a_row_say_so_when_they_get_rows_one_by_one() {
     let values = [0.0, 1.0];
-    let data = Dataset::new(RowSlice::<f64, _>::new(values, 1).unwrap()).unwrap();
+    let data = Dataset::new(CentredSlice::<f64>::new(&values, 1).unwrap()).unwrap();
     let lloyd = Lloyd { grid: Grid::<f64>::new(&[1.0], 2) };
     let step = Step::Farthest { count: 1 };
     let shared = Centroids { current: vec![0.0], previous: Vec::new(), step };

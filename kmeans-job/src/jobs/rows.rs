@@ -1,0 +1,236 @@
+//! The rows that all jobs read: [`CentredRows`] as records, [`CentredSlice`] as input.
+//!
+//! The distances that K-means compares are found by a formula that wants rows near the origin, so a fit moves its rows
+//! there once, in memory. A node that is sent rows gets them as they are then. A node that reads a file itself finds the
+//! rows as they were, and moves each block as it reads it, by the same subtraction: the same bits.
+
+use crate::{data::StoredRows, numeric::scalar::Scalar};
+use mapreduce_core::{
+    Block, Error, Input, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Schema, SplitInfo,
+    input::{Blocks, SharedFiles},
+};
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+
+/// Records that are rows of a fixed number of `T`, less a shift: the same row taken off each.
+pub struct CentredRows<T>(PhantomData<fn() -> T>);
+
+/// What is known of all rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "T: Scalar")]
+pub struct RowShape<T: Scalar> {
+    /// Numbers per row.
+    pub width: u64,
+    /// What is to be subtracted from each row; empty if the bytes are those of centred rows already.
+    pub shift: Block<T>,
+}
+
+/// Where rows are decoded to.
+pub struct RowBuffer<T> {
+    /// The rows as they lie in the bytes, if those are not aligned.
+    aligned: Vec<T>,
+    centred: Vec<T>,
+}
+
+impl<T> Default for RowBuffer<T> {
+    fn default() -> Self {
+        Self { aligned: Vec::new(), centred: Vec::new() }
+    }
+}
+
+impl<T: Scalar> Records for CentredRows<T> {
+    type Record<'a> = &'a [T];
+    type Block<'a> = RowBlock<'a, T>;
+    type Shape = RowShape<T>;
+    type Buffer = RowBuffer<T>;
+
+    /// Reads rows of little-endian numbers. Copies them only if they do not lie aligned or are to be shifted.
+    fn block<'a>(
+        shape: &RowShape<T>,
+        bytes: &'a [u8],
+        buffer: &'a mut RowBuffer<T>,
+    ) -> Result<RowBlock<'a, T>, ReadError> {
+        let block = Rows::block(&shape.width, bytes, &mut buffer.aligned)?;
+        match shape.shift.len() {
+            0 => Ok(block),
+            columns if columns == block.width => {
+                centre(block.values, &shape.shift, &mut buffer.centred);
+                Ok(RowBlock { width: block.width, values: &buffer.centred })
+            }
+            columns => Err(ReadError::Malformed {
+                place: "rows".into(),
+                message: format!("rows of {} numbers have a shift of {columns}", block.width),
+            }),
+        }
+    }
+
+    fn schema(schema: &mut Schema) {
+        schema.text("centred rows ");
+        schema.text(T::DTYPE);
+        schema.text(" ");
+        schema.serde_type::<RowShape<T>>();
+    }
+}
+
+/// Replaces `centred` with `values`, less `shift` in each row.
+fn centre<T: Scalar>(values: &[T], shift: &[T], centred: &mut Vec<T>) {
+    let pattern = pattern(shift);
+    centred.clear();
+    centred.reserve(values.len());
+    for values in values.chunks(pattern.len()) {
+        centred.extend(values.iter().zip(&pattern).map(|(&x, &shift)| x - shift));
+    }
+}
+
+/// Subtracts `shift` from each row of `values`: what [`CentredRows`] do to the rows of a file.
+pub(crate) fn centre_in_place<T: Scalar>(values: &mut [T], shift: &[T]) {
+    let pattern = pattern(shift);
+    for values in values.chunks_mut(pattern.len()) {
+        values.iter_mut().zip(&pattern).for_each(|(x, &shift)| *x = *x - shift);
+    }
+}
+
+/// The shift of several rows: one alone may be shorter than a vector register.
+fn pattern<T: Scalar>(shift: &[T]) -> Vec<T> {
+    shift.repeat(256_usize.div_ceil(shift.len()))
+}
+
+/// Centred rows in memory; and the file they come from, if other nodes are to read that themselves.
+///
+/// ```
+/// use kmeans_job::jobs::rows::CentredSlice;
+/// use mapreduce_core::Dataset;
+///
+/// let centred = [-1.0_f32, 0.5, 0.0, 0.5, 1.0, -1.0];
+/// let data = Dataset::new(CentredSlice::new(&centred, 2)?)?; // three rows of two
+/// assert_eq!(data.bytes(), 24);
+/// # Ok::<(), mapreduce_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CentredSlice<'a, T> {
+    rows: RowSlice<T, &'a [T]>,
+    d: usize,
+    stored: Option<Stored<T>>,
+}
+
+/// The rows as they were before they were centred, in a file.
+#[derive(Clone, Debug)]
+struct Stored<T> {
+    file: RowFile<T>,
+    shift: Vec<T>,
+}
+
+impl<'a, T: Scalar> CentredSlice<'a, T> {
+    /// Rows of `d` numbers each.
+    ///
+    /// # Errors
+    /// When `d` is 0 or the numbers are no whole number of rows.
+    pub fn new(centred: &'a [T], d: usize) -> Result<Self, Error> {
+        Ok(Self { rows: RowSlice::new(centred, d)?, d, stored: None })
+    }
+
+    /// The same rows, of which other nodes can read the originals: those of a file, from which `shift` was subtracted,
+    /// or nothing at all if that is empty.
+    ///
+    /// # Errors
+    /// When the file cannot be read or has no whole number of such rows.
+    pub fn stored_in(self, file: &StoredRows, shift: &[T]) -> Result<Self, Error> {
+        let file = RowFile::open(file.path(), file.offset(), self.d)?;
+        Ok(Self { stored: Some(Stored { file, shift: shift.to_vec() }), ..self })
+    }
+}
+
+impl<T: Scalar> Input for CentredSlice<'_, T> {
+    type Records = CentredRows<T>;
+
+    fn shape(&self) -> RowShape<T> {
+        let shift = self.stored.as_ref().map(|stored| stored.shift.clone()).unwrap_or_default();
+        RowShape { width: self.d as u64, shift: shift.into() }
+    }
+
+    fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
+        self.rows.splits(split_bytes)
+    }
+
+    fn open<'b>(&'b self, split: &'b SplitInfo) -> Result<Box<dyn Blocks<CentredRows<T>> + 'b>, ReadError> {
+        Ok(Box::new(InMemory(self.rows.open(split)?)))
+    }
+
+    fn describe(&self, split: &SplitInfo) -> String {
+        match &self.stored {
+            Some(Stored { file, .. }) => file.describe(split),
+            None => self.rows.describe(split),
+        }
+    }
+
+    /// The bytes that go with [`shape`](Input::shape): centred ones, or those of the file.
+    fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+        match &self.stored {
+            Some(Stored { file, .. }) => file.ship(split, sink),
+            None => self.rows.ship(split, sink),
+        }
+    }
+
+    fn files(&self) -> Option<SharedFiles> {
+        self.stored.as_ref()?.file.files()
+    }
+}
+
+/// Rows that need no shift.
+struct InMemory<'a, T: Scalar>(Box<dyn Blocks<Rows<T>> + 'a>);
+
+impl<T: Scalar> Blocks<CentredRows<T>> for InMemory<'_, T> {
+    fn next_block(&mut self) -> Result<Option<RowBlock<'_, T>>, ReadError> {
+        self.0.next_block()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(shape: &RowShape<f32>, bytes: &[u8]) -> Result<Vec<f32>, String> {
+        let mut buffer = RowBuffer::default();
+        let block = CentredRows::block(shape, bytes, &mut buffer);
+        block.map(|block| block.values.to_vec()).map_err(|error| error.to_string())
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_are_centred_as_memory_is(
+            values in prop::collection::vec(prop::num::f32::NORMAL | prop::num::f32::ZERO, 0..2000),
+            d in 1..400_usize,
+            seed in prop::collection::vec(-1e3_f32..1e3, 400),
+            skew in 0..4_usize,
+        ) {
+            let values = &values[..values.len() / d * d];
+            let shift = &seed[..d];
+            // Behind some bytes of something else, so that they lie anywhere.
+            let mut bytes = vec![0; skew];
+            bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+            let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+
+            let raw = RowShape { width: d as u64, shift: Block::default() };
+            prop_assert_eq!(bits(&read(&raw, &bytes[skew..]).unwrap()), bits(values));
+
+            let shape = RowShape { width: d as u64, shift: shift.to_vec().into() };
+            let expected: Vec<f32> = values.iter().zip(shift.iter().cycle()).map(|(x, shift)| x - shift).collect();
+            let found = read(&shape, &bytes[skew..]).unwrap();
+            prop_assert_eq!(bits(&found), bits(&expected));
+            let mut in_place = values.to_vec();
+            centre_in_place(&mut in_place, shift);
+            prop_assert_eq!(bits(&in_place), bits(&expected));
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        let shape = |width, shift: &[f32]| RowShape { width, shift: shift.to_vec().into() };
+        assert_eq!(read(&shape(2, &[1.0, 2.0]), &[0; 8]), Ok(vec![-1.0, -2.0]));
+        assert_eq!(read(&shape(2, &[1.0]), &[0; 8]), Err("rows: rows of 2 numbers have a shift of 1".into()));
+        for (width, bytes) in [(0, 8), (3, 8), (u64::MAX, 8)] {
+            assert!(read(&shape(width, &[1.0, 2.0]), &vec![0; bytes]).is_err());
+        }
+    }
+}
