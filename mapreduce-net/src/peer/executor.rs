@@ -1,0 +1,270 @@
+//! [`Executor`]: the threads that run user code, shared fairly by all who queue work for them.
+
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use std::{
+    collections::{HashMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Threads of its own, at most as many pieces of work at once, and a turn for each queue that has any.
+///
+/// Nothing here waits: work is queued and says itself when it is done.
+pub(super) struct Executor(Arc<Inner>);
+
+/// Where one user of the executor queues. Dropping it drops what has not begun.
+pub(super) struct Queue {
+    executor: Arc<Inner>,
+    id: u64,
+}
+
+/// A piece of queued work, to take it back by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
+type Work = Box<dyn FnOnce() + Send>;
+
+struct Inner {
+    pool: ThreadPool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Threads that are at it.
+    running: usize,
+    /// Only queues that have work, so that looking for some is looking at the front.
+    queues: HashMap<u64, VecDeque<(Ticket, Work)>>,
+    /// The same queues in the order of their turns.
+    turns: VecDeque<u64>,
+    /// Numbers that were given to queues and tickets.
+    numbers: u64,
+}
+
+impl Executor {
+    pub(super) fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
+        let pool =
+            ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("task-{i}")).build()?;
+        Ok(Self(Arc::new(Inner { pool, state: Mutex::default() })))
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.0.pool.current_num_threads()
+    }
+
+    /// A queue with turns of its own.
+    pub(super) fn queue(&self) -> Queue {
+        Queue { executor: self.0.clone(), id: self.0.state().number() }
+    }
+
+    /// Drops a value that has parts of a job in it, on a thread where user code may run.
+    pub(super) fn bury(&self, value: impl Send + 'static) {
+        self.0.bury(value);
+    }
+}
+
+impl Queue {
+    /// Queues work behind what is in this queue.
+    pub(super) fn push(&self, work: impl FnOnce() + Send + 'static) -> Ticket {
+        let mut state = self.executor.state();
+        let ticket = Ticket(state.number());
+        let State { running, queues, turns, .. } = &mut *state;
+        let queue = queues.entry(self.id).or_default();
+        if queue.is_empty() {
+            turns.push_back(self.id);
+        }
+        queue.push_back((ticket, Box::new(work)));
+        if *running < self.executor.pool.current_num_threads() {
+            *running += 1;
+            let executor = self.executor.clone();
+            self.executor.pool.spawn(move || executor.run());
+        }
+        ticket
+    }
+
+    /// Takes back work that has not begun. `false` if it has, or is over.
+    pub(super) fn remove(&self, ticket: Ticket) -> bool {
+        let mut state = self.executor.state();
+        let Some(queue) = state.queues.get_mut(&self.id) else { return false };
+        let Some(at) = queue.iter().position(|(queued, _)| *queued == ticket) else { return false };
+        let work = queue.remove(at);
+        if queue.is_empty() {
+            state.forget(self.id);
+        }
+        drop(state);
+        self.executor.bury(work);
+        true
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        let left = self.executor.state().forget(self.id);
+        if let Some(left) = left {
+            self.executor.bury(left);
+        }
+    }
+}
+
+impl Inner {
+    /// What a thread does until nothing is queued.
+    fn run(&self) {
+        while let Some(work) = self.next() {
+            contain(work);
+        }
+    }
+
+    fn next(&self) -> Option<Work> {
+        let mut state = self.state();
+        let work = state.take();
+        if work.is_none() {
+            state.running -= 1;
+        }
+        work
+    }
+
+    fn bury(&self, value: impl Send + 'static) {
+        self.pool.spawn(move || contain(|| drop(value)));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing of the user's runs under the lock, so no change of the state is ever half-done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// The first work of the queue whose turn it is.
+    fn take(&mut self) -> Option<Work> {
+        let id = self.turns.pop_front()?;
+        let queue = self.queues.get_mut(&id)?;
+        let (_, work) = queue.pop_front()?;
+        if queue.is_empty() {
+            self.queues.remove(&id);
+        } else {
+            self.turns.push_back(id);
+        }
+        Some(work)
+    }
+
+    /// Takes a queue out.
+    fn forget(&mut self, id: u64) -> Option<VecDeque<(Ticket, Work)>> {
+        let queue = self.queues.remove(&id)?;
+        self.turns.retain(|turn| *turn != id);
+        Some(queue)
+    }
+}
+
+/// A panic that nobody has caught so far would end the process: rayon aborts.
+fn contain(run: impl FnOnce()) {
+    // What the closure may leave half-done is dropped with it.
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        tracing::error!("a panic came through to the executor");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{self, Receiver, Sender};
+
+    /// An executor of one thread that is held up until the sender is dropped or used.
+    fn held_up() -> (Executor, Queue, Sender<()>) {
+        let executor = Executor::new(1).unwrap();
+        let queue = executor.queue();
+        let (release, wait) = mpsc::channel::<()>();
+        let (begun, begins) = mpsc::channel();
+        queue.push(move || {
+            begun.send(()).unwrap();
+            let _ = wait.recv();
+        });
+        begins.recv().unwrap();
+        (executor, queue, release)
+    }
+
+    fn all<T>(receiver: Receiver<T>) -> Vec<T> {
+        receiver.into_iter().collect()
+    }
+
+    #[test]
+    fn queues_take_turns_whatever_they_hold() {
+        let (executor, first, release) = held_up();
+        let second = executor.queue();
+        let (done, order) = mpsc::channel();
+        for (queue, name, count) in [(&first, 'a', 5), (&second, 'b', 2)] {
+            for i in 0..count {
+                let done = done.clone();
+                queue.push(move || done.send((name, i)).unwrap());
+            }
+        }
+        drop((done, release));
+        let expected = [('a', 0), ('b', 0), ('a', 1), ('b', 1), ('a', 2), ('a', 3), ('a', 4)];
+        assert_eq!(all(order), expected);
+    }
+
+    #[test]
+    fn no_more_runs_at_once_than_there_are_threads() {
+        let executor = Executor::new(2).unwrap();
+        let queue = executor.queue();
+        let (begun, begins) = mpsc::channel();
+        let gates: Vec<_> = (0..3)
+            .map(|i| {
+                let (open, gate) = mpsc::channel::<()>();
+                let begun = begun.clone();
+                queue.push(move || {
+                    begun.send(i).unwrap();
+                    let _ = gate.recv();
+                });
+                open
+            })
+            .collect();
+        let mut first = [begins.recv().unwrap(), begins.recv().unwrap()];
+        first.sort_unstable();
+        assert_eq!(first, [0, 1]);
+        assert!(begins.try_recv().is_err());
+        drop(gates);
+        assert_eq!(begins.recv(), Ok(2));
+    }
+
+    #[test]
+    fn work_that_was_taken_back_or_left_in_a_dropped_queue_does_not_run() {
+        let (executor, first, release) = held_up();
+        let second = executor.queue();
+        let (done, ran) = mpsc::channel();
+        let push = |queue: &Queue, name| {
+            let done = done.clone();
+            queue.push(move || done.send(name).unwrap())
+        };
+        let taken = push(&first, "taken back");
+        push(&first, "stays");
+        push(&second, "dropped");
+        assert!(first.remove(taken));
+        assert!(!first.remove(taken) && !second.remove(taken));
+        drop(second);
+        drop((done, release));
+        assert_eq!(all(ran), ["stays"]);
+    }
+
+    #[test]
+    fn a_panic_costs_no_thread() {
+        struct Panics;
+        impl Drop for Panics {
+            fn drop(&mut self) {
+                panic!("in a drop");
+            }
+        }
+        let executor = Executor::new(1).unwrap();
+        let queue = executor.queue();
+        queue.push(|| panic!("in work"));
+        executor.bury(Panics);
+        let (done, ran) = mpsc::channel();
+        queue.push(move || done.send(1).unwrap());
+        assert_eq!(ran.recv(), Ok(1));
+        assert_eq!(executor.threads(), 1);
+    }
+}

@@ -1,0 +1,118 @@
+//! [`Parts`]: the user's parts of a job for one round, made once and used by all attempts of it.
+
+use super::{
+    Shared, failure,
+    splits::DatasetKey,
+    values::{Value, Values},
+};
+use crate::{
+    NodeId,
+    wire::message::{AttemptFailure, BeginRound, Payload},
+};
+use mapreduce_core::{
+    Block, Error, FailureKind, codec,
+    exec::{ErasedJob, ErasedRound},
+    input::SharedFiles,
+};
+use std::sync::Arc;
+
+/// The most partitions of a round: each costs every map attempt some bytes, whether it puts anything there or not.
+const PARTITIONS_MAX: u32 = 1 << 20;
+
+/// What attempts of a round work with.
+pub(super) struct Parts {
+    pub(super) round: Box<dyn ErasedRound>,
+    /// The encoded shape of the records.
+    pub(super) shape: Block<u8>,
+    /// The files, if this peer reads the input itself.
+    pub(super) files: Option<SharedFiles>,
+    pub(super) dataset: DatasetKey,
+    /// Kept here for later rounds that refer to the same.
+    _values: Ingredients<Value>,
+}
+
+/// What the parts are made of.
+pub(super) struct Ingredients<T> {
+    params: T,
+    shared: T,
+    files: Option<T>,
+}
+
+/// How the parts are made, apart from the ingredients.
+pub(super) struct Recipe {
+    pub(super) job: Arc<dyn ErasedJob>,
+    pub(super) dataset: DatasetKey,
+    pub(super) partitions: u32,
+    shape: Block<u8>,
+}
+
+impl Recipe {
+    /// Looks the job of a round up.
+    pub(super) fn of(
+        shared: &Shared,
+        epoch: u64,
+        begin: BeginRound,
+    ) -> Result<(Self, Ingredients<Payload>), AttemptFailure> {
+        let job = shared.registry.get(&begin.id).map_err(|error| failure::node(error.to_string()))?;
+        if !(1..=PARTITIONS_MAX).contains(&begin.partitions) {
+            let message = format!(
+                "{} partitions are not from 1 to {PARTITIONS_MAX}; choose another number",
+                begin.partitions
+            );
+            return Err(failure::permanent(FailureKind::User, message));
+        }
+        let BeginRound { params, shared, files, shape, partitions, dataset, .. } = begin;
+        let recipe = Self { job: job.clone(), dataset: (epoch, dataset), partitions, shape };
+        Ok((recipe, Ingredients { params, shared, files }))
+    }
+
+    /// Makes the parts. On a thread for user code.
+    pub(super) fn make(self, values: Ingredients<Value>) -> Result<Parts, AttemptFailure> {
+        let files = match &values.files {
+            None => None,
+            Some(files) => Some(codec::decode(files.as_ref()).map_err(|error| {
+                failure::node(format!("what the driver says of its files cannot be read: {error}"))
+            })?),
+        };
+        let round = self.job.round(values.params.as_ref(), values.shared.as_ref(), self.partitions);
+        let round = round.map_err(|error| match error {
+            Error::Codec(error) => failure::permanent(FailureKind::Codec, error.to_string()),
+            error => failure::permanent(FailureKind::User, error.to_string()),
+        })?;
+        Ok(Parts { round, shape: self.shape, files, dataset: self.dataset, _values: values })
+    }
+}
+
+impl Ingredients<Payload> {
+    /// The bytes, if all are here.
+    pub(super) fn at_hand(&self, values: &Values) -> Option<Ingredients<Value>> {
+        let files = match &self.files {
+            Some(files) => Some(values.at_hand(files)?),
+            None => None,
+        };
+        Some(Ingredients {
+            params: values.at_hand(&self.params)?,
+            shared: values.at_hand(&self.shared)?,
+            files,
+        })
+    }
+
+    /// The bytes, those that are not here from the driver.
+    pub(super) async fn get(
+        self,
+        values: &Values,
+        shared: &Shared,
+        driver: NodeId,
+    ) -> Result<Ingredients<Value>, AttemptFailure> {
+        let Self { params, shared: broadcast, files } = self;
+        let get = |payload| values.get(shared, driver, payload);
+        let files = async {
+            match files {
+                Some(files) => get(files).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (params, shared, files) = tokio::try_join!(get(params), get(broadcast), files)?;
+        Ok(Ingredients { params, shared, files })
+    }
+}

@@ -1,0 +1,205 @@
+//! One attempt on a thread: from staged input to what is said of it. No network here, and no panic gets out.
+
+use super::{
+    failure,
+    round::Parts,
+    splits::{Leftovers, SplitBytes, Splits},
+    stage::fetch_failed,
+};
+use crate::{NodeId, transfer::Held, wire::message::AttemptFailure};
+use mapreduce_core::{
+    Counters, FailureKind, ReadError, SplitInfo,
+    exec::{Attempt, Chunks, MapInput, MapOutput, Run},
+    input::SharedFiles,
+    schedule::TaskReport,
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// An attempt whose input is here.
+pub(super) enum Staged {
+    Map(MapWork),
+    Reduce(ReduceWork),
+}
+
+/// A map attempt.
+pub(super) struct MapWork {
+    pub(super) index: u32,
+    pub(super) split: SplitInfo,
+    pub(super) source: MapSource,
+}
+
+/// Where the records of a split are.
+pub(super) enum MapSource {
+    /// In memory. The permit is of an attempt that had them fetched.
+    Blocks { bytes: Arc<SplitBytes>, permit: Option<OwnedSemaphorePermit> },
+    /// In files that this peer reads itself.
+    Files { fingerprint: Option<u64> },
+}
+
+/// A reduce attempt.
+pub(super) struct ReduceWork {
+    pub(super) partition: u32,
+    /// In the order of the splits.
+    pub(super) runs: Vec<StagedRun>,
+    pub(super) held: Vec<Held>,
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// What a reduce attempt reads of one split.
+pub(super) struct StagedRun {
+    pub(super) split: u32,
+    pub(super) source: RunSource,
+}
+
+pub(super) enum RunSource {
+    /// The output of an attempt on this peer.
+    Here(Arc<MapOutput>),
+    /// What another peer has sent.
+    Fetched { from: NodeId, pairs: u64, bytes: Vec<u8> },
+}
+
+/// What an attempt leaves.
+pub(super) struct Done {
+    pub(super) output: Output,
+    pub(super) report: TaskReport,
+    /// Records read, or keys reduced.
+    pub(super) processed: u64,
+    pub(super) counters: Counters,
+    pub(super) run_us: u64,
+}
+
+pub(super) enum Output {
+    Map(Arc<MapOutput>, Leftovers),
+    Reduced(Arc<Run>),
+}
+
+impl Staged {
+    /// Runs the attempt.
+    pub(super) fn run(
+        self,
+        parts: &Parts,
+        splits: &Splits,
+        attempt: &Attempt,
+    ) -> Result<Done, AttemptFailure> {
+        if attempt.is_cancelled() {
+            return Err(AttemptFailure::Cancelled);
+        }
+        let begun = Instant::now();
+        let run = || match self {
+            Self::Map(work) => work.run(parts, splits, attempt),
+            Self::Reduce(work) => work.run(parts, attempt),
+        };
+        // Parts of the job contain their panics. This is for one of this crate's own, so that the driver hears of it.
+        let mut done = catch_unwind(AssertUnwindSafe(run))
+            .unwrap_or_else(|_| Err(failure::node("a panic in the peer's own code; its log has more")))?;
+        done.run_us = begun.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+        Ok(done)
+    }
+}
+
+impl MapWork {
+    fn run(self, parts: &Parts, splits: &Splits, attempt: &Attempt) -> Result<Done, AttemptFailure> {
+        let Self { index, split, source } = self;
+        let mut leftovers = splits.take_leftovers(parts.dataset, index);
+        let mut map = |chunks: &mut dyn Chunks| {
+            let (shape, cache) = (&*parts.shape, &mut leftovers.0);
+            parts
+                .round
+                .map(MapInput { split: &split, shape, chunks, cache, attempt })
+                .map_err(failure::of_attempt)
+        };
+        let output = match (&source, &parts.files) {
+            (MapSource::Blocks { bytes, .. }, _) => map(&mut Blocks { blocks: bytes.blocks.iter() }),
+            (MapSource::Files { fingerprint: Some(fingerprint) }, Some(files)) => {
+                map(&mut Files { files, split: &split, fingerprint: *fingerprint, open: None })
+            }
+            (MapSource::Files { .. }, _) => {
+                Err(failure::node("the driver has not said what its files look like"))
+            }
+        }?;
+        let report =
+            TaskReport { records: output.pairs(), bytes: output.bytes(), checksum: output.checksum() };
+        let (processed, counters) = (output.records, output.counters.clone());
+        let output = Output::Map(Arc::new(output), leftovers);
+        Ok(Done { output, report, processed, counters, run_us: 0 })
+    }
+}
+
+impl ReduceWork {
+    fn run(self, parts: &Parts, attempt: &Attempt) -> Result<Done, AttemptFailure> {
+        // What was fetched counts until the attempt is over.
+        let Self { partition, runs, held: _held, permit: _permit } = self;
+        let runs: Result<Vec<_>, _> = runs.into_iter().map(|run| run.load(partition)).collect();
+        let runs = runs?;
+        let runs: Vec<&Run> = runs.iter().map(|run| run.run(partition)).collect();
+        let reduced = parts.round.reduce(partition, &runs, attempt).map_err(failure::of_attempt)?;
+        let run = reduced.run;
+        let report =
+            TaskReport { records: run.pairs(), bytes: run.as_bytes().len() as u64, checksum: run.checksum() };
+        let output = Output::Reduced(Arc::new(run));
+        Ok(Done { output, report, processed: reduced.keys, counters: reduced.counters, run_us: 0 })
+    }
+}
+
+/// A run that was looked at.
+enum Loaded {
+    Here(Arc<MapOutput>),
+    Fetched(Run),
+}
+
+impl StagedRun {
+    fn load(self, partition: u32) -> Result<Loaded, AttemptFailure> {
+        match self.source {
+            RunSource::Here(output) if (partition as usize) < output.runs.len() => Ok(Loaded::Here(output)),
+            RunSource::Here(_) => Err(failure::node(format!("there is no partition {partition}"))),
+            RunSource::Fetched { from, pairs, bytes } => match Run::from_bytes(bytes, pairs) {
+                Some(run) => Ok(Loaded::Fetched(run)),
+                None => Err(fetch_failed(from, format!("the run of split {} is damaged", self.split))),
+            },
+        }
+    }
+}
+
+impl Loaded {
+    fn run(&self, partition: u32) -> &Run {
+        match self {
+            Self::Here(output) => &output.runs[partition as usize],
+            Self::Fetched(run) => run,
+        }
+    }
+}
+
+/// The blocks of a split in memory.
+struct Blocks<'a> {
+    blocks: std::slice::Iter<'a, Vec<u8>>,
+}
+
+impl Chunks for Blocks<'_> {
+    fn next_chunk(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        Ok(self.blocks.next().map(Vec::as_slice))
+    }
+}
+
+/// A split in files, opened when the first block is asked for: what goes wrong then is told like all that goes wrong
+/// when reading.
+struct Files<'a> {
+    files: &'a SharedFiles,
+    split: &'a SplitInfo,
+    fingerprint: u64,
+    open: Option<Box<dyn Chunks + Send>>,
+}
+
+impl Chunks for Files<'_> {
+    fn next_chunk(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => self.files.open(self.split, self.fingerprint)?,
+        };
+        self.open.insert(open).next_chunk()
+    }
+}

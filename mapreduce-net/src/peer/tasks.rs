@@ -1,0 +1,464 @@
+//! [`Tasks`]: the rounds and attempts of one session. Commands and events in, answers out; one task owns it.
+
+use super::{
+    Shared,
+    executor::{Queue, Ticket},
+    failure,
+    outputs::Outputs,
+    round::{Ingredients, Parts, Recipe},
+    run::{Done, MapSource, MapWork, Output, Staged},
+    splits::Leftovers,
+    stage::{Sources, Stage, Wanted},
+    values::{Value, Values},
+};
+use crate::{
+    NodeId,
+    wire::message::{Answer, AttemptFailure, BeginRound, Completed, InlineRun, Payload, Work},
+};
+use mapreduce_core::{
+    Block,
+    exec::{Attempt, MapOutput, Run},
+    schedule::{AttemptId, Round, TaskId},
+};
+use std::{collections::HashMap, mem, sync::Arc};
+use tokio::{
+    sync::mpsc::UnboundedSender,
+    task::{AbortHandle, JoinSet},
+};
+
+/// Attempts that a driver may have here at once, for each of the peer's slots: grants change while messages are under
+/// way, but a driver that heeds none of them is stopped.
+const ATTEMPTS_PER_SLOT: usize = 4;
+
+/// Rounds that a driver may have here at once.
+const ROUNDS_MAX: usize = 1 << 10;
+
+/// The most map output of a round that this peer puts into messages, whatever the driver asks for, in bytes.
+const INLINE_BYTES_MAX: u64 = 1 << 20;
+
+/// The largest reduce output that rides in a message, in bytes.
+const INLINE_REDUCED_BYTES_MAX: usize = 64 << 10;
+
+type RoundKey = (u64, Round);
+pub(super) type AttemptKey = (u64, AttemptId);
+
+/// What happens to the tasks of a session, besides commands.
+pub(super) enum Event {
+    /// What the parts of a round are made of is here.
+    Resolved(RoundKey, Recipe, Result<Ingredients<Value>, AttemptFailure>),
+    /// The parts of a round are made.
+    Made(RoundKey, Result<Parts, AttemptFailure>),
+    /// The input of an attempt is here.
+    Staged(AttemptKey, Result<Staged, AttemptFailure>),
+    /// An attempt is over.
+    Ended(AttemptKey, Result<Done, AttemptFailure>),
+}
+
+/// The rounds and attempts of one session. Dropping it stops all of them and forgets what they have left.
+pub(super) struct Tasks {
+    shared: Arc<Shared>,
+    driver: NodeId,
+    epoch: u64,
+    events: UnboundedSender<Event>,
+    queue: Queue,
+    outputs: Arc<Outputs>,
+    values: Arc<Values>,
+    stage: Stage,
+    rounds: HashMap<RoundKey, OfRound>,
+    attempts: HashMap<AttemptKey, Live>,
+    /// What waits for the network. Dropping it ends that.
+    waiting: JoinSet<()>,
+    answers: Vec<Answer>,
+}
+
+struct OfRound {
+    phase: Phase,
+    /// Attempts that came before the parts were made, in their order.
+    early: Vec<(AttemptId, Work)>,
+    partitions: u32,
+    sources: Option<Arc<Sources>>,
+    /// Bytes of map output that may still ride in messages.
+    inline_bytes: u64,
+    /// What finished map attempts have left in the caches of their splits, by split and number.
+    leftovers: HashMap<(u32, u32), Leftovers>,
+}
+
+enum Phase {
+    /// The parts are being made.
+    Begun,
+    Ready(Arc<Parts>),
+    /// They cannot be made: every attempt fails with this.
+    Broken(AttemptFailure),
+}
+
+/// An attempt that was not answered yet.
+struct Live {
+    token: Attempt,
+    place: Place,
+}
+
+enum Place {
+    /// It waits for the parts of its round.
+    Early,
+    /// Its input is under way.
+    Staging(AbortHandle),
+    /// It waits for a thread, or has one.
+    Queued(Ticket),
+}
+
+impl Tasks {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        driver: NodeId,
+        epoch: u64,
+        events: UnboundedSender<Event>,
+    ) -> Self {
+        let values = Arc::<Values>::default();
+        Self {
+            queue: shared.executor.queue(),
+            outputs: shared.shelves.add(driver),
+            stage: Stage::new(shared.clone(), driver, values.clone()),
+            values,
+            rounds: HashMap::new(),
+            attempts: HashMap::new(),
+            waiting: JoinSet::new(),
+            answers: Vec::new(),
+            shared,
+            driver,
+            epoch,
+            events,
+        }
+    }
+
+    /// What there is to say since the last call.
+    pub(super) fn answers(&mut self) -> Vec<Answer> {
+        mem::take(&mut self.answers)
+    }
+
+    /// Begins a round: makes the parts of the job, on a thread.
+    pub(super) fn begin(&mut self, begin: BeginRound) {
+        let key = (begin.job, begin.round);
+        if self.rounds.contains_key(&key) || self.rounds.len() >= ROUNDS_MAX {
+            tracing::warn!(driver = %self.driver, job = begin.job, round = %begin.round,
+                "ignored a round: it has begun already, or there are too many");
+            return;
+        }
+        tracing::debug!(driver = %self.driver, job = %begin.id, round = %begin.round, "a round begins");
+        self.outputs.begin(begin.job, begin.round);
+        self.shared.splits.open((self.epoch, begin.dataset));
+        let (partitions, inline_bytes) =
+            (begin.partitions, u64::from(begin.inline_bytes).min(INLINE_BYTES_MAX));
+        let phase = match Recipe::of(&self.shared, self.epoch, begin) {
+            Ok((recipe, payloads)) => {
+                match payloads.at_hand(&self.values) {
+                    Some(values) => self.make(key, recipe, values),
+                    None => {
+                        let (events, values) = (self.events.clone(), self.values.clone());
+                        let (shared, driver) = (self.shared.clone(), self.driver);
+                        self.wait_for(async move {
+                            let resolved = payloads.get(&values, &shared, driver).await;
+                            tell(&events, Event::Resolved(key, recipe, resolved));
+                        });
+                    }
+                }
+                Phase::Begun
+            }
+            Err(failure) => Phase::Broken(failure),
+        };
+        self.rounds.insert(
+            key,
+            OfRound {
+                phase,
+                early: Vec::new(),
+                partitions,
+                sources: None,
+                inline_bytes,
+                leftovers: HashMap::new(),
+            },
+        );
+    }
+
+    /// Starts an attempt, which will be answered once.
+    pub(super) fn start(&mut self, job: u64, attempt: AttemptId, work: Work) {
+        let key = (job, attempt);
+        if self.attempts.contains_key(&key) {
+            tracing::warn!(driver = %self.driver, job, %attempt, "ignored an attempt that runs already");
+            return;
+        }
+        let full = self.attempts.len() >= ATTEMPTS_PER_SLOT * self.shared.slots() as usize;
+        let refused = match (self.rounds.get_mut(&(job, attempt.round)), attempt.task, &work) {
+            _ if full => Some(failure::node("more attempts were started than slots were granted")),
+            (None, ..) => Some(failure::node(format!("{} of job {job} has not begun here", attempt.round))),
+            (Some(OfRound { phase: Phase::Broken(failure), .. }), ..) => Some(failure.clone()),
+            (Some(_), TaskId::Map(_), Work::Map { .. }) => None,
+            (Some(round), TaskId::Reduce(partition), Work::Reduce) if partition < round.partitions => None,
+            _ => Some(failure::node(format!("{attempt} cannot be what was said to start"))),
+        };
+        if let Some(failure) = refused {
+            return self.failed(key, failure);
+        }
+        self.attempts.insert(key, Live { token: Attempt::default(), place: Place::Early });
+        self.stage(key, work);
+    }
+
+    /// Notes where the map output of a round lies.
+    pub(super) fn sources(&mut self, job: u64, round: Round, sources: Payload) {
+        if let Some(round) = self.rounds.get_mut(&(job, round)) {
+            round.sources = Some(Arc::new(Sources::new(sources)));
+        }
+    }
+
+    /// Stops an attempt. One that does not run yet is answered at once, any other when it has noticed.
+    pub(super) fn cancel(&mut self, job: u64, attempt: AttemptId) {
+        let key = (job, attempt);
+        let Some(live) = self.attempts.get(&key) else { return };
+        live.token.cancel();
+        let stopped = match &live.place {
+            Place::Early => true,
+            Place::Staging(task) => {
+                task.abort();
+                true
+            }
+            Place::Queued(ticket) => self.queue.remove(*ticket),
+        };
+        if stopped {
+            self.attempts.remove(&key);
+            self.failed(key, AttemptFailure::Cancelled);
+        }
+    }
+
+    /// Forgets what an attempt has left, and stops it if it is not over.
+    pub(super) fn discard(&mut self, job: u64, attempt: AttemptId) {
+        self.cancel(job, attempt);
+        let which = (attempt.task.index(), attempt.number);
+        match attempt.task {
+            TaskId::Map(_) => self.outputs.discard_map(job, attempt.round, which),
+            TaskId::Reduce(_) => self.outputs.discard_reduced(job, attempt.round, which),
+        }
+        let round = self.rounds.get_mut(&(job, attempt.round));
+        if let (TaskId::Map(_), Some(round)) = (attempt.task, round) {
+            self.shared.executor.bury(round.leftovers.remove(&which));
+        }
+    }
+
+    /// Ends a round: what its attempts have left about their splits stays, all else of it goes.
+    pub(super) fn end(&mut self, job: u64, round: Round) {
+        let key = (job, round);
+        let running: Vec<_> =
+            self.attempts.keys().filter(|(of, attempt)| (*of, attempt.round) == key).copied().collect();
+        for (job, attempt) in running {
+            self.cancel(job, attempt);
+        }
+        self.outputs.end(job, round);
+        let Some(mut ended) = self.rounds.remove(&key) else { return };
+        tracing::debug!(driver = %self.driver, job, %round, "a round ends");
+        if let Phase::Ready(parts) = &ended.phase {
+            let unwanted: Vec<_> = ended
+                .leftovers
+                .drain()
+                .filter_map(|((split, _), left)| {
+                    self.shared.splits.keep_leftovers(parts.dataset, split, left)
+                })
+                .collect();
+            self.shared.executor.bury(unwanted);
+        }
+        self.shared.executor.bury(ended.phase);
+    }
+
+    /// Forgets a dataset.
+    pub(super) fn drop_dataset(&mut self, dataset: u64) {
+        self.shared.executor.bury(self.shared.splits.close((self.epoch, dataset)));
+    }
+
+    /// Goes on after something has happened elsewhere.
+    pub(super) fn handle(&mut self, event: Event) {
+        // Finished ones do not stay in the set.
+        while self.waiting.try_join_next().is_some() {}
+        match event {
+            Event::Resolved(key, recipe, Ok(values)) => self.make(key, recipe, values),
+            Event::Resolved(key, _, Err(failure)) => self.made(key, Err(failure)),
+            Event::Made(key, made) => self.made(key, made),
+            Event::Staged(key, Ok(staged)) => self.enqueue(key, staged),
+            Event::Staged(key, Err(failure)) => {
+                if self.attempts.remove(&key).is_some() {
+                    self.failed(key, failure);
+                }
+            }
+            Event::Ended(key, ended) => self.ended(key, ended),
+        }
+    }
+
+    fn make(&mut self, key: RoundKey, recipe: Recipe, values: Ingredients<Value>) {
+        let events = self.events.clone();
+        self.queue.push(move || tell(&events, Event::Made(key, recipe.make(values))));
+    }
+
+    fn made(&mut self, key: RoundKey, made: Result<Parts, AttemptFailure>) {
+        let Some(round) = self.rounds.get_mut(&key) else {
+            return self.shared.executor.bury(made);
+        };
+        round.phase = match made {
+            Ok(parts) => Phase::Ready(Arc::new(parts)),
+            Err(failure) => Phase::Broken(failure),
+        };
+        for (attempt, work) in mem::take(&mut round.early) {
+            // One that was stopped meanwhile was answered.
+            if self.attempts.contains_key(&(key.0, attempt)) {
+                self.stage((key.0, attempt), work);
+            }
+        }
+    }
+
+    /// Brings the input of an attempt here, or lets it wait for its round.
+    fn stage(&mut self, key: AttemptKey, work: Work) {
+        let (job, attempt) = key;
+        let Some(round) = self.rounds.get_mut(&(job, attempt.round)) else { return };
+        let parts = match &round.phase {
+            Phase::Ready(parts) => parts,
+            Phase::Begun => return round.early.push((attempt, work)),
+            Phase::Broken(failure) => {
+                let failure = failure.clone();
+                self.attempts.remove(&key);
+                return self.failed(key, failure);
+            }
+        };
+        let index = attempt.task.index();
+        let (stage, events) = (self.stage.clone(), self.events.clone());
+        match work {
+            Work::Map { split, fingerprint } => {
+                let dataset = parts.dataset;
+                let at_hand = match &parts.files {
+                    Some(_) => Some(MapSource::Files { fingerprint }),
+                    None => {
+                        let bytes = self.shared.splits.bytes(dataset, index);
+                        bytes.map(|bytes| MapSource::Blocks { bytes, permit: None })
+                    }
+                };
+                if let Some(source) = at_hand {
+                    return self.enqueue(key, Staged::Map(MapWork { index, split, source }));
+                }
+                self.stage_later(key, async move {
+                    let staged = stage.split(dataset, index).await;
+                    let staged = staged.map(|source| Staged::Map(MapWork { index, split, source }));
+                    tell(&events, Event::Staged(key, staged));
+                });
+            }
+            Work::Reduce => {
+                let Some(sources) = round.sources.clone() else {
+                    self.attempts.remove(&key);
+                    return self
+                        .failed(key, failure::node("the driver has not said where the map output is"));
+                };
+                let outputs = self.outputs.clone();
+                let wanted = Wanted { job, round: attempt.round, partition: index };
+                self.stage_later(key, async move {
+                    let staged = stage.partition(wanted, &sources, &outputs).await;
+                    tell(&events, Event::Staged(key, staged.map(Staged::Reduce)));
+                });
+            }
+        }
+    }
+
+    fn stage_later(&mut self, key: AttemptKey, staging: impl Future<Output = ()> + Send + 'static) {
+        let task = self.wait_for(staging);
+        if let Some(live) = self.attempts.get_mut(&key) {
+            live.place = Place::Staging(task);
+        }
+    }
+
+    fn wait_for(&mut self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.waiting.spawn(task)
+    }
+
+    /// Queues an attempt whose input is here.
+    fn enqueue(&mut self, key: AttemptKey, staged: Staged) {
+        let round = self.rounds.get(&(key.0, key.1.round));
+        let (Some(live), Some(OfRound { phase: Phase::Ready(parts), .. })) =
+            (self.attempts.get_mut(&key), round)
+        else {
+            // It was stopped meanwhile, and answered.
+            return;
+        };
+        let (shared, events) = (self.shared.clone(), self.events.clone());
+        let (parts, token) = (parts.clone(), live.token.clone());
+        live.place = Place::Queued(self.queue.push(move || {
+            let ended = staged.run(&parts, &shared.splits, &token);
+            // The last one to use the parts may have to drop them, and that is for this thread to do.
+            drop(parts);
+            tell(&events, Event::Ended(key, ended));
+        }));
+    }
+
+    fn ended(&mut self, key: AttemptKey, ended: Result<Done, AttemptFailure>) {
+        // It has let its split go.
+        self.shared.splits.trim();
+        let (job, attempt) = key;
+        let Some(live) = self.attempts.remove(&key) else {
+            return self.shared.executor.bury(ended);
+        };
+        let round = self.rounds.get_mut(&(job, attempt.round));
+        let (done, round) = match (ended, round) {
+            (Ok(done), Some(round)) if !live.token.is_cancelled() => (done, round),
+            (Err(failure), Some(_)) if !live.token.is_cancelled() => return self.failed(key, failure),
+            (ended, _) => {
+                self.shared.executor.bury(ended);
+                return self.failed(key, AttemptFailure::Cancelled);
+            }
+        };
+        let Done { output, report, processed, counters, run_us } = done;
+        let which = (attempt.task.index(), attempt.number);
+        let inline = match output {
+            Output::Map(output, leftovers) => {
+                let inline = (report.bytes <= round.inline_bytes).then(|| inline_map(&output));
+                if inline.is_some() {
+                    round.inline_bytes -= report.bytes;
+                }
+                // The same attempt again, from a driver that has lost count.
+                if let Some(before) = round.leftovers.insert(which, leftovers) {
+                    self.shared.executor.bury(before);
+                }
+                self.outputs.put_map(job, attempt.round, which, output);
+                inline
+            }
+            Output::Reduced(run) if run.as_bytes().len() <= INLINE_REDUCED_BYTES_MAX => {
+                Some(inline(attempt.task.index(), &run).into_iter().collect())
+            }
+            Output::Reduced(run) => {
+                self.outputs.put_reduced(job, attempt.round, which, run);
+                None
+            }
+        };
+        let completed = Completed { job, attempt, report, processed, counters, run_us, inline };
+        self.answers.push(Answer::Completed(Box::new(completed)));
+    }
+
+    fn failed(&mut self, (job, attempt): AttemptKey, failure: AttemptFailure) {
+        tracing::debug!(driver = %self.driver, job, round = %attempt.round, %attempt, ?failure, "an attempt failed");
+        self.answers.push(Answer::Failed { job, attempt, failure });
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.shared.shelves.remove(self.driver, &self.outputs);
+        for live in self.attempts.values() {
+            live.token.cancel();
+        }
+        let (rounds, executor) = (mem::take(&mut self.rounds), &self.shared.executor);
+        executor.bury((rounds, self.shared.splits.close_all(self.epoch)));
+    }
+}
+
+/// The receiver is gone only with the session, which then wants nothing more.
+fn tell(events: &UnboundedSender<Event>, event: Event) {
+    let _ = events.send(event);
+}
+
+fn inline_map(output: &MapOutput) -> Vec<InlineRun> {
+    (0..).zip(&output.runs).filter_map(|(partition, run)| inline(partition, run)).collect()
+}
+
+fn inline(partition: u32, run: &Run) -> Option<InlineRun> {
+    let bytes = || Block::from(run.as_bytes().to_vec());
+    (run.pairs() > 0).then(|| InlineRun { partition, pairs: run.pairs(), bytes: bytes() })
+}

@@ -1,0 +1,127 @@
+//! The requester's side of a transfer, up to the body.
+
+use super::{
+    Answer, Budget, Credit, Fetched, Held, PATIENCE, Refusal, WAITING, join::join_all, receive::Incoming,
+};
+use crate::{
+    NodeId,
+    mesh::OpenError,
+    wire::{
+        FrameReader, FrameWriter, WireError,
+        message::{Open, Request},
+    },
+};
+use std::{future::Future, pin::pin, time::Duration};
+
+/// How a stream to a node is opened: by the mesh, or on a connection that a test has.
+pub(crate) trait Opener: Sync {
+    /// Opens a stream to `to` with the message `open`, which is sent at once.
+    fn open(
+        &self,
+        to: NodeId,
+        open: &Open,
+    ) -> impl Future<Output = Result<(FrameWriter, FrameReader), OpenError>> + Send;
+}
+
+/// Why nothing was fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum FetchError {
+    /// There is no way to the node.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The stream broke, or ended early.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The node does not serve it.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// What came is not what was announced.
+    #[error("the data that came is damaged: {what} {found}, not {expected}")]
+    Corrupt {
+        /// What was looked at.
+        what: &'static str,
+        /// What it was.
+        found: u64,
+        /// What it has to be, or the most it may be.
+        expected: u64,
+    },
+    /// More is offered than a transfer may have.
+    #[error("{bytes} bytes are offered, more than the {bytes_max} of one transfer")]
+    TooLarge {
+        /// Bytes offered.
+        bytes: u64,
+        /// Bytes allowed.
+        bytes_max: u64,
+    },
+    /// Nothing came.
+    #[error("no data has come for {} s", waited.as_secs())]
+    Stalled {
+        /// How long was waited.
+        waited: Duration,
+    },
+}
+
+/// Fetches from several nodes at once: gives all of it in the order of the requests, or the first failure and whose it was.
+///
+/// It waits until the budget has room for all of it, and as long as a node takes for its answer; after that, at most
+/// [`PATIENCE`] for the next bytes. Dropping it gives all streams up.
+pub(crate) async fn fetch_all(
+    opener: &impl Opener,
+    requests: Vec<(NodeId, Request)>,
+    budget: &Budget,
+) -> Result<Vec<Fetched>, (NodeId, FetchError)> {
+    let _turn = budget.turn().await;
+    let opening = requests.into_iter().map(|(node, request)| async move {
+        begin(opener, node, request).await.map_err(|error| (node, error))
+    });
+    let mut streams = join_all(opening.collect()).await?;
+    let held = admit(&mut streams, budget).await?;
+    let receiving = streams.into_iter().zip(held).map(|((node, stream), held)| async move {
+        stream.receive(held).await.map_err(|error| (node, error))
+    });
+    join_all(receiving.collect()).await
+}
+
+/// As [`fetch_all`], from one node.
+pub(crate) async fn fetch(
+    opener: &impl Opener,
+    from: NodeId,
+    request: Request,
+    budget: &Budget,
+) -> Result<Fetched, FetchError> {
+    match fetch_all(opener, vec![(from, request)], budget).await {
+        Ok(mut fetched) => Ok(fetched.pop().expect("one request gives one result")),
+        Err((_, error)) => Err(error),
+    }
+}
+
+/// Asks a node, and reads what it offers.
+async fn begin(
+    opener: &impl Opener,
+    node: NodeId,
+    request: Request,
+) -> Result<(NodeId, Incoming), FetchError> {
+    let (writer, mut reader) = opener.open(node, &Open::Fetch(request)).await?;
+    match reader.expect().await? {
+        Answer::Offer(offer) => Ok((node, Incoming::new(writer, reader, offer, PATIENCE)?)),
+        Answer::Refused(refusal) => Err(FetchError::Refused(refusal)),
+    }
+}
+
+/// Waits for the budget of all of them. Who waits longer lets the servers know.
+async fn admit(
+    streams: &mut [(NodeId, Incoming)],
+    budget: &Budget,
+) -> Result<Vec<Held>, (NodeId, FetchError)> {
+    let costs: Vec<u64> = streams.iter().map(|(_, stream)| stream.memory_bytes()).collect();
+    let mut held = pin!(budget.acquire(&costs));
+    loop {
+        if let Ok(held) = tokio::time::timeout(WAITING, held.as_mut()).await {
+            return Ok(held);
+        }
+        for (node, stream) in streams.iter_mut() {
+            stream.grant(Credit { bytes: 0 }).await.map_err(|error| (*node, error.into()))?;
+        }
+    }
+}

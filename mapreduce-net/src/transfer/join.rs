@@ -1,0 +1,87 @@
+//! [`join_all`]: many futures in one task.
+
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, Wake, Waker},
+};
+
+/// Runs all of them at once, until all are done or one has failed. The results are in the order of the futures.
+///
+/// Each has a waker of its own: what one of a thousand streams brings does not cost a look at the others.
+pub(super) async fn join_all<F, T, E>(futures: Vec<F>) -> Result<Vec<T>, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let woken = Arc::new(Woken::default());
+    let mut missing = futures.len();
+    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    let mut running: Vec<_> = futures
+        .into_iter()
+        .enumerate()
+        .map(|(index, future)| {
+            woken.push(index);
+            let waker = Waker::from(Arc::new(Signal { index, woken: woken.clone() }));
+            Some((Box::pin(future), waker))
+        })
+        .collect();
+    poll_fn(|context| {
+        for index in woken.take(context.waker()) {
+            let Some((future, waker)) = &mut running[index] else { continue };
+            let future: Pin<&mut F> = future.as_mut();
+            if let Poll::Ready(result) = future.poll(&mut Context::from_waker(waker)) {
+                results[index] = Some(match result {
+                    Ok(result) => result,
+                    Err(error) => return Poll::Ready(Err(error)),
+                });
+                running[index] = None;
+                missing -= 1;
+            }
+        }
+        if missing == 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
+    })
+    .await?;
+    Ok(results.into_iter().flatten().collect())
+}
+
+/// Which futures are to be looked at.
+#[derive(Default)]
+struct Woken(Mutex<(Vec<usize>, Option<Waker>)>);
+
+/// Wakes one of them.
+struct Signal {
+    index: usize,
+    woken: Arc<Woken>,
+}
+
+impl Woken {
+    /// Notes a future, and gives the waker of the task if it has to be woken.
+    fn push(&self, index: usize) -> Option<Waker> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !inner.0.contains(&index) {
+            inner.0.push(index);
+        }
+        inner.1.take()
+    }
+
+    /// Those that were noted; for those that are from now on, `waker` is called.
+    fn take(&self, waker: &Waker) -> Vec<usize> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.1 = Some(waker.clone());
+        mem::take(&mut inner.0)
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(waker) = self.woken.push(self.index) {
+            waker.wake();
+        }
+    }
+}

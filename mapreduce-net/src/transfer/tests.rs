@@ -1,0 +1,1 @@
+//! Transfers over real connections on loopback.
