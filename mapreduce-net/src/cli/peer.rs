@@ -10,7 +10,6 @@ use std::{
     future::Future,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
-    process::ExitCode,
     time::Duration,
 };
 use tokio::runtime;
@@ -57,7 +56,7 @@ impl PeerArgs {
     /// # Errors
     /// When the pool file is not a member file that can be read, the address cannot be listened on, or a second signal
     /// came before the peer was drained.
-    pub fn run(&self, registry: Registry) -> Result<ExitCode, CliError> {
+    pub fn run(&self, registry: Registry) -> Result<(), CliError> {
         log::subscribe(self.level());
         let file = MemberFile::load(&self.pool)?;
         let runtime = runtime::Builder::new_multi_thread()
@@ -68,7 +67,7 @@ impl PeerArgs {
             .map_err(CliError::Runtime)?;
         let result = runtime.block_on(self.serve(&file, registry));
         runtime.shutdown_timeout(END);
-        result.map(|()| ExitCode::SUCCESS)
+        result
     }
 
     async fn serve(&self, file: &MemberFile, registry: Registry) -> Result<(), CliError> {

@@ -129,18 +129,21 @@ impl Program {
             format!("Runs the map-reduce job {} on threads of this process or on a pool of peers", self.job);
         let parsed = Args::command().about(about).try_get_matches_from(args);
         match parsed.and_then(|matches| Args::from_arg_matches(&matches)) {
-            Ok(args) => self.run(&args.command).unwrap_or_else(|error| error.report()),
+            Ok(args) => match self.run(&args.command) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => error.report(),
+            },
             Err(help_or_usage) => show(&help_or_usage),
         }
     }
 
-    fn run(self, command: &Command) -> Result<ExitCode, CliError> {
+    fn run(self, command: &Command) -> Result<(), CliError> {
         // Two jobs of one name are a mistake of the program's, to be seen whatever it is asked to do.
         let registry = self.registry?;
         match command {
-            Command::Run(args) => args.run(self.run).map(|()| ExitCode::SUCCESS),
+            Command::Run(args) => args.run(self.run),
             Command::Peer(args) => args.run(registry),
-            Command::Pool(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Pool(command) => command.run(),
         }
     }
 }
