@@ -61,6 +61,14 @@ pub enum Error {
         /// Why.
         reason: crate::schedule::JobError,
     },
+    /// There are peers, but none has the job in this form.
+    #[error("no peer can run job {job}: {peers}; start peers of the build that the job is run from")]
+    NoPeerHasJob {
+        /// The job that was asked for.
+        job: crate::JobId,
+        /// What each peer has instead.
+        peers: String,
+    },
     /// A value could not be encoded or decoded.
     #[error(transparent)]
     Codec(#[from] CodecError),

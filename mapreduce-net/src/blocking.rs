@@ -1,69 +1,74 @@
-//! [`Pool`]: the pool for programs without an async runtime, as an [`Engine`] that waits.
-//!
-//! ```no_run
-//! use mapreduce_core::prelude::*;
-//! use mapreduce_net::{PoolOptions, blocking::Pool, pool_file::PoolFile};
-//! # #[derive(Clone, Serialize, Deserialize)]
-//! # struct Parity;
-//! # impl Mapper for Parity {
-//! #     type Input = Items<u64>;
-//! #     type Key = bool;
-//! #     type Value = u64;
-//! #     fn map(&self, n: &u64, out: &mut impl Emit<bool, u64>) -> Result { out.emit(&n.is_multiple_of(2), n) }
-//! # }
-//! # impl SimpleJob for Parity {
-//! #     const NAME: &'static str = "parity";
-//! #     type Combiner = Sum;
-//! #     type Reducer = Fold<Sum>;
-//! # }
-//!
-//! let pool = Pool::connect(&PoolFile::load("lab.pool")?, PoolOptions::default())?;
-//! let sums = pool.run(&Parity, &(), &Dataset::new(ItemSlice::new([1, 2, 3]))?)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! The pool for programs without an async runtime: [`Pool`] drives jobs on the calling thread, as
+//! [`Local`](mapreduce_core::Local) does.
 
-use crate::{Member, PoolError, PoolOptions, pool, pool_file::PoolFile};
-use mapreduce_core::{Cancel, Engine, Error, Options, schedule::Event};
-use std::{
-    fmt, io,
-    sync::{Arc, mpsc},
-    time::Duration,
+use crate::{
+    Identity, Member, PoolError, PoolOptions,
+    pool::{self, Driving},
+    pool_file::{PoolAddress, PoolFile},
 };
+use mapreduce_core::{Cancel, Engine, Error, Options, schedule::Event};
+use std::{fmt, sync::Arc, thread};
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::Notify,
+    sync::{Notify, oneshot},
 };
 
-/// Threads of the runtime.
-const NETWORK_THREADS: usize = 2;
-
-/// How long the end of a pool waits until the peers have been told.
-const END: Duration = Duration::from_secs(1);
-
-/// A pool of peers that jobs are submitted to. Cloning is cheap and gives the same connections.
+/// A pool of peers, as an engine: jobs that ran on [`Local`](mapreduce_core::Local) run on it unchanged, and give the same
+/// bits.
 ///
-/// It has a runtime of its own and never waits on one that it is used from, so it may be used inside an async program
-/// too, where its methods block the calling thread. When the last clone is dropped, the peers are told, and drop
-/// everything that they have for this process.
+/// It has a thread of its own for the network. Cloning is cheap and gives the same pool; when the last clone is dropped,
+/// the peers forget what they hold for this program.
+///
+/// ```no_run
+/// use mapreduce_core::prelude::*;
+/// use mapreduce_net::{PoolOptions, blocking::Pool, pool_file::PoolFile};
+/// # #[derive(Clone, Serialize, Deserialize)]
+/// # struct WordCount;
+/// # impl Mapper for WordCount {
+/// #     type Input = Utf8Lines;
+/// #     type Key = str;
+/// #     type Value = u64;
+/// #     fn map(&self, line: &str, out: &mut impl Emit<str, u64>) -> Result { out.emit(line, &1) }
+/// # }
+/// # impl SimpleJob for WordCount {
+/// #     const NAME: &'static str = "word-count";
+/// #     type Combiner = Sum;
+/// #     type Reducer = Fold<Sum>;
+/// # }
+///
+/// let pool = Pool::connect(&PoolFile::load("pool.client")?, PoolOptions::default())?;
+/// let text = Dataset::new(TextFiles::open(["shakespeare.txt"])?)?;
+/// let counts = pool.run(&WordCount, &(), &text)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
-pub struct Pool(Arc<Connected>);
+pub struct Pool(Arc<Inner>);
 
-struct Connected {
-    pool: Option<pool::Pool>,
-    /// `None` when it was shut down.
-    runtime: Option<Runtime>,
+struct Inner {
+    pool: pool::Pool,
+    network: Option<Network>,
 }
 
 impl Pool {
-    /// Connects to the pool of `file`, a member file or a client file. Returns when
-    /// [`min_peers`](PoolOptions::min_peers) peers are ready to work for this program.
+    /// Joins the pool of a member or client file; returns when enough peers are there.
     ///
     /// # Errors
-    /// Those of [`Pool::connect`](pool::Pool::connect), and [`PoolError::Threads`] if the threads of the network cannot be
-    /// started.
+    /// When no peer can be reached, or fewer than [`PoolOptions::min_peers`], within [`PoolOptions::connect_timeout`].
     pub fn connect(file: &PoolFile, options: PoolOptions) -> Result<Self, PoolError> {
-        let pool = Self::connect_unless_cancelled(file, options, &Cancel::new())?;
-        Ok(pool.expect("nobody else has the token"))
+        let file = file.clone();
+        Self::with(async move { pool::Pool::connect(&file, options).await })
+    }
+
+    /// As [`connect`](Self::connect), with certificates of the user's own, through members at `addresses`.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect).
+    pub fn connect_as(
+        identity: Identity,
+        addresses: Vec<PoolAddress>,
+        options: PoolOptions,
+    ) -> Result<Self, PoolError> {
+        Self::with(pool::Pool::connect_as(identity, addresses, options))
     }
 
     /// As [`connect`](Self::connect), but gives up, with `None`, when `cancel` is cancelled first.
@@ -75,95 +80,109 @@ impl Pool {
         options: PoolOptions,
         cancel: &Cancel,
     ) -> Result<Option<Self>, PoolError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(NETWORK_THREADS)
-            .thread_name("pool-network")
-            .enable_all()
-            .build()
-            .map_err(|error| PoolError::Threads(threads_error(&error)))?;
-        // It goes when this fails, too.
-        let mut connected = Connected { pool: None, runtime: Some(runtime) };
         let cancelled = Arc::new(Notify::new());
         let wake = cancelled.clone();
         let _registration = cancel.on_cancel(move || wake.notify_one());
         let file = file.clone();
-        let connecting = connected.wait_for(None, async move {
+        let network = Network::start()?;
+        let pool = network.run(async move {
             tokio::select! {
                 pool = pool::Pool::connect(&file, options) => pool.map(Some),
                 () = cancelled.notified() => Ok(None),
             }
-        });
-        connected.pool = connecting.expect("without a time limit it waits to the end")?;
-        Ok(connected.pool.is_some().then(|| Self(Arc::new(connected))))
+        })?;
+        Ok(pool.map(|pool| Self(Arc::new(Inner { pool, network: Some(network) }))))
     }
 
-    /// The members of the pool, as far as known here; in no particular order.
-    pub fn members(&self) -> Vec<Member> {
-        self.inner().members()
+    fn with(
+        connecting: impl Future<Output = Result<pool::Pool, PoolError>> + Send + 'static,
+    ) -> Result<Self, PoolError> {
+        let network = Network::start()?;
+        let pool = network.run(connecting)?;
+        Ok(Self(Arc::new(Inner { pool, network: Some(network) })))
     }
 
-    /// Threads of this process that read, send and put together.
+    /// Threads of this process that read splits, and reduce what is too small to be worth a peer.
     pub fn threads(&self) -> usize {
-        self.inner().local().threads()
+        self.0.pool.threads()
     }
 
-    fn inner(&self) -> &pool::Pool {
-        self.0.pool.as_ref().expect("it is taken when the last clone is dropped")
+    /// The members of the pool that are there now, by id.
+    pub fn members(&self) -> Vec<Member> {
+        self.0.pool.members()
     }
 }
 
 impl Engine for Pool {
-    type Rounds<'e> = pool::PoolRounds<'e>;
+    type Rounds<'e> = Driving<'e>;
 
     fn begin<'e>(
         &'e self,
         job: &'static str,
         options: &'e Options,
         events: &'e mut dyn FnMut(Event),
-    ) -> Result<Self::Rounds<'e>, Error> {
-        self.inner().begin(job, options, events)
+    ) -> Result<Driving<'e>, Error> {
+        Ok(self.0.pool.drive(job, options, events))
     }
 
     fn is_own_thread(&self) -> bool {
-        self.inner().local().is_own_thread()
+        self.0.pool.is_own_thread()
     }
 }
 
-impl Connected {
-    /// Has the runtime do `work`, and waits for it, for so long at the most. Not by `block_on`, which panics on a thread of
-    /// another runtime.
-    fn wait_for<T: Send + 'static>(
-        &self,
-        limit: Option<Duration>,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        let (sender, done) = mpsc::channel();
-        self.runtime.as_ref()?.spawn(async move { sender.send(work.await) });
-        match limit {
-            None => done.recv().ok(),
-            Some(limit) => done.recv_timeout(limit).ok(),
-        }
-    }
-}
-
-impl Drop for Connected {
+impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(pool) = self.pool.take() {
-            self.wait_for(Some(END), async move { pool.close().await });
-        }
-        if let Some(runtime) = self.runtime.take() {
-            // To drop it would wait, which is not allowed on a thread of another runtime.
-            runtime.shutdown_background();
+        if let Some(network) = self.network.take() {
+            let pool = self.pool.clone();
+            // The peers are told, so that they need not wait for the lease.
+            network.run(async move { pool.close().await });
         }
     }
-}
-
-fn threads_error(error: &io::Error) -> Error {
-    Error::Threads { threads: NETWORK_THREADS, message: error.to_string() }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pool").field(self.inner()).finish()
+        f.debug_tuple("Pool").field(&self.0.pool).finish()
+    }
+}
+
+/// A runtime on a thread of its own. One thread: what goes from a socket to a session and back changes no thread.
+struct Network {
+    runtime: Arc<Runtime>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Network {
+    fn start() -> Result<Self, PoolError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(PoolError::Runtime)?;
+        let runtime = Arc::new(runtime);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let driver = runtime.clone();
+        let thread = thread::Builder::new()
+            .name("mapreduce-network".into())
+            .spawn(move || drop(driver.block_on(stopped)))
+            .map_err(PoolError::Runtime)?;
+        Ok(Self { runtime, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Runs a future there and waits for it here. In a task of another runtime, that thread is blocked meanwhile.
+    fn run<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.runtime.spawn(async move {
+            // The caller waits for it.
+            let _ = sender.send(future.await);
+        });
+        receiver.recv().expect("the runtime runs until this is dropped")
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // Its only panic would be one of tokio itself.
+            let _ = thread.join();
+        }
     }
 }

@@ -6,11 +6,11 @@
 //! The rest of this module is for those who build an engine, in this crate ([`Local`](crate::Local)) or in another. What
 //! an engine does itself is small: it says how a [round](Rounds::round) is run, that is, it owns a
 //! [coordinator](crate::schedule), has attempts [run](crate::exec) where it likes, and gives back what the reduce
-//! attempts left. Whole jobs, rounds of rounds, part files, decoding and jobs in the background are made from that here.
+//! attempts left. Whole jobs, rounds of rounds, part files, decoding and jobs in the background are made from that here ([`whole`], [`Handle`]).
 //!
 //! # Layout
 //!
-//! * `definition`: [`Engine`], [`Rounds`], [`RoundOutput`]. `whole` makes jobs of rounds.
+//! * `definition`: [`Engine`], [`Rounds`], [`RoundOutput`]. [`whole`] makes jobs of rounds.
 //! * [`Handle`]: a job in the background.
 //! * [`Tally`]: what a driver keeps count of while a round runs.
 //! * [`ship`] and [`place`]: what a driver asks of an input, without panics; [`set_up`] does the same for the code of a
@@ -20,7 +20,7 @@ mod definition;
 mod handle;
 mod input;
 mod tally;
-mod whole;
+pub mod whole;
 
 pub use crate::{
     cancel::CancelRegistration,

@@ -1,4 +1,5 @@
-//! Whole jobs, made of the rounds that an engine runs.
+//! Whole jobs, made of the rounds that an engine runs: what [`Engine`]'s methods do, with the coordinator's events handed
+//! to a function on the calling thread. For engines with handles of their own.
 
 use super::{Engine, Handle, RoundOutput, Rounds, Staging};
 use crate::{
@@ -8,7 +9,11 @@ use crate::{
 };
 use std::ops::ControlFlow;
 
-pub(super) fn run<E, J, I>(
+/// [`Engine::run_with`], with events.
+///
+/// # Errors
+/// Those of [`Engine::run_with`].
+pub fn run<E, J, I>(
     engine: &E,
     job: &J,
     shared: &J::Shared,
@@ -24,7 +29,11 @@ where
     decode(begin::<E, J>(engine, options, events)?.round(job, shared, data)?)
 }
 
-pub(super) fn write<E, J, I>(
+/// [`Engine::write`], with events.
+///
+/// # Errors
+/// Those of [`Engine::write`].
+pub fn write<E, J, I>(
     engine: &E,
     job: &J,
     shared: &J::Shared,
@@ -44,7 +53,11 @@ where
     Ok(Written { parts, counters: round.counters, report: round.report })
 }
 
-pub(super) fn iterate<E, T, I>(
+/// [`Engine::iterate_with`], with events.
+///
+/// # Errors
+/// Those of [`Engine::iterate_with`].
+pub fn iterate<E, T, I>(
     engine: &E,
     job: &T,
     data: &Dataset<I>,

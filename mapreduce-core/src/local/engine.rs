@@ -70,6 +70,11 @@ impl Local {
         Self { pool }
     }
 
+    /// The threads.
+    pub fn thread_pool(&self) -> &ThreadPool {
+        &self.pool
+    }
+
     /// The number of threads.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()

@@ -34,7 +34,7 @@ pub enum CliError {
     #[error(transparent)]
     Peer(#[from] PeerError),
     /// The connection to the pool.
-    #[error(transparent)]
+    #[error("{}", in_options(.0))]
     Pool(#[from] PoolError),
     /// The jobs of the program.
     #[error(transparent)]
@@ -71,6 +71,14 @@ impl CliError {
         let _ = writeln!(io::stderr(), "error: {}", one_line(self));
         ExitCode::from(self.status())
     }
+}
+
+/// What a library says of its options, in those of the command line.
+fn in_options(error: &PoolError) -> String {
+    let text = error.to_string();
+    [("`min_peers`", "--min-peers"), ("`connect_timeout`", "--wait")]
+        .iter()
+        .fold(text, |text, (field, option)| text.replace(field, option))
 }
 
 /// The message of an error with the causes that it does not quote itself, as one line. Control characters are replaced by

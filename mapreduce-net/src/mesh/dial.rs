@@ -34,8 +34,9 @@ pub(super) struct Attempt {
     pub(super) others: Vec<Connection>,
     /// What went wrong at each address.
     pub(super) problems: Vec<String>,
-    /// Every address refused this node, or was refused, for reasons that do not pass.
-    pub(super) refused: bool,
+    /// The same is to be expected of the next attempt: there is no address, or those behind all of them refuse this node,
+    /// or are refused, for reasons that do not pass.
+    pub(super) hopeless: bool,
     /// All addresses are those of this node.
     pub(super) is_self: bool,
 }
@@ -95,7 +96,7 @@ pub(super) async fn reach(
         }
     }
     attempt.is_self = total > 0 && own == total;
-    attempt.refused = total > own && refused == total - own;
+    attempt.hopeless = addresses.is_empty() || (total > 0 && refused + own == total);
     if attempt.is_self {
         attempt.problems.push("this is the node itself".to_owned());
     } else if attempt.problems.is_empty() {

@@ -1,10 +1,9 @@
 //! The task that keeps a control connection with every member: it dials those that there is none with.
 
 use super::{
-    Dialled,
     dial::{Attempt, Backoff, first_wait, reach},
     events::Roster,
-    node::{Node, close, lock},
+    node::{Node, close},
 };
 use crate::{NodeId, pool_file::PoolAddress, transport::Channel};
 use std::{
@@ -37,6 +36,8 @@ struct State {
     node: Option<NodeId>,
     /// Since when there is a connection with it.
     linked: Option<Instant>,
+    /// What a member says of where it is.
+    addresses: Vec<String>,
     /// It is this node itself.
     is_self: bool,
 }
@@ -117,13 +118,25 @@ impl Dialler {
         if self.targets.len() < before {
             self.node.links.forget(|node| known(&node));
         }
+        let dialled_by_others = roster.own.as_ref().is_some_and(|own| !own.addresses.is_empty());
         for (&node, member) in &roster.others {
-            let is_new = !self.targets.contains_key(&Target::Member(node));
-            if is_new {
-                // Of two members one dials first, so that there are seldom two connections.
-                let waits = roster.own.is_some() && self.node.id > node && !member.addresses.is_empty();
-                let wait = if waits { first_wait(self.node.timing.reconnect_max) } else { Duration::ZERO };
-                self.targets.insert(Target::Member(node), State::new(Some(node), now + wait));
+            match self.targets.get_mut(&Target::Member(node)) {
+                Some(state) if state.addresses == member.addresses => {}
+                Some(state) => {
+                    state.addresses.clone_from(&member.addresses);
+                    state.backoff = Backoff::new(now);
+                }
+                None => {
+                    // Of two members that can dial each other one does so first, so that there are seldom two connections.
+                    let waits = dialled_by_others && self.node.id > node;
+                    let wait =
+                        if waits { first_wait(self.node.timing.reconnect_max) } else { Duration::ZERO };
+                    let addresses = member.addresses.clone();
+                    self.targets.insert(
+                        Target::Member(node),
+                        State { addresses, ..State::new(Some(node), now + wait) },
+                    );
+                }
             }
         }
     }
@@ -142,8 +155,9 @@ impl Dialler {
                         state.backoff.failed(now, false);
                     }
                     if let &Target::Join(index) = target {
-                        lock(&self.node.join_dials)[index].problem =
-                            Some("the connection was lost".to_owned());
+                        self.node.join_dials.send_modify(|dialled| {
+                            dialled[index].problem = Some("the connection was lost".to_owned());
+                        });
                     }
                 }
                 _ => {}
@@ -175,9 +189,10 @@ impl Dialler {
         };
         let problem = attempt.connection.is_none().then(|| attempt.problem());
         if let Target::Join(index) = target {
-            let dialled: &mut Dialled = &mut lock(&self.node.join_dials)[index];
-            dialled.attempts = dialled.attempts.saturating_add(1);
-            dialled.problem.clone_from(&problem);
+            self.node.join_dials.send_modify(|dialled| {
+                dialled[index].attempts = dialled[index].attempts.saturating_add(1);
+                dialled[index].problem.clone_from(&problem);
+            });
         }
         if let Some(problem) = problem {
             tracing::debug!(?target, problem, "nobody was reached");
@@ -192,7 +207,7 @@ impl Dialler {
             state.is_self = attempt.is_self && matches!(target, Target::Join(_));
             match &attempt.connection {
                 Some(connection) => state.node = Some(connection.peer_id()),
-                None => state.backoff.failed(Instant::now(), attempt.refused || attempt.is_self),
+                None => state.backoff.failed(Instant::now(), attempt.hopeless),
             }
         }
         for other in attempt.others {
@@ -210,6 +225,13 @@ impl Dialler {
 
 impl State {
     fn new(node: Option<NodeId>, first: Instant) -> Self {
-        Self { backoff: Backoff::new(first), under_way: false, node, linked: None, is_self: false }
+        Self {
+            backoff: Backoff::new(first),
+            under_way: false,
+            node,
+            linked: None,
+            addresses: Vec::new(),
+            is_self: false,
+        }
     }
 }

@@ -180,6 +180,13 @@ impl Links {
         self.changed.subscribe()
     }
 
+    /// How many connections of a channel there are with a node.
+    #[cfg(test)]
+    pub(super) fn count(&self, node: NodeId, channel: Channel) -> usize {
+        let state = self.lock();
+        state.nodes.get(&node).map_or(0, |links| links.iter().filter(|link| link.is_usable(channel)).count())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change is whole before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -43,7 +43,7 @@ use crate::{
     },
 };
 use mapreduce_core::{JobId, schedule::Time};
-use node::{Node, Parts, close, lock};
+use node::{Node, Parts, close};
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
@@ -189,11 +189,12 @@ impl Mesh {
             gossip: inputs,
             incoming: incoming.downgrade(),
         }));
-        lock(&node.join_dials).extend(join.iter().map(|address| Dialled {
+        let not_dialled = |address: &PoolAddress| Dialled {
             address: address.to_string(),
             attempts: 0,
             problem: Some("not dialled yet".to_owned()),
-        }));
+        };
+        node.join_dials.send_replace(join.iter().map(not_dialled).collect());
         node.spawn(gossip::Gossip::new(table, reach, roster, incoming, Instant::now()).run(heard));
         if let Some(acceptor) = acceptor {
             node.spawn(node::accept(node.clone(), acceptor));
@@ -257,7 +258,7 @@ impl Mesh {
 
     /// What came of dialling each of the addresses to join through.
     pub(crate) fn dialled(&self) -> Vec<Dialled> {
-        lock(&self.node().join_dials).clone()
+        self.node().join_dials.borrow().clone()
     }
 
     /// Waits until there is a connection with another member.
@@ -346,3 +347,6 @@ fn own_record(node: NodeId, offer: Offer, addresses: Vec<String>) -> Record {
         build: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,7 @@ pub(super) struct Node {
     pub(super) incoming: mpsc::WeakSender<Incoming>,
     pub(super) relayed: Arc<Semaphore>,
     pub(super) data_dials: data::DataDials,
-    pub(super) join_dials: Mutex<Vec<Dialled>>,
+    pub(super) join_dials: watch::Sender<Vec<Dialled>>,
     /// Set when it leaves: nobody is dialled any more.
     pub(super) leaving: AtomicBool,
     own_addresses: Mutex<HashSet<SocketAddr>>,
@@ -93,7 +93,7 @@ impl Node {
             incoming,
             relayed: Arc::new(Semaphore::new(relay::RELAYED_MAX)),
             data_dials: data::DataDials::default(),
-            join_dials: Mutex::default(),
+            join_dials: watch::Sender::default(),
             leaving: AtomicBool::new(false),
             own_addresses: Mutex::default(),
             tasks: Tasks::new(),

@@ -348,3 +348,6 @@ impl From<&Record> for Member {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,10 @@
 //! [`PoolAddress`]: where a pool can be joined.
 
-use std::{fmt, net::Ipv6Addr, str::FromStr};
+use std::{
+    fmt,
+    net::{Ipv6Addr, SocketAddr},
+    str::FromStr,
+};
 
 /// The UDP port of a pool when an address names none.
 pub const DEFAULT_PORT: u16 = 7077;
@@ -42,6 +46,12 @@ pub struct AddressError {
     pub text: String,
     /// What is wrong with it.
     pub reason: &'static str,
+}
+
+impl From<SocketAddr> for PoolAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self { host: address.ip().to_canonical().to_string(), port: address.port() }
+    }
 }
 
 impl FromStr for PoolAddress {

@@ -4,3 +4,6 @@ pub(crate) mod frame;
 pub(crate) mod message;
 
 pub(crate) use frame::{FrameReader, FrameWriter, WireError};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,391 @@
+//! [`Driving`]: a job that is being driven: the peers it has, the rounds it runs, and what peers have been told.
+
+use super::{
+    Inner,
+    drive::Running,
+    hub::{Hub, JobGuard},
+    mailbox::Message,
+    on_pool::DatasetOnPool,
+    pace::Pace,
+    serve::Stored,
+    work::{Announcement, Work, payload},
+};
+use crate::{
+    NodeId,
+    wire::message::{BeginRound, Command, Payload, Source},
+};
+use mapreduce_core::{
+    Cancel, Dataset, Error, Input, InputOf, Job, JobId, Options, Report, codec,
+    engine::{RoundOutput, Rounds},
+    exec::{AttemptError, ReducedPartition, Run},
+    schedule::{AttemptId, Config, Coordinator, Event, Failure, PeerId, Round, RoundPlan, Time},
+};
+use std::{
+    any::TypeId,
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    time::Instant,
+};
+
+/// A job on a pool that is being driven, from its first round to its last. [`Engine`](mapreduce_core::Engine)'s methods
+/// make it and use it.
+pub struct Driving<'e> {
+    pool: &'e Inner,
+    pub(super) job: &'static str,
+    pub(super) options: &'e Options,
+    pub(super) events: &'e mut dyn FnMut(Event),
+    pub(super) coordinator: Coordinator,
+    /// The dataset that the rounds are over, and the job's number there. Known from the first round on.
+    bound: Option<Bound>,
+    mailbox: Receiver<Message>,
+    pub(super) wake: Sender<Message>,
+    /// What came and was not looked at yet.
+    pub(super) messages: Vec<Message>,
+    pub(super) reduced_here: Receiver<ReducedHere>,
+    pub(super) done_here: Sender<ReducedHere>,
+    /// The peers that have the job.
+    peers: BTreeMap<PeerId, Peer>,
+    /// Those that do not: what is said of them if there is no other.
+    strangers: BTreeMap<PeerId, String>,
+    pace: Pace,
+    sources: Option<Sources>,
+    sources_version: u64,
+    started: Instant,
+    report: Report,
+}
+
+/// What rounds over one dataset have in common.
+struct Bound {
+    on_pool: Arc<DatasetOnPool>,
+    dataset: u64,
+    guard: JobGuard,
+    job: TypeId,
+    id: JobId,
+}
+
+/// A reduce attempt that ran on the driver's own threads, in a peer's place.
+pub(super) struct ReducedHere {
+    pub(super) peer: PeerId,
+    pub(super) attempt: AttemptId,
+    pub(super) result: Result<ReducedPartition, AttemptError>,
+}
+
+/// A peer that works on the job.
+struct Peer {
+    name: String,
+    node: NodeId,
+    threads: u32,
+    /// The slots that it grants.
+    granted: u32,
+    /// The round that it was told of last.
+    begun: Option<Round>,
+    /// The version of the sources that it was sent last.
+    sources: Option<u64>,
+}
+
+/// Where the map output of the running round lies, as peers are told.
+pub(super) struct Sources {
+    version: u64,
+    payload: Payload,
+    _stored: Vec<Stored>,
+}
+
+impl<'e> Driving<'e> {
+    pub(super) fn new(
+        pool: &'e Inner,
+        job: &'static str,
+        options: &'e Options,
+        events: &'e mut dyn FnMut(Event),
+    ) -> Self {
+        let (wake, mailbox) = mpsc::channel();
+        let (done_here, reduced_here) = mpsc::channel();
+        Self {
+            coordinator: coordinator(pool, options),
+            pool,
+            job,
+            options,
+            events,
+            bound: None,
+            mailbox,
+            wake,
+            messages: Vec::new(),
+            reduced_here,
+            done_here,
+            peers: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            pace: Pace::new(options.task_deadline.is_some()),
+            sources: None,
+            sources_version: 0,
+            started: Instant::now(),
+            report: Report::default(),
+        }
+    }
+
+    /// The job's number, by which peers know it.
+    pub(super) fn number(&self) -> u64 {
+        self.bound.as_ref().map_or(0, |bound| bound.guard.job)
+    }
+
+    pub(super) fn hub(&self) -> &'e Hub {
+        &self.pool.hub
+    }
+
+    pub(super) fn now(&self) -> Time {
+        Time::ZERO + self.started.elapsed()
+    }
+
+    /// What a peer is called in reports and messages.
+    pub(super) fn name_of(&self, peer: PeerId) -> &str {
+        self.peers.get(&peer).map_or("lost", |peer| &peer.name)
+    }
+
+    /// Waits for something to happen, or for the coordinator's next timeout. Then `messages` has what there is.
+    pub(super) fn wait(&mut self) {
+        let first = match self.coordinator.poll_timeout() {
+            None => self.mailbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => self.mailbox.recv_timeout(at.since(self.now())),
+        };
+        self.messages.extend(first);
+        self.messages.extend(self.mailbox.try_iter());
+    }
+
+    /// Peers that come, change and go.
+    pub(super) fn take_news(&mut self, now: Time, news: Message) {
+        match news {
+            Message::PeerJoined { peer, node, slots, threads, jobs } => {
+                let name = node.to_string();
+                let asked = self.bound.as_ref().map(|bound| &bound.id);
+                if asked.is_none_or(|asked| jobs.contains(asked)) {
+                    let granted = slots;
+                    let slots = self.pace.slots(granted, threads);
+                    let state = Peer { name, node, threads, granted, begun: None, sources: None };
+                    self.peers.insert(peer, state);
+                    self.coordinator.handle_peer_joined(now, peer, slots);
+                } else {
+                    self.strangers.insert(peer, what_it_has(&name, self.job, &jobs));
+                }
+            }
+            Message::PeerSlots { peer, slots } => {
+                if let Some(state) = self.peers.get_mut(&peer) {
+                    state.granted = slots;
+                    let slots = self.pace.slots(slots, state.threads);
+                    self.coordinator.handle_peer_slots(now, peer, slots);
+                }
+            }
+            Message::PeerSuspected { peer } => self.coordinator.handle_peer_suspected(now, peer),
+            Message::PeerTrusted { peer } => self.coordinator.handle_peer_trusted(now, peer),
+            Message::PeerDraining { peer } => match self.peers.contains_key(&peer) {
+                true => self.coordinator.handle_peer_draining(now, peer),
+                false => self.hub().drained(self.number(), peer),
+            },
+            Message::PeerLost { peer, reason } => {
+                self.strangers.remove(&peer);
+                if self.peers.remove(&peer).is_some() {
+                    tracing::warn!(job = self.job, %peer, reason, "lost a peer");
+                    self.coordinator.handle_peer_lost(now, peer);
+                }
+            }
+            // Answers about attempts of a round that is over, and wishes for its splits.
+            Message::Completed { peer, completed } => {
+                let (attempt, report) = (completed.attempt, completed.report);
+                let _ = self.coordinator.handle_completed(now, peer, attempt, report);
+            }
+            Message::Failed { peer, attempt, .. } => {
+                self.coordinator.handle_failed(now, peer, attempt, Failure::Cancelled);
+            }
+            Message::Reduced { .. } | Message::WantSplit { .. } | Message::Wake => {}
+            Message::Closed => self.coordinator.cancel(now),
+        }
+    }
+
+    /// An attempt has run for so long: short ones are handed out more at a time.
+    pub(super) fn observe(&mut self, now: Time, run_us: u64) {
+        if self.pace.observe(run_us) {
+            for (&peer, state) in &self.peers {
+                let slots = self.pace.slots(state.granted, state.threads);
+                self.coordinator.handle_peer_slots(now, peer, slots);
+            }
+        }
+    }
+
+    /// Tells a peer of a round, unless it knows.
+    pub(super) fn begin_round(&mut self, peer: PeerId, announcement: &Announcement, round: Round) {
+        let Some(state) = self.peers.get_mut(&peer).filter(|state| state.begun != Some(round)) else { return };
+        state.begun = Some(round);
+        let Announcement { id, params, shared, shape, files, dataset, partitions, .. } = announcement;
+        let begin = BeginRound {
+            job: self.number(),
+            round,
+            id: id.clone(),
+            params: params.clone(),
+            shared: shared.clone(),
+            partitions: *partitions,
+            dataset: *dataset,
+            shape: shape.clone(),
+            files: files.clone(),
+            inline_bytes: self.pool.options.inline_bytes,
+        };
+        self.pool.hub.send(peer, Command::BeginRound(Box::new(begin)));
+    }
+
+    /// Map output has been made: what was said of where it lies holds no more.
+    pub(super) fn sources_changed(&mut self) {
+        self.sources = None;
+    }
+
+    /// Tells a peer where the map output lies, unless it knows.
+    pub(super) fn send_sources(&mut self, peer: PeerId, round: Round) {
+        if self.sources.is_none() {
+            self.sources_version += 1;
+            self.sources = Some(self.find_sources());
+        }
+        let Some(sources) = &self.sources else { return };
+        let Some(state) = self.peers.get_mut(&peer) else { return };
+        if state.sources != Some(sources.version) {
+            state.sources = Some(sources.version);
+            let sources = sources.payload.clone();
+            self.pool.hub.send(peer, Command::Sources { job: self.number(), round, sources });
+        }
+    }
+
+    fn find_sources(&self) -> Sources {
+        let mut outputs: BTreeMap<NodeId, Vec<(u32, u32)>> = BTreeMap::new();
+        for (split, peer, attempt) in self.coordinator.outputs() {
+            if let Some(peer) = self.peers.get(&peer) {
+                outputs.entry(peer.node).or_default().push((split, attempt.number));
+            }
+        }
+        let sources: Vec<_> =
+            outputs.into_iter().map(|(node, outputs)| Source { node, outputs }).collect();
+        let (mut bytes, mut stored) = (Vec::new(), Vec::new());
+        codec::encode(&sources, &mut bytes).expect("numbers can be encoded, and there are not a billion of them");
+        let payload = payload(self.hub(), bytes, &mut stored);
+        Sources { version: self.sources_version, payload, _stored: stored }
+    }
+
+    /// Tells the peers of a round that it is over.
+    pub(super) fn end_round(&mut self, round: Round) {
+        let job = self.number();
+        for (&peer, _) in self.peers.iter().filter(|(_, state)| state.begun == Some(round)) {
+            self.pool.hub.send(peer, Command::EndRound { job, round });
+        }
+    }
+
+    /// At the begin of a round: what is known of the dataset, and the peers that are there.
+    fn bind<J, I>(&mut self, data: &Dataset<I>) -> Result<(Arc<DatasetOnPool>, JobId), Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        let same = |bound: &&Bound| bound.dataset == data.id() && bound.job == TypeId::of::<J>();
+        let (on_pool, id) = match self.bound.as_ref().filter(same) {
+            Some(bound) => {
+                let known = (bound.on_pool.clone(), bound.id.clone());
+                self.take_all_news();
+                known
+            }
+            None => self.bind_anew::<J, I>(data)?,
+        };
+        if self.peers.is_empty() && !self.strangers.is_empty() {
+            let peers = self.strangers.values().cloned().collect::<Vec<_>>().join("; ");
+            return Err(Error::NoPeerHasJob { job: id, peers });
+        }
+        Ok((on_pool, id))
+    }
+
+    /// The same in the first round.
+    fn bind_anew<J, I>(&mut self, data: &Dataset<I>) -> Result<(Arc<DatasetOnPool>, JobId), Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        let pool = self.pool;
+        let on_pool = data.attachment(pool.number(), || DatasetOnPool::new(pool.hub.clone(), data.id()));
+        on_pool.take_fingerprints(data, pool.threads())?;
+        // Should there have been rounds over another dataset, this is a job of its own.
+        self.bound = None;
+        self.coordinator = coordinator(pool, self.options);
+        self.peers.clear();
+        self.strangers.clear();
+        self.messages.clear();
+        self.mailbox.try_iter().for_each(drop);
+        let id = JobId::of::<J>();
+        self.bound = Some(Bound {
+            on_pool: on_pool.clone(),
+            dataset: data.id(),
+            guard: pool.hub.subscribe(self.wake.clone(), data.id()),
+            job: TypeId::of::<J>(),
+            id: id.clone(),
+        });
+        self.take_all_news();
+        on_pool.pins().for_each(|(split, peer)| drop(self.coordinator.pin(split, peer)));
+        Ok((on_pool, id))
+    }
+
+    fn take_all_news(&mut self) {
+        let now = self.now();
+        while let Ok(news) = self.mailbox.try_recv() {
+            self.take_news(now, news);
+        }
+    }
+}
+
+fn coordinator(pool: &Inner, options: &Options) -> Coordinator {
+    Coordinator::new(Config {
+        attempts_max: options.attempts_max.try_into().unwrap_or(u16::MAX),
+        task_deadline: options.task_deadline,
+        no_peers_timeout: pool.options.no_peers_timeout,
+        ..Config::default()
+    })
+}
+
+/// What a peer that does not have a job has instead.
+fn what_it_has(name: &str, job: &str, jobs: &[JobId]) -> String {
+    match jobs.iter().find(|id| id.name == job) {
+        Some(other) => format!("peer {name} has {other}"),
+        None if jobs.is_empty() => format!("peer {name} has no job at all"),
+        None => {
+            let names: Vec<&str> = jobs.iter().map(|id| id.name.as_str()).collect();
+            format!("peer {name} has only {}", names.join(", "))
+        }
+    }
+}
+
+impl Rounds for Driving<'_> {
+    fn round<J, I>(&mut self, job: &J, shared: &J::Shared, data: &Dataset<I>) -> Result<RoundOutput<Run>, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        let (on_pool, id) = self.bind::<J, I>(data)?;
+        let partitions = self.options.partitions_for(data.bytes());
+        let work = Work::new(self.hub(), id, job, shared, data, &on_pool, partitions)?;
+        let splits = data.splits().len();
+        let round = self
+            .coordinator
+            .start_round(self.now(), RoundPlan { splits: splits as u32, partitions })
+            .map_err(|error| Error::Job { job: self.job.into(), step: "start", message: error.to_string() })?;
+        let mut running = Running::new(round, splits, partitions);
+        let cancel: &Cancel = &self.options.cancel;
+        let _registration = cancel.on_cancel({
+            let wake = self.wake.clone();
+            move || drop(wake.send(Message::Wake))
+        });
+        let pool = self.pool;
+        pool.threads().in_place_scope(|scope| self.run_round(scope, &work, &mut running))?;
+        on_pool.keep_pins(self.coordinator.pins());
+
+        let Running { parts, tally, .. } = running;
+        self.report.merge(&tally.report);
+        let parts =
+            parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));
+        Ok(RoundOutput { parts: parts.collect(), counters: tally.counters, report: tally.report })
+    }
+
+    fn into_report(self) -> Report {
+        self.report
+    }
+}

@@ -1,0 +1,231 @@
+//! [`Hub`]: the driver's connections to all peers. It routes; what to do is decided by the jobs.
+
+use super::{
+    mailbox::{Message, Reduced},
+    options::PoolOptions,
+    roster::{Problem, Roster, Welcome},
+    serve::{self, DataStreams, Store, Stored},
+    session,
+};
+use crate::{
+    NodeId, Timing,
+    mesh::{Incoming, Mesh},
+    transfer::{Blob, Budget, fetch},
+    wire::message::{Command, Request},
+};
+use mapreduce_core::schedule::{AttemptId, PeerId, Time};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    time::Instant,
+};
+use tokio::{
+    runtime,
+    sync::{mpsc as queue, watch},
+    task::AbortHandle,
+};
+
+/// The driver's side of all sessions. Cheap to clone, and usable from any thread; nothing here waits. When the last clone
+/// is dropped, all of it ends as with [`close`](Self::close).
+#[derive(Clone)]
+pub(crate) struct Hub(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    runtime: runtime::Handle,
+    /// What runs until the hub is closed.
+    tasks: [AbortHandle; 2],
+}
+
+/// What the hub's tasks share.
+pub(super) struct Shared {
+    pub(super) mesh: Mesh,
+    pub(super) name: String,
+    pub(super) timing: Timing,
+    pub(super) store: Arc<Store>,
+    roster: Mutex<Roster>,
+    /// How many there are; `None` once the hub is closed.
+    sessions: watch::Sender<Option<usize>>,
+    budget: Budget,
+    started: Instant,
+}
+
+/// A job that hears of the peers; dropping it ends that.
+pub(crate) struct JobGuard {
+    /// The job's number, by which peers know it.
+    pub(crate) job: u64,
+    hub: Hub,
+}
+
+impl Hub {
+    /// Begins sessions with all members, and answers what they ask for. The tasks run on the current runtime.
+    pub(crate) fn start(mesh: Mesh, incoming: queue::Receiver<Incoming>, options: &PoolOptions) -> Self {
+        let shared = Arc::new(Shared {
+            mesh,
+            name: options.name(),
+            timing: options.timing.clone(),
+            store: Arc::default(),
+            roster: Mutex::default(),
+            sessions: watch::Sender::new(Some(0)),
+            budget: Budget::new(options.fetch_bytes_max),
+            started: Instant::now(),
+        });
+        let tasks = [
+            tokio::spawn(session::keep_all(shared.clone())).abort_handle(),
+            tokio::spawn(serve::serve_all(shared.clone(), incoming, options.splits_shipped_max))
+                .abort_handle(),
+        ];
+        Self(Arc::new(Handle { shared, runtime: runtime::Handle::current(), tasks }))
+    }
+
+    /// A job begins, on the splits of `dataset`. Its mailbox gets a [`Message::PeerJoined`] for each peer that is there,
+    /// before this returns, and whatever happens from then on. It is closed when the hub is.
+    pub(crate) fn subscribe(&self, mailbox: mpsc::Sender<Message>, dataset: u64) -> JobGuard {
+        JobGuard { job: self.0.shared.roster().subscribe(mailbox, dataset), hub: self.clone() }
+    }
+
+    /// Sends a command to a peer. If the session is over it vanishes; the mailbox hears of the loss.
+    pub(crate) fn send(&self, peer: PeerId, command: Command) {
+        self.send_all(peer, [command]);
+    }
+
+    /// Sends several commands to a peer, in one go.
+    pub(crate) fn send_all(&self, peer: PeerId, commands: impl IntoIterator<Item = Command>) {
+        let outbox = self.0.shared.roster().outbox(peer);
+        // A command that comes behind the end of the session is taken by nobody.
+        if let Some(outbox) = outbox {
+            outbox.extend(commands);
+        }
+    }
+
+    /// Sends a command to all peers.
+    pub(crate) fn send_to_all(&self, command: &Command) {
+        self.0.shared.roster().outboxes().for_each(|outbox| outbox.push(command.clone()));
+    }
+
+    /// Keeps bytes that peers may fetch by their hash, for as long as the result lives.
+    pub(crate) fn store(&self, bytes: Arc<[u8]>) -> Stored {
+        Store::keep(&self.0.shared.store, bytes)
+    }
+
+    /// Fetches the output of a reduce attempt and posts a [`Message::Reduced`] to the job.
+    pub(crate) fn fetch_reduced(&self, peer: PeerId, job: u64, attempt: AttemptId) {
+        let shared = self.0.shared.clone();
+        let node = self.node(peer);
+        let mut sessions = shared.sessions.subscribe();
+        self.0.runtime.spawn(async move {
+            let fetched = async {
+                let node = node.ok_or("the peer is gone")?;
+                let request = Request::Reduced { job, attempt };
+                let fetched = fetch(&DataStreams(&shared.mesh), node, request, &shared.budget)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let (blobs, held) = fetched.into_blobs();
+                match <[Blob; 1]>::try_from(blobs) {
+                    Ok([Blob { pairs, bytes, .. }]) => Ok(Reduced { pairs, bytes, held }),
+                    Err(blobs) => Err(format!("the output came in {} pieces instead of one", blobs.len())),
+                }
+            };
+            let result = tokio::select! {
+                result = fetched => result,
+                _ = sessions.wait_for(Option::is_none) => return,
+            };
+            shared.roster().handle_reduced(peer, job, attempt, result);
+        });
+    }
+
+    /// The node of a peer that there is a session with.
+    pub(crate) fn node(&self, peer: PeerId) -> Option<NodeId> {
+        self.0.shared.roster().node(peer)
+    }
+
+    /// The peer that a node is now.
+    pub(crate) fn peer_of(&self, node: NodeId) -> Option<PeerId> {
+        self.0.shared.roster().peer_of(node)
+    }
+
+    /// A job needs nothing more of a peer that wants to leave. It may go when all jobs that it was announced to have said
+    /// so, or are over.
+    pub(crate) fn drained(&self, job: u64, peer: PeerId) {
+        self.0.shared.roster().drained(job, peer);
+    }
+
+    /// Waits until there are sessions with `wanted` peers at once; `false` if the hub is closed before.
+    pub(crate) async fn wait_for(&self, wanted: usize) -> bool {
+        let mut sessions = self.0.shared.sessions.subscribe();
+        let found = sessions.wait_for(|sessions| sessions.is_none_or(|sessions| sessions >= wanted)).await;
+        found.is_ok_and(|sessions| sessions.is_some())
+    }
+
+    /// How many peers there are sessions with.
+    pub(crate) fn sessions(&self) -> usize {
+        self.0.shared.sessions.borrow().unwrap_or(0)
+    }
+
+    /// Why there is no session with a member, as far as that is known.
+    pub(super) fn problem(&self, node: NodeId) -> Option<Problem> {
+        self.0.shared.roster().problem(node).cloned()
+    }
+
+    /// Ends all sessions. The mailboxes of all jobs are closed.
+    pub(crate) fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl Handle {
+    fn close(&self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+        let mut roster = self.shared.roster();
+        roster.close();
+        self.shared.sessions.send_replace(roster.sessions());
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Drop for JobGuard {
+    fn drop(&mut self) {
+        self.hub.0.shared.roster().unsubscribe(self.job);
+    }
+}
+
+impl Shared {
+    pub(super) fn roster(&self) -> MutexGuard<'_, Roster> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time by this hub's own clock.
+    pub(super) fn now(&self) -> Time {
+        Time::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn joined(&self, welcome: Welcome, outbox: Arc<super::outbox::Outbox>) -> PeerId {
+        let mut roster = self.roster();
+        let peer = roster.handle_joined(welcome, outbox);
+        self.sessions.send_replace(roster.sessions());
+        peer
+    }
+
+    pub(super) fn lost(&self, peer: PeerId, reason: &str) {
+        let mut roster = self.roster();
+        roster.handle_lost(peer, reason);
+        self.sessions.send_replace(roster.sessions());
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("name", &self.0.shared.name).field("sessions", &self.sessions()).finish()
+    }
+}
+
+impl fmt::Debug for JobGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobGuard").field("job", &self.job).finish_non_exhaustive()
+    }
+}

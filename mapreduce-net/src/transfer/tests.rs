@@ -1,1 +1,0 @@
-//! Transfers over real connections on loopback.
