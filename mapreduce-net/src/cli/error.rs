@@ -35,7 +35,7 @@ pub enum CliError {
     Peer(#[from] PeerError),
     /// The connection to the pool.
     #[error("{}", in_options(.0))]
-    Pool(#[from] PoolError),
+    Pool(PoolError),
     /// The jobs of the program.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -73,7 +73,14 @@ impl CliError {
     }
 }
 
-/// What a library says of its options, in those of the command line.
+// Not by `#[from]`, which would make it a cause whose message is added in the library's words.
+impl From<PoolError> for CliError {
+    fn from(error: PoolError) -> Self {
+        Self::Pool(error)
+    }
+}
+
+/// What the library says of its options, in those of the command line.
 fn in_options(error: &PoolError) -> String {
     let text = error.to_string();
     [("`min_peers`", "--min-peers"), ("`connect_timeout`", "--wait")]
