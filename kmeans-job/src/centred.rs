@@ -27,8 +27,14 @@ pub(crate) struct Centred<T: Scalar> {
     /// What was subtracted from each column.
     pub(crate) shift: Vec<f64>,
     shift_in_t: Vec<T>,
+}
+
+/// What is known of the columns of centred rows.
+pub(crate) struct Columns<T> {
     /// The scales that rows are summed with.
     pub(crate) grid: Grid<T>,
+    /// What rounding the shift has left of their means.
+    means: Vec<f64>,
 }
 
 /// What convergence and cost are judged by.
@@ -52,18 +58,19 @@ impl From<Error> for Failed {
 }
 
 impl<T: Scalar> Centred<T> {
-    /// Centres the rows by their own means. What rounding leaves of these is the other result.
+    /// Centres the rows by their own means.
     pub(crate) fn new<E: Engine>(
         matrix: Matrix<T>,
         session: &mut Session<'_, E>,
-    ) -> Result<(Self, Vec<f64>), Failed> {
+    ) -> Result<(Self, Columns<T>), Failed> {
         let (rows, d) = (matrix.rows(), matrix.d());
         let values = matrix.into_values();
         let data = session.dataset(&values, d, &[])?;
         let ranges = find_ranges(&data, session)?;
-        let magnitudes: Vec<f64> =
-            ranges.min.iter().zip(&ranges.max).map(|(a, b)| a.abs().max(b.abs())).collect();
-        let grid = Grid::<T>::new(&magnitudes, rows as u64);
+        if let Some((row, column)) = ranges.not_finite {
+            return Err(Failed::Data(DataError::NotFinite { row, column }));
+        }
+        let grid = Grid::<T>::new(&magnitudes(&ranges.min, &ranges.max), rows as u64);
         let sums = session.run(&AddColumns { grid: grid.clone() }, &(), &data)?.pairs;
         let sums = sums.into_iter().next().map(|((), sums)| sums).unwrap_or_default();
         let shift: Vec<f64> = (0..d)
@@ -71,51 +78,68 @@ impl<T: Scalar> Centred<T> {
             .collect();
         drop(data);
 
-        let left = |j: usize| sum_less(sums[j], grid.unit(j), rows as f64, shift[j]) / rows as f64;
-        let left = (0..d).map(left).collect();
-        Ok((Self::shifted(values, d, &shift, &ranges)?, left))
+        let mean = |j: usize| sum_less(sums[j], grid.unit(j), rows as f64, shift[j]) / rows as f64;
+        let means = (0..d).map(mean).collect();
+        let centred = Self::shifted(values, d, &shift);
+        // Rounding keeps the order, so the ends of a column's range go to the ends of the centred range.
+        let moved = |ends: &[f64]| -> Vec<f64> {
+            let shift = centred.shift_in_t.iter();
+            ends.iter().zip(shift).map(|(&x, &shift)| (T::from_f64(x) - shift).to_f64()).collect()
+        };
+        let magnitudes = magnitudes(&moved(&ranges.min), &moved(&ranges.max));
+        check_magnitudes::<T>(&magnitudes, rows)?;
+        Ok((centred, Columns { grid: Grid::new(&magnitudes, rows as u64), means }))
     }
 
-    /// Centres the rows as those of a model were.
-    pub(crate) fn like<E: Engine>(
-        matrix: Matrix<T>,
-        shift: &[f64],
-        session: &mut Session<'_, E>,
-    ) -> Result<Self, Failed> {
+    /// Centres the rows as those of a model were. They are to be [checked](Self::check).
+    pub(crate) fn like(matrix: Matrix<T>, shift: &[f64]) -> Result<Self, DataError> {
         let d = matrix.d();
-        let values = matrix.into_values();
-        let ranges = find_ranges(&session.dataset(&values, d, &[])?, session)?;
-        Self::shifted(values, d, shift, &ranges)
+        // Looked for ahead: the shift makes infinities as well. By parts, of which all is looked at, at the speed of
+        // memory.
+        let finite = |part: &[T]| part.iter().fold(true, |finite, x| finite & x.is_finite());
+        if let Some(part) = matrix.values().chunks(4096).position(|part| !finite(part)) {
+            let in_part = matrix.values()[part * 4096..].iter().position(|x| !x.is_finite()).unwrap_or(0);
+            let at = part * 4096 + in_part;
+            return Err(DataError::NotFinite { row: (at / d) as u64, column: (at % d) as u64 });
+        }
+        Ok(Self::shifted(matrix.into_values(), d, shift))
     }
 
-    /// How far the rows are spread. `means` are those of the centred columns.
+    /// Refuses rows of which squared distances would overflow or vanish.
+    pub(crate) fn check<E: Engine>(
+        &self,
+        data: &Data<'_, T>,
+        session: &mut Session<'_, E>,
+    ) -> Result<(), Failed> {
+        let ranges = find_ranges(data, session)?;
+        if let Some((_, column)) = ranges.not_finite {
+            let (column, magnitude, dtype) = (column as usize, f64::INFINITY, dtype::<T>());
+            return Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype }));
+        }
+        check_magnitudes::<T>(&magnitudes(&ranges.min, &ranges.max), self.rows())
+    }
+
+    /// How far the rows are spread.
     pub(crate) fn spread<E: Engine>(
         &self,
-        means: &[f64],
+        columns: &Columns<T>,
         data: &Data<'_, T>,
         session: &mut Session<'_, E>,
     ) -> Result<Spread, Error> {
         let squares = session.run(&AddSquares::<T>::default(), &(), data)?.pairs;
         let squares = squares.into_iter().next().map(|((), squares)| squares).unwrap_or_default();
-        let squared_means: f64 = means.iter().map(|mean| mean.powi(2)).sum();
+        let squared_means: f64 = columns.means.iter().map(|mean| mean.powi(2)).sum();
         let mean_square = squares.value() / self.rows() as f64;
         let mean_variance = ((mean_square - squared_means) / self.d as f64).max(0.0);
         Ok(Spread { squares, mean_variance })
     }
 
-    fn shifted(mut values: Vec<T>, d: usize, shift: &[f64], ranges: &Ranges) -> Result<Self, Failed> {
+    fn shifted(mut values: Vec<T>, d: usize, shift: &[f64]) -> Self {
         let in_t: Vec<T> = shift.iter().map(|&x| T::from_f64(x)).collect();
         centre_in_place(&mut values, &in_t);
-        // Rounding keeps the order, so the ends of a column's range go to the ends of the centred range.
-        let centred = |x: f64, j: usize| (T::from_f64(x) - in_t[j]).to_f64().abs();
-        let magnitudes: Vec<f64> =
-            (0..d).map(|j| centred(ranges.min[j], j).max(centred(ranges.max[j], j))).collect();
-        let rows = values.len() / d;
-        check_magnitudes::<T>(&magnitudes, rows)?;
-        let grid = Grid::new(&magnitudes, rows as u64);
         // The shift of a model made from f64 data is rounded for f32 rows. Centroids are to be moved by the same.
         let shift = in_t.iter().map(|x| x.to_f64()).collect();
-        Ok(Self { values, d, shift, shift_in_t: in_t, grid })
+        Self { values, d, shift, shift_in_t: in_t }
     }
 
     /// The rows, as input for the jobs.
@@ -158,13 +182,14 @@ pub(crate) fn dtype<T: Scalar>() -> Dtype {
 fn find_ranges<T: Scalar, E: Engine>(
     data: &Data<'_, T>,
     session: &mut Session<'_, E>,
-) -> Result<Ranges, Failed> {
+) -> Result<Ranges, Error> {
     let ranges = session.run(&FindRanges::<T>::default(), &(), data)?.pairs;
-    let ranges = ranges.into_iter().next().map(|((), ranges)| ranges).unwrap_or_default();
-    match ranges.not_finite {
-        Some((row, column)) => Err(Failed::Data(DataError::NotFinite { row, column })),
-        None => Ok(ranges),
-    }
+    Ok(ranges.into_iter().next().map(|((), ranges)| ranges).unwrap_or_default())
+}
+
+/// The largest magnitude of each column.
+fn magnitudes(min: &[f64], max: &[f64]) -> Vec<f64> {
+    min.iter().zip(max).map(|(min, max)| min.abs().max(max.abs())).collect()
 }
 
 /// What to subtract from a column.
@@ -225,10 +250,10 @@ mod tests {
         let engine = Local::new(1).unwrap();
         let matrix = Matrix::new(values.len() / d, d, values).unwrap();
         let mut session = Session::new(&engine, &Cancel::new(), None);
-        let Ok((centred, means)) = Centred::new(matrix, &mut session) else {
+        let Ok((centred, columns)) = Centred::new(matrix, &mut session) else {
             panic!("the values are ordinary")
         };
-        let spread = centred.spread(&means, &centred.dataset(&session).unwrap(), &mut session).unwrap();
+        let spread = centred.spread(&columns, &centred.dataset(&session).unwrap(), &mut session).unwrap();
         (centred, spread)
     }
 
@@ -277,8 +302,8 @@ mod tests {
             c in -1.0..1.0_f64, shift in -1.0..1.0_f64, exponents in (-60..60_i32, -60..60_i32),
         ) {
             let (c, shift) = (c * 2_f64.powi(exponents.0), shift * 2_f64.powi(exponents.1));
-            let (values, grid) = (vec![0.0], Grid::new(&[1.0], 1));
-            let centred = Centred::<f64> { values, d: 1, shift: vec![shift], shift_in_t: vec![shift], grid };
+            let centred =
+                Centred::<f64> { values: vec![0.0], d: 1, shift: vec![shift], shift_in_t: vec![shift] };
             let in_model = centred.restore(&[c]);
             let kept = centred.centre(&in_model);
             prop_assert_eq!(centred.restore(&kept), in_model);

@@ -140,15 +140,16 @@ fn fit_as<T: Scalar>(
     if options.shared {
         session.share(&matrix)?;
     }
-    let (centred, means) = Centred::new(matrix, &mut session)?;
+    let (centred, columns) = Centred::new(matrix, &mut session)?;
     let data = centred.dataset(&session)?;
-    let spread = centred.spread(&means, &data, &mut session)?;
+    let spread = centred.spread(&columns, &data, &mut session)?;
     let start = start::choose(&options.start, k, seed, &centred, &data, &mut session)?;
     let init_seconds = started.elapsed().as_secs_f64();
 
     let started = Instant::now();
     let iterations = Iterations {
         centred: &centred,
+        grid: &columns.grid,
         squares: &spread.squares,
         k,
         max_iter,

@@ -7,7 +7,7 @@ use crate::{
         TopRows,
         lloyd::{Centroids, Lloyd, MOVED, Step},
     },
-    numeric::{cost::cost_from_sums, exact::ExactSum, scalar::Scalar},
+    numeric::{cost::cost_from_sums, exact::ExactSum, grid::Grid, scalar::Scalar},
 };
 use mapreduce_core::{Iterative, Output, Result};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ use std::ops::ControlFlow;
 /// Lloyd's iterations over centred rows. An iteration is one round, or two if a cluster became empty.
 pub(crate) struct Iterations<'a, T: Scalar> {
     pub(crate) centred: &'a Centred<T>,
+    /// The scales that rows are summed with.
+    pub(crate) grid: &'a Grid<T>,
     /// The sum of the squares of all elements.
     pub(crate) squares: &'a ExactSum,
     pub(crate) k: usize,
@@ -72,7 +74,7 @@ impl<T: Scalar> Iterative for Iterations<'_, T> {
             Some(sums) => Step::Farthest { count: sums.counts.iter().filter(|&&n| n == 0).count() as u64 },
         };
         let shared = Centroids { current: state.centroids.clone(), previous: state.previous.clone(), step };
-        Ok((Lloyd { grid: self.centred.grid.clone() }, shared))
+        Ok((Lloyd { grid: self.grid.clone() }, shared))
     }
 
     fn advance(
@@ -122,7 +124,7 @@ impl<T: Scalar> Iterations<'_, T> {
     }
 
     fn cost(&self, state: &State<T>, sums: &Sums<T>) -> f64 {
-        cost_from_sums(self.squares, &sums.sums, &sums.counts, &self.centred.grid, &state.centroids)
+        cost_from_sums(self.squares, &sums.sums, &sums.counts, self.grid, &state.centroids)
     }
 
     /// Moves the empty clusters, in their order, to the farthest rows, which their own clusters lose. False if no
@@ -138,7 +140,7 @@ impl<T: Scalar> Iterations<'_, T> {
             sums.counts[from] -= 1;
             sums.counts[to] += 1;
             for (j, &x) in row.point.iter().enumerate() {
-                let x = T::from_f64(x).quantize(self.centred.grid.scale(j));
+                let x = T::from_f64(x).quantize(self.grid.scale(j));
                 sums.sums[from * d + j] -= x;
                 sums.sums[to * d + j] += x;
             }
@@ -153,7 +155,7 @@ impl<T: Scalar> Iterations<'_, T> {
         let mut centroids = state.centroids.clone();
         for (k, &count) in sums.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             for j in 0..d {
-                centroids[k * d + j] = self.centred.grid.mean(sums.sums[k * d + j], count, j);
+                centroids[k * d + j] = self.grid.mean(sums.sums[k * d + j], count, j);
             }
         }
         // What a model keeps are centroids in the coordinates of the data. Go on with what will be read back.

@@ -83,8 +83,9 @@ fn predict_as<T: Scalar>(
     if options.shared {
         session.share(&matrix)?;
     }
-    let centred = Centred::like(matrix, &model.shift, &mut session)?;
+    let centred = Centred::like(matrix, &model.shift)?;
     let data = centred.dataset(&session)?;
+    centred.check(&data, &mut session)?;
     let centroids = centred.centre(&model.centroids.concat());
     if let Some(i) = centred.out_of_reach(&centroids) {
         let (column, magnitude, dtype) = (i % centred.d(), centroids[i].abs(), centred::dtype::<T>());

@@ -146,14 +146,18 @@ fn many_blocks_in_a_split() {
 }
 
 #[test]
-fn rows_are_sent_twice_at_the_most() {
-    // As they came for the statistics, and centred for all that follows.
+fn rows_are_sent_twice_for_a_fit_and_once_for_a_prediction() {
+    // As they came for the statistics, and centred for all that follows. A model knows how to centre.
     let table = blobs(200, 3, 5, 0.6, 1);
     let nodes = Nodes::new(everything(), 3, Faults::None, 0);
     let options = FitOptions { k: 5, split_bytes: Some(100), ..FitOptions::default() };
     let fit = fit(&nodes, table.f32(), &options, &|_| {}).unwrap();
     assert!(fit.model.iterations > 2);
-    assert_eq!(nodes.done().shipped, 2 * 200_u64.div_ceil(8));
+    let splits = 200_u64.div_ceil(8);
+    assert_eq!(nodes.done().shipped, 2 * splits);
+    let options = PredictOptions { split_bytes: Some(100), ..PredictOptions::default() };
+    predict(&nodes, &fit.model, table.f32(), &options).unwrap();
+    assert_eq!(nodes.done().shipped, 3 * splits);
 }
 
 #[test]
@@ -237,7 +241,6 @@ fn a_round_of_lloyd_ships_little_more_than_its_sums() {
         })
         .unwrap();
         let (bytes, attempts) = bytes.into_inner().unwrap();
-        println!("sums of {sum_bytes} bytes: {} bytes a split", bytes / attempts);
-        assert!(bytes <= attempts * 64 * (16 * sum_bytes + 16), "{bytes} {attempts}");
+        assert!(bytes <= attempts * 64 * (16 * sum_bytes + 10), "{bytes} bytes in {attempts} attempts");
     }
 }

@@ -6,7 +6,7 @@ use super::{
     fit,
 };
 use kmeans_job::{
-    DataError, FitError, FitOptions, PredictError, PredictOptions, Start,
+    DataError, FitError, FitOptions, Model, PredictError, PredictOptions, Start,
     data::{Dtype, Matrix, Points},
     predict,
 };
@@ -201,8 +201,21 @@ fn predictions_are_refused_and_cancelled_in_the_same_words() {
     );
     let error = predict(Table::new(3, [0.0, 1.0, f64::NAN]).f32(), &go_on);
     assert!(matches!(error, PredictError::Data(DataError::NotFinite { row: 0, column: 2 })));
+    let mut rows = vec![0.0; 3 * 5000];
+    rows[3 * 4321 + 1] = f64::NEG_INFINITY;
+    let error = predict(Table::new(3, rows).f32(), &go_on);
+    assert!(matches!(error, PredictError::Data(DataError::NotFinite { row: 4321, column: 1 })), "{error}");
     let error = predict(Table::new(3, [0.0, 1e30, 0.0]).f32(), &go_on);
     assert!(matches!(error, PredictError::Data(DataError::TooLarge { column: 1, .. })));
+    // Infinite only once it is shifted.
+    let far = Model { shift: vec![0.0, 0.0, -1e308], ..model.clone() };
+    let error = kmeans_job::predict(
+        &*ENGINE,
+        &far,
+        Table::new(3, [0.0, 1.0, 1e308]).f64(),
+        &PredictOptions::default(),
+    );
+    assert!(matches!(error, Err(PredictError::Data(DataError::TooLarge { column: 2, .. }))), "{error:?}");
     let stop = Cancel::new();
     stop.cancel();
     assert!(matches!(predict(blobs(5, 3, 2, 0.1, 1).f64(), &stop), PredictError::Job(Error::Cancelled)));

@@ -2,7 +2,7 @@
 
 use super::{
     Incoming,
-    converse::Said,
+    converse::{self, Said},
     events::Roster,
     links::Link,
     random,
@@ -99,6 +99,7 @@ impl Gossip {
         match input {
             Input::Linked { link, outbox, over } => {
                 let talk = Talk { node: link.node(), outbox, over };
+                // Who is no member tells nothing, but says hello.
                 let mut records =
                     if self.table.own().is_some() { self.table.records_for(talk.node) } else { Vec::new() };
                 let rest = records.split_off(records.len().min(RECORDS_PER_MESSAGE));
@@ -117,13 +118,13 @@ impl Gossip {
                 match self.table.handle_records(self.now(), records) {
                     Ok(0) => {}
                     Ok(refused) => {
-                        tracing::warn!(
+                        tracing::debug!(
                             refused,
                             "the pool has more than {MEMBERS_MAX} members; the rest is left out"
                         );
                     }
                     Err(error) => {
-                        super::converse::violation(&link, &error.to_string());
+                        converse::violation(&link, &error.to_string());
                         self.talks.remove(&link.id);
                     }
                 }

@@ -238,7 +238,9 @@ impl Mesh {
     /// else passed on by a member that has a connection with the node. Connections are used in whichever direction they
     /// were made; a data connection is made when it is first needed.
     ///
-    /// Waits while the other side has as many streams as it allows.
+    /// Waits while the other side has as many streams as it allows, and for the first attempt to dial a member that was just
+    /// heard of. A connection whose other side has died without a word counts until it times out or
+    /// [`disconnect`](Self::disconnect) closes it.
     ///
     /// # Errors
     /// There is no way to the node, or there is one that breaks.
@@ -261,7 +263,7 @@ impl Mesh {
         self.node().join_dials.borrow().clone()
     }
 
-    /// Waits until there is a connection with another member.
+    /// Waits until there is a connection with another member; for ever if the mesh is closed before.
     pub(crate) async fn connected(&self) {
         let node = self.node();
         let (mut roster, mut links) = (node.roster.clone(), node.links.subscribe());

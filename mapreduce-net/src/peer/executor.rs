@@ -2,10 +2,11 @@
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::watch;
 
 /// Threads of its own, at most as many pieces of work at once, and a turn for each queue that has any.
 ///
@@ -19,7 +20,7 @@ pub(super) struct Queue {
 }
 
 /// A piece of queued work, to take it back by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ticket(u64);
 
 type Work = Box<dyn FnOnce() + Send>;
@@ -27,6 +28,8 @@ type Work = Box<dyn FnOnce() + Send>;
 struct Inner {
     pool: ThreadPool,
     state: Mutex<State>,
+    /// How many threads are lost.
+    lost: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -37,6 +40,10 @@ struct State {
     queues: HashMap<u64, VecDeque<(Ticket, Work)>>,
     /// The same queues in the order of their turns.
     turns: VecDeque<u64>,
+    /// Work that was begun and is not over.
+    begun: HashSet<Ticket>,
+    /// That of it which will not end, as far as anybody can tell.
+    lost: HashSet<Ticket>,
     /// Numbers that were given to queues and tickets.
     numbers: u64,
 }
@@ -45,11 +52,26 @@ impl Executor {
     pub(super) fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
         let pool =
             ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("task-{i}")).build()?;
-        Ok(Self(Arc::new(Inner { pool, state: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { pool, state: Mutex::default(), lost: watch::Sender::new(0) })))
     }
 
     pub(super) fn threads(&self) -> usize {
         self.0.pool.current_num_threads()
+    }
+
+    /// How many threads are [lost](Self::lose) for as long as what they work on does not end.
+    pub(super) fn lost(&self) -> watch::Receiver<usize> {
+        self.0.lost.subscribe()
+    }
+
+    /// Notes that a piece of work keeps its thread although it was told to stop. `false` if it is over.
+    pub(super) fn lose(&self, ticket: Ticket) -> bool {
+        let mut state = self.0.state();
+        let is_begun = state.begun.contains(&ticket);
+        if is_begun && state.lost.insert(ticket) {
+            self.0.lost.send_replace(state.lost.len());
+        }
+        is_begun
     }
 
     /// A queue with turns of its own.
@@ -109,16 +131,26 @@ impl Drop for Queue {
 impl Inner {
     /// What a thread does until nothing is queued.
     fn run(&self) {
-        while let Some(work) = self.next() {
+        let mut last = None;
+        while let Some((ticket, work)) = self.next(last) {
             contain(work);
+            last = Some(ticket);
         }
     }
 
-    fn next(&self) -> Option<Work> {
+    /// What a thread does after it is done with `last`.
+    fn next(&self, last: Option<Ticket>) -> Option<(Ticket, Work)> {
         let mut state = self.state();
+        if let Some(last) = last {
+            state.begun.remove(&last);
+            if state.lost.remove(&last) {
+                self.lost.send_replace(state.lost.len());
+            }
+        }
         let work = state.take();
-        if work.is_none() {
-            state.running -= 1;
+        match &work {
+            Some((ticket, _)) => drop(state.begun.insert(*ticket)),
+            None => state.running -= 1,
         }
         work
     }
@@ -140,10 +172,10 @@ impl State {
     }
 
     /// The first work of the queue whose turn it is.
-    fn take(&mut self) -> Option<Work> {
+    fn take(&mut self) -> Option<(Ticket, Work)> {
         let id = self.turns.pop_front()?;
         let queue = self.queues.get_mut(&id)?;
-        let (_, work) = queue.pop_front()?;
+        let work = queue.pop_front()?;
         if queue.is_empty() {
             self.queues.remove(&id);
         } else {
@@ -248,6 +280,22 @@ mod tests {
         drop(second);
         drop((done, release));
         assert_eq!(all(ran), ["stays"]);
+    }
+
+    #[test]
+    fn a_thread_is_lost_for_as_long_as_its_work_does_not_end() {
+        let (executor, queue, release) = held_up();
+        let mut lost = executor.lost();
+        let (done, ran) = mpsc::channel();
+        let waits = queue.push(move || done.send(()).unwrap());
+        let holds = *executor.0.state().begun.iter().next().unwrap();
+        assert!(!executor.lose(waits), "it has not begun");
+        assert!(executor.lose(holds) && executor.lose(holds));
+        assert_eq!(*lost.borrow_and_update(), 1);
+        drop(release);
+        ran.recv().unwrap();
+        assert_eq!(*lost.borrow_and_update(), 0);
+        assert!(!executor.lose(holds));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`Host`]: the sessions of a peer: who gets one, how the slots are shared, and when a draining peer may go.
 
 use super::{
-    Shared,
+    SLOTS_PER_THREAD, Shared,
     serve::serve,
     session::{End, Notice, Session},
 };
@@ -68,6 +68,7 @@ impl Host {
         mut incoming: mpsc::Receiver<Incoming>,
         mut drains: mpsc::UnboundedReceiver<Drain>,
     ) {
+        let mut lost = self.shared.executor.lost();
         loop {
             tokio::select! {
                 stream = incoming.recv() => match stream {
@@ -77,10 +78,17 @@ impl Host {
                 Some(drain) = drains.recv() => self.drain(drain),
                 Some(ended) = self.running.join_next_with_id() => self.ended(ended),
                 Some(_) = self.answering.join_next() => {}
+                Ok(()) = lost.changed() => {
+                    let threads = *lost.borrow_and_update();
+                    tracing::warn!(threads, "number of threads held by user code that does not stop");
+                    self.share();
+                }
             }
             if self.sessions.is_empty() {
                 // Who does not wait any more does not hear it.
-                self.drains.drain(..).for_each(|drain| drop(drain.send(())));
+                for drain in self.drains.drain(..) {
+                    let _ = drain.send(());
+                }
             }
         }
     }
@@ -148,7 +156,11 @@ impl Host {
     }
 
     fn slots_each(&self, sessions: usize) -> u32 {
-        (self.shared.slots() / sessions.max(1) as u32).max(1)
+        let threads = self.shared.executor.threads();
+        match threads.saturating_sub(*self.shared.executor.lost().borrow()) {
+            0 => 0,
+            left => (left as u32 * SLOTS_PER_THREAD / sessions.max(1) as u32).max(1),
+        }
     }
 
     fn drain(&mut self, drain: Drain) {

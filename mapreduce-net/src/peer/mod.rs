@@ -182,9 +182,23 @@ impl Peer {
         self.shared.mesh.members()
     }
 
-    /// Changes of the pool from now on, beginning with the members that are there.
+    /// Changes of the pool, beginning with the other members that are there.
     pub fn events(&self) -> MemberEvents {
         self.shared.mesh.events()
+    }
+
+    /// Threads that have not come back from user code which was told to stop, some [`Timing::lease`] ago or longer. Each
+    /// costs its share of the slots until it does. [`threads`](Self::threads) counts them, too.
+    pub fn threads_lost(&self) -> usize {
+        *self.shared.executor.lost().borrow()
+    }
+
+    /// Waits until all threads are [lost](Self::threads_lost): the peer is of no use any more. The program should
+    /// [drain](Self::drain) it and end, as user code in an endless loop ends with its process only.
+    pub async fn exhausted(&self) {
+        let threads = self.threads();
+        // An error would say that there are no threads, of which the peer has some.
+        let _ = self.shared.executor.lost().wait_for(|lost| *lost >= threads).await;
     }
 
     /// Leaves the pool in peace: takes no new drivers, lets those that are here fetch what they need, tells the other
@@ -217,8 +231,8 @@ impl Drop for Peer {
 }
 
 impl Shared {
-    /// Attempts of all drivers that the peer takes at once.
-    fn slots(&self) -> u32 {
+    /// Attempts of all drivers that the peer takes at once, if none of its threads is lost.
+    fn slots_max(&self) -> u32 {
         (self.executor.threads() as u32).saturating_mul(SLOTS_PER_THREAD)
     }
 }

@@ -27,8 +27,6 @@ pub(super) struct Parts {
     /// The files, if this peer reads the input itself.
     pub(super) files: Option<SharedFiles>,
     pub(super) dataset: DatasetKey,
-    /// Kept here for later rounds that refer to the same.
-    _values: Ingredients<Value>,
 }
 
 /// What the parts are made of.
@@ -67,7 +65,7 @@ impl Recipe {
     }
 
     /// Makes the parts. On a thread for user code.
-    pub(super) fn make(self, values: Ingredients<Value>) -> Result<Parts, AttemptFailure> {
+    pub(super) fn make(self, values: &Ingredients<Value>) -> Result<Parts, AttemptFailure> {
         let files = match &values.files {
             None => None,
             Some(files) => Some(codec::decode(files.as_ref()).map_err(|error| {
@@ -79,7 +77,7 @@ impl Recipe {
             Error::Codec(error) => failure::permanent(FailureKind::Codec, error.to_string()),
             error => failure::permanent(FailureKind::User, error.to_string()),
         })?;
-        Ok(Parts { round, shape: self.shape, files, dataset: self.dataset, _values: values })
+        Ok(Parts { round, shape: self.shape, files, dataset: self.dataset })
     }
 }
 

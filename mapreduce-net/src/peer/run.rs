@@ -6,9 +6,13 @@ use super::{
     splits::{Leftovers, SplitBytes, Splits},
     stage::fetch_failed,
 };
-use crate::{NodeId, transfer::Held, wire::message::AttemptFailure};
+use crate::{
+    NodeId,
+    transfer::Held,
+    wire::message::{AttemptFailure, InlineRun},
+};
 use mapreduce_core::{
-    Counters, FailureKind, ReadError, SplitInfo,
+    Block, Counters, ReadError, SplitInfo,
     exec::{Attempt, Chunks, MapInput, MapOutput, Run},
     input::SharedFiles,
     schedule::TaskReport,
@@ -19,6 +23,9 @@ use std::{
     time::Instant,
 };
 use tokio::sync::OwnedSemaphorePermit;
+
+/// The largest reduce output that rides in a message, in bytes.
+const INLINE_REDUCED_BYTES_MAX: u64 = 64 << 10;
 
 /// An attempt whose input is here.
 pub(super) enum Staged {
@@ -36,7 +43,7 @@ pub(super) struct MapWork {
 /// Where the records of a split are.
 pub(super) enum MapSource {
     /// In memory. The permit is of an attempt that had them fetched.
-    Blocks { bytes: Arc<SplitBytes>, permit: Option<OwnedSemaphorePermit> },
+    Blocks { bytes: Arc<SplitBytes>, _permit: Option<OwnedSemaphorePermit> },
     /// In files that this peer reads itself.
     Files { fingerprint: Option<u64> },
 }
@@ -76,6 +83,27 @@ pub(super) struct Done {
 pub(super) enum Output {
     Map(Arc<MapOutput>, Leftovers),
     Reduced(Arc<Run>),
+}
+
+impl Done {
+    /// The output, if it is small enough to ride in a message: of map output as much as is left in `map_bytes`.
+    pub(super) fn inline(&self, partition: u32, map_bytes: &mut u64) -> Option<Vec<InlineRun>> {
+        let bytes = self.report.bytes;
+        match &self.output {
+            Output::Map(output, _) => {
+                *map_bytes = map_bytes.checked_sub(bytes)?;
+                Some((0..).zip(&output.runs).filter_map(|(partition, run)| inline(partition, run)).collect())
+            }
+            Output::Reduced(run) => {
+                (bytes <= INLINE_REDUCED_BYTES_MAX).then(|| inline(partition, run).into_iter().collect())
+            }
+        }
+    }
+}
+
+fn inline(partition: u32, run: &Run) -> Option<InlineRun> {
+    let bytes = || Block::from(run.as_bytes().to_vec());
+    (run.pairs() > 0).then(|| InlineRun { partition, pairs: run.pairs(), bytes: bytes() })
 }
 
 impl Staged {

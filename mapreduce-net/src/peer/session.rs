@@ -69,7 +69,14 @@ impl Session {
 
     /// Serves the driver until the session is over. Dropping the future ends it at once.
     pub(super) async fn run(mut self, reader: FrameReader, slots: u32) -> End {
-        self.serve(reader, slots).await.unwrap_or_else(|end| end)
+        let end = self.serve(reader, slots).await.unwrap_or_else(|end| end);
+        if let End::Closed | End::Released = end {
+            // Any other end is seen as a reset.
+            let finished = self.writer.finish();
+            finished.map_or_else(End::Broken, |()| end)
+        } else {
+            end
+        }
     }
 
     async fn serve(&mut self, mut reader: FrameReader, slots: u32) -> Result<End, End> {

@@ -54,7 +54,7 @@ impl Stage {
         let permit = self.permit().await;
         // Another attempt may have brought it meanwhile.
         if let Some(bytes) = self.shared.splits.bytes(dataset, split) {
-            return Ok(MapSource::Blocks { bytes, permit: None });
+            return Ok(MapSource::Blocks { bytes, _permit: None });
         }
         let request = Request::Split { dataset: dataset.1, split };
         let fetched = fetch(&*self.shared, self.driver, request, &self.shared.budget).await;
@@ -64,7 +64,7 @@ impl Stage {
         let blocks = blobs.into_iter().map(|blob| blob.bytes).collect();
         let bytes = Arc::new(SplitBytes { blocks });
         self.shared.splits.keep_bytes(dataset, split, bytes.clone());
-        Ok(MapSource::Blocks { bytes, permit: Some(permit) })
+        Ok(MapSource::Blocks { bytes, _permit: Some(permit) })
     }
 
     /// All map output of a partition: in place what lies here, from each other node the rest in one transfer.

@@ -13,17 +13,18 @@ use super::{
 };
 use crate::{
     NodeId,
-    wire::message::{Answer, AttemptFailure, BeginRound, Completed, InlineRun, Payload, Work},
+    wire::message::{Answer, AttemptFailure, BeginRound, Completed, Payload, Work},
 };
 use mapreduce_core::{
-    Block,
-    exec::{Attempt, MapOutput, Run},
+    exec::Attempt,
     schedule::{AttemptId, Round, TaskId},
 };
 use std::{collections::HashMap, mem, sync::Arc};
 use tokio::{
+    runtime::Handle,
     sync::mpsc::UnboundedSender,
     task::{AbortHandle, JoinSet},
+    time::sleep,
 };
 
 /// Attempts that a driver may have here at once, for each of the peer's slots: grants change while messages are under
@@ -35,9 +36,6 @@ const ROUNDS_MAX: usize = 1 << 10;
 
 /// The most map output of a round that this peer puts into messages, whatever the driver asks for, in bytes.
 const INLINE_BYTES_MAX: u64 = 1 << 20;
-
-/// The largest reduce output that rides in a message, in bytes.
-const INLINE_REDUCED_BYTES_MAX: usize = 64 << 10;
 
 type RoundKey = (u64, Round);
 pub(super) type AttemptKey = (u64, AttemptId);
@@ -52,6 +50,8 @@ pub(super) enum Event {
     Staged(AttemptKey, Result<Staged, AttemptFailure>),
     /// An attempt is over.
     Ended(AttemptKey, Result<Done, AttemptFailure>),
+    /// It is time that an attempt which was stopped has noticed.
+    Overdue(AttemptKey),
 }
 
 /// The rounds and attempts of one session. Dropping it stops all of them and forgets what they have left.
@@ -75,6 +75,8 @@ struct OfRound {
     phase: Phase,
     /// Attempts that came before the parts were made, in their order.
     early: Vec<(AttemptId, Work)>,
+    /// Kept for as long as the round is, for others that refer to the same values.
+    values: Option<Arc<Ingredients<Value>>>,
     partitions: u32,
     sources: Option<Arc<Sources>>,
     /// Bytes of map output that may still ride in messages.
@@ -148,34 +150,26 @@ impl Tasks {
         self.shared.splits.open((self.epoch, begin.dataset));
         let (partitions, inline_bytes) =
             (begin.partitions, u64::from(begin.inline_bytes).min(INLINE_BYTES_MAX));
-        let phase = match Recipe::of(&self.shared, self.epoch, begin) {
-            Ok((recipe, payloads)) => {
-                match payloads.at_hand(&self.values) {
-                    Some(values) => self.make(key, recipe, values),
-                    None => {
-                        let (events, values) = (self.events.clone(), self.values.clone());
-                        let (shared, driver) = (self.shared.clone(), self.driver);
-                        self.wait_for(async move {
-                            let resolved = payloads.get(&values, &shared, driver).await;
-                            tell(&events, Event::Resolved(key, recipe, resolved));
-                        });
-                    }
-                }
-                Phase::Begun
-            }
-            Err(failure) => Phase::Broken(failure),
+        let (phase, made_of) = match Recipe::of(&self.shared, self.epoch, begin) {
+            Ok(made_of) => (Phase::Begun, Some(made_of)),
+            Err(failure) => (Phase::Broken(failure), None),
         };
-        self.rounds.insert(
-            key,
-            OfRound {
-                phase,
-                early: Vec::new(),
-                partitions,
-                sources: None,
-                inline_bytes,
-                leftovers: HashMap::new(),
-            },
-        );
+        let early = Vec::new();
+        let (sources, leftovers, values) = (None, HashMap::new(), None);
+        self.rounds
+            .insert(key, OfRound { phase, early, values, partitions, sources, inline_bytes, leftovers });
+        let Some((recipe, payloads)) = made_of else { return };
+        match payloads.at_hand(&self.values) {
+            Some(values) => self.make(key, recipe, values),
+            None => {
+                let (events, values) = (self.events.clone(), self.values.clone());
+                let (shared, driver) = (self.shared.clone(), self.driver);
+                self.wait_for(async move {
+                    let resolved = payloads.get(&values, &shared, driver).await;
+                    tell(&events, Event::Resolved(key, recipe, resolved));
+                });
+            }
+        }
     }
 
     /// Starts an attempt, which will be answered once.
@@ -185,7 +179,7 @@ impl Tasks {
             tracing::warn!(driver = %self.driver, job, %attempt, "ignored an attempt that runs already");
             return;
         }
-        let full = self.attempts.len() >= ATTEMPTS_PER_SLOT * self.shared.slots() as usize;
+        let full = self.attempts.len() >= ATTEMPTS_PER_SLOT * self.shared.slots_max() as usize;
         let refused = match (self.rounds.get_mut(&(job, attempt.round)), attempt.task, &work) {
             _ if full => Some(failure::node("more attempts were started than slots were granted")),
             (None, ..) => Some(failure::node(format!("{} of job {job} has not begun here", attempt.round))),
@@ -212,6 +206,9 @@ impl Tasks {
     pub(super) fn cancel(&mut self, job: u64, attempt: AttemptId) {
         let key = (job, attempt);
         let Some(live) = self.attempts.get(&key) else { return };
+        if live.token.is_cancelled() {
+            return;
+        }
         live.token.cancel();
         let stopped = match &live.place {
             Place::Early => true,
@@ -221,9 +218,15 @@ impl Tasks {
             }
             Place::Queued(ticket) => self.queue.remove(*ticket),
         };
+        let (events, patience) = (self.events.clone(), self.shared.timing.lease);
         if stopped {
             self.attempts.remove(&key);
             self.failed(key, AttemptFailure::Cancelled);
+        } else {
+            self.wait_for(async move {
+                sleep(patience).await;
+                tell(&events, Event::Overdue(key));
+            });
         }
     }
 
@@ -285,12 +288,19 @@ impl Tasks {
                 }
             }
             Event::Ended(key, ended) => self.ended(key, ended),
+            Event::Overdue(key) => self.overdue(key),
         }
     }
 
     fn make(&mut self, key: RoundKey, recipe: Recipe, values: Ingredients<Value>) {
-        let events = self.events.clone();
-        self.queue.push(move || tell(&events, Event::Made(key, recipe.make(values))));
+        let Some(round) = self.rounds.get_mut(&key) else { return };
+        let (values, events) = (Arc::new(values), self.events.clone());
+        round.values = Some(values.clone());
+        self.queue.push(move || {
+            let made = recipe.make(&values);
+            drop(values);
+            tell(&events, Event::Made(key, made));
+        });
     }
 
     fn made(&mut self, key: RoundKey, made: Result<Parts, AttemptFailure>) {
@@ -331,7 +341,7 @@ impl Tasks {
                     Some(_) => Some(MapSource::Files { fingerprint }),
                     None => {
                         let bytes = self.shared.splits.bytes(dataset, index);
-                        bytes.map(|bytes| MapSource::Blocks { bytes, permit: None })
+                        bytes.map(|bytes| MapSource::Blocks { bytes, _permit: None })
                     }
                 };
                 if let Some(source) = at_hand {
@@ -405,31 +415,33 @@ impl Tasks {
                 return self.failed(key, AttemptFailure::Cancelled);
             }
         };
+        let inline = done.inline(attempt.task.index(), &mut round.inline_bytes);
         let Done { output, report, processed, counters, run_us } = done;
         let which = (attempt.task.index(), attempt.number);
-        let inline = match output {
+        match output {
             Output::Map(output, leftovers) => {
-                let inline = (report.bytes <= round.inline_bytes).then(|| inline_map(&output));
-                if inline.is_some() {
-                    round.inline_bytes -= report.bytes;
-                }
-                // The same attempt again, from a driver that has lost count.
+                // If there are some, the same attempt ran before, for a driver that has lost count.
                 if let Some(before) = round.leftovers.insert(which, leftovers) {
                     self.shared.executor.bury(before);
                 }
                 self.outputs.put_map(job, attempt.round, which, output);
-                inline
             }
-            Output::Reduced(run) if run.as_bytes().len() <= INLINE_REDUCED_BYTES_MAX => {
-                Some(inline(attempt.task.index(), &run).into_iter().collect())
-            }
-            Output::Reduced(run) => {
-                self.outputs.put_reduced(job, attempt.round, which, run);
-                None
-            }
-        };
+            Output::Reduced(_) if inline.is_some() => {}
+            Output::Reduced(run) => self.outputs.put_reduced(job, attempt.round, which, run),
+        }
         let completed = Completed { job, attempt, report, processed, counters, run_us, inline };
         self.answers.push(Answer::Completed(Box::new(completed)));
+    }
+
+    /// An attempt that does not stop is answered all the same. Its thread is lost, which the driver hears of by a smaller
+    /// grant.
+    fn overdue(&mut self, key: AttemptKey) {
+        let Some(Live { token, place: Place::Queued(ticket) }) = self.attempts.get(&key) else { return };
+        if token.is_cancelled() && self.shared.executor.lose(*ticket) {
+            tracing::warn!(driver = %self.driver, job = key.0, attempt = %key.1, "an attempt does not stop");
+            self.attempts.remove(&key);
+            self.failed(key, AttemptFailure::Cancelled);
+        }
     }
 
     fn failed(&mut self, (job, attempt): AttemptKey, failure: AttemptFailure) {
@@ -441,8 +453,24 @@ impl Tasks {
 impl Drop for Tasks {
     fn drop(&mut self) {
         self.shared.shelves.remove(self.driver, &self.outputs);
+        let mut running = Vec::new();
         for live in self.attempts.values() {
             live.token.cancel();
+            if let Place::Queued(ticket) = live.place {
+                running.push(ticket);
+            }
+        }
+        let (shared, patience) = (Arc::downgrade(&self.shared), self.shared.timing.lease);
+        // Without a runtime the process ends, or at least this peer.
+        if let (false, Ok(runtime)) = (running.is_empty(), Handle::try_current()) {
+            runtime.spawn(async move {
+                sleep(patience).await;
+                if let Some(shared) = shared.upgrade() {
+                    for ticket in running {
+                        shared.executor.lose(ticket);
+                    }
+                }
+            });
         }
         let (rounds, executor) = (mem::take(&mut self.rounds), &self.shared.executor);
         executor.bury((rounds, self.shared.splits.close_all(self.epoch)));
@@ -452,13 +480,4 @@ impl Drop for Tasks {
 /// The receiver is gone only with the session, which then wants nothing more.
 fn tell(events: &UnboundedSender<Event>, event: Event) {
     let _ = events.send(event);
-}
-
-fn inline_map(output: &MapOutput) -> Vec<InlineRun> {
-    (0..).zip(&output.runs).filter_map(|(partition, run)| inline(partition, run)).collect()
-}
-
-fn inline(partition: u32, run: &Run) -> Option<InlineRun> {
-    let bytes = || Block::from(run.as_bytes().to_vec());
-    (run.pairs() > 0).then(|| InlineRun { partition, pairs: run.pairs(), bytes: bytes() })
 }

@@ -321,7 +321,10 @@ impl<'e> Driving<'e> {
             id: id.clone(),
         });
         self.take_all_news();
-        on_pool.pins().for_each(|(split, peer)| drop(self.coordinator.pin(split, peer)));
+        for (split, peer) in on_pool.pins() {
+            // False for peers that are gone: another one gets the split.
+            self.coordinator.pin(split, peer);
+        }
         Ok((on_pool, id))
     }
 

@@ -3,6 +3,7 @@
 use super::{
     mailbox::{Message, Reduced},
     options::PoolOptions,
+    outbox::Outbox,
     roster::{Problem, Roster, Welcome},
     serve::{self, DataStreams, Store, Stored},
     session,
@@ -176,9 +177,7 @@ impl Hub {
 impl Handle {
     fn close(&self) {
         self.tasks.iter().for_each(AbortHandle::abort);
-        let mut roster = self.shared.roster();
-        roster.close();
-        self.shared.sessions.send_replace(roster.sessions());
+        self.shared.close();
     }
 }
 
@@ -204,13 +203,22 @@ impl Shared {
         Time::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    pub(super) fn joined(&self, welcome: Welcome, outbox: Arc<super::outbox::Outbox>) -> PeerId {
+    /// There are no more sessions.
+    pub(super) fn close(&self) {
+        let mut roster = self.roster();
+        roster.close();
+        self.sessions.send_replace(roster.sessions());
+    }
+
+    /// A session has begun.
+    pub(super) fn joined(&self, welcome: Welcome, outbox: Arc<Outbox>) -> PeerId {
         let mut roster = self.roster();
         let peer = roster.handle_joined(welcome, outbox);
         self.sessions.send_replace(roster.sessions());
         peer
     }
 
+    /// A session is over.
     pub(super) fn lost(&self, peer: PeerId, reason: &str) {
         let mut roster = self.roster();
         roster.handle_lost(peer, reason);

@@ -1,4 +1,20 @@
 //! A program's use of a pool: [`Pool`].
+//!
+//! | file | subject |
+//! |---|---|
+//! | `handle.rs` | jobs that are submitted |
+//! | `driving.rs` | a job that is being driven: its peers, its rounds, and what peers have been told |
+//! | `drive.rs` | the loop of a round: the coordinator's actions go out, what peers say comes in |
+//! | `work.rs`, `outputs.rs`, `on_pool.rs` | what the tasks of a round share; the map output that came in messages; what is known of a dataset between jobs |
+//! | `pace.rs` | how many attempts a peer is handed at a time |
+//! | `hub.rs` | the connections to all peers, as the jobs use them |
+//! | `roster.rs` | which peers and jobs there are, and who is told what: a state machine without I/O |
+//! | `mailbox.rs` | what a job is told |
+//! | `session.rs` | the stream to one peer, from welcome to loss |
+//! | `outbox.rs` | what waits to be written to it |
+//! | `lease.rs` | whether the peer counts as there: a state machine without clock and I/O |
+//! | `probe.rs` | asking its host |
+//! | `serve.rs` | what peers fetch of the driver |
 
 mod drive;
 mod driving;
@@ -16,8 +32,6 @@ mod probe;
 mod roster;
 mod serve;
 mod session;
-#[cfg(test)]
-mod tests;
 mod work;
 
 pub use driving::Driving;
@@ -168,18 +182,6 @@ impl Pool {
         PoolError::TooFewPeers { found, wanted, waited, unready }
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
-        &self.0.hub
-    }
-
-    pub(crate) fn mesh(&self) -> &Mesh {
-        &self.0.mesh
-    }
-
-    pub(crate) fn options(&self) -> &PoolOptions {
-        &self.0.options
-    }
-
     /// What drives the rounds of one job, for [`Engine::begin`](mapreduce_core::Engine::begin).
     pub(crate) fn drive<'e>(
         &'e self,
@@ -188,6 +190,16 @@ impl Pool {
         events: &'e mut dyn FnMut(Event),
     ) -> Driving<'e> {
         Driving::new(&self.0, job, options, events)
+    }
+
+    #[cfg(test)]
+    fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    #[cfg(test)]
+    fn mesh(&self) -> &Mesh {
+        &self.0.mesh
     }
 
     /// Whether the calling thread is one of those that reduce in this process.
@@ -217,3 +229,6 @@ impl fmt::Debug for Pool {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, SemaphorePermit, mpsc},
     task::JoinSet,
 };
 use xxhash_rust::xxh3::xxh3_128;
@@ -107,26 +107,16 @@ pub(super) async fn serve_all(
 }
 
 async fn answer(shared: Arc<Shared>, splits: Arc<Semaphore>, incoming: Incoming) {
-    let Incoming { from, role, open, writer, reader } = incoming;
+    let Incoming { from, role, open, mut writer, reader } = incoming;
     let request = match open {
         Open::Fetch(request) if role == Role::Member => request,
         // Dropping the stream resets it.
         open => return tracing::warn!(%from, %role, ?open, "a stream came that a driver does not serve"),
     };
-    // Held until the split is sent.
-    let mut permit = None;
-    let body = match request {
-        Request::Stored { hash } => match shared.store.find(hash) {
-            Some(bytes) => Ok(one_blob(bytes)),
-            None => Err(unknown(format!("the value {hash:032x}"))),
-        },
-        Request::Split { dataset, split } => {
-            permit = splits.acquire().await.ok();
-            split_body(&shared, dataset, split).await
-        }
-        request @ (Request::Runs { .. } | Request::Reduced { .. }) => {
-            Err(unknown(format!("{request:?}, which a driver does not have,")))
-        }
+    let (body, permit) = tokio::select! {
+        found = find(&shared, &splits, request) => found,
+        // Nobody waits for it any more.
+        _ = writer.stream().stopped() => return,
     };
     match body {
         Ok(body) => {
@@ -140,6 +130,27 @@ async fn answer(shared: Arc<Shared>, splits: Arc<Semaphore>, incoming: Incoming)
         }
     }
     drop(permit);
+}
+
+/// What is asked for, and a permit to be held until it was sent.
+async fn find<'a>(
+    shared: &Shared,
+    splits: &'a Semaphore,
+    request: Request,
+) -> (Result<Body, Refusal>, Option<SemaphorePermit<'a>>) {
+    match request {
+        Request::Stored { hash } => match shared.store.find(hash) {
+            Some(bytes) => (Ok(one_blob(bytes)), None),
+            None => (Err(unknown(format!("the value {hash:032x}"))), None),
+        },
+        Request::Split { dataset, split } => {
+            let permit = splits.acquire().await.ok();
+            (split_body(shared, dataset, split).await, permit)
+        }
+        request @ (Request::Runs { .. } | Request::Reduced { .. }) => {
+            (Err(unknown(format!("{request:?}, which a driver does not have,"))), None)
+        }
+    }
 }
 
 async fn split_body(shared: &Shared, dataset: u64, split: u32) -> Result<Body, Refusal> {

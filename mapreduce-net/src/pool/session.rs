@@ -55,7 +55,7 @@ pub(super) async fn keep_all(shared: Arc<Shared>) {
                         present.send_replace(false);
                     }
                 }
-                None => return,
+                None => return shared.close(),
             },
             Some(ended) = keepers.join_next() => match ended {
                 Ok((node, watched)) if *watched.borrow() => {
@@ -66,7 +66,11 @@ pub(super) async fn keep_all(shared: Arc<Shared>) {
                     members.remove(&node);
                     shared.roster().handle_problem(node, None);
                 }
-                Err(error) => tracing::error!(%error, "a session panicked"),
+                Err(error) => {
+                    tracing::error!(%error, "a session panicked");
+                    // The member is left alone until there is news of it.
+                    members.retain(|_, present| !present.is_closed());
+                }
             },
         }
     }
@@ -140,7 +144,8 @@ impl Begun {
         let node = welcome.node;
         let outbox = Arc::new(Outbox::default());
         let lease = Lease::new(&shared.timing, shared.now());
-        let peer = shared.joined(welcome, outbox.clone());
+        let mut registered = Registered::new(shared, welcome, outbox.clone());
+        let peer = registered.peer;
         tracing::debug!(%node, %peer, "session");
         let session = Session {
             shared,
@@ -169,7 +174,27 @@ impl Begun {
             shared.mesh.disconnect(node, &reason);
         }
         tracing::debug!(%node, %peer, reason, "session over");
-        shared.lost(peer, &reason);
+        registered.reason = reason;
+    }
+}
+
+/// A session that the jobs know of. They hear of its end however it ends.
+struct Registered<'a> {
+    shared: &'a Shared,
+    peer: PeerId,
+    reason: String,
+}
+
+impl<'a> Registered<'a> {
+    fn new(shared: &'a Shared, welcome: Welcome, outbox: Arc<Outbox>) -> Self {
+        let peer = shared.joined(welcome, outbox);
+        Self { shared, peer, reason: "the session broke off in this process".to_owned() }
+    }
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.shared.lost(self.peer, &self.reason);
     }
 }
 

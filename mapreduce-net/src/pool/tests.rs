@@ -1,7 +1,6 @@
 //! The driver's connections over real sockets on loopback, to peers that do as the test says.
 
 mod connecting;
-mod latency;
 mod sessions;
 mod transfers;
 
@@ -58,9 +57,14 @@ struct FakePeer {
 
 impl FakePeer {
     fn start(file: &MemberFile) -> Self {
+        Self::join(file, Vec::new())
+    }
+
+    /// A member that finds the others at these addresses.
+    fn join(file: &MemberFile, join: Vec<PoolAddress>) -> Self {
         let config = MeshConfig {
             identity: Identity::member(file, Validity::default()).unwrap(),
-            join: Vec::new(),
+            join,
             listen: Some(([127, 0, 0, 1], 0).into()),
             advertise: Vec::new(),
             offer: Some(Offer { threads: 3, jobs: vec![job_id()] }),
@@ -144,19 +148,26 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it takes too long")
 }
 
-async fn connect(file: &ClientFile, peers: &[&FakePeer], options: PoolOptions) -> Result<Pool, PoolError> {
-    let identity = Identity::client(file, Validity::default()).unwrap();
-    Pool::connect_as(identity, peers.iter().map(|peer| peer.address()).collect(), options).await
-}
-
 /// A pool of one peer with two slots, and a session with it.
 async fn pair() -> (Pool, FakePeer, Served) {
+    pair_with(options()).await
+}
+
+async fn pair_with(options: PoolOptions) -> (Pool, FakePeer, Served) {
     let (member, client) = pool();
     let mut peer = FakePeer::start(&member);
-    let address = [peer.address()].to_vec();
-    let identity = Identity::client(&client, Validity::default()).unwrap();
-    let (pool, served) = tokio::join!(Pool::connect_as(identity, address, options()), peer.session(2));
+    let connecting = connect(&client, vec![peer.address()], options);
+    let (pool, served) = tokio::join!(connecting, peer.session(2));
     (pool.unwrap(), peer, served)
+}
+
+async fn connect(
+    file: &ClientFile,
+    addresses: Vec<PoolAddress>,
+    options: PoolOptions,
+) -> Result<Pool, PoolError> {
+    let identity = Identity::client(file, Validity::default()).unwrap();
+    Pool::connect_as(identity, addresses, options).await
 }
 
 /// A job as the hub sees it.

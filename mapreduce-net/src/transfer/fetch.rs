@@ -71,12 +71,22 @@ pub(crate) async fn fetch_all(
     requests: Vec<(NodeId, Request)>,
     budget: &Budget,
 ) -> Result<Vec<Fetched>, (NodeId, FetchError)> {
+    fetch_all_within(Pace::default(), opener, requests, budget).await
+}
+
+/// As [`fetch_all`], with other times.
+pub(super) async fn fetch_all_within(
+    pace: Pace,
+    opener: &impl Opener,
+    requests: Vec<(NodeId, Request)>,
+    budget: &Budget,
+) -> Result<Vec<Fetched>, (NodeId, FetchError)> {
     let _turn = budget.turn().await;
     let opening = requests.into_iter().map(|(node, request)| async move {
-        begin(opener, node, request).await.map_err(|error| (node, error))
+        begin(pace, opener, node, request).await.map_err(|error| (node, error))
     });
     let mut streams = join_all(opening.collect()).await?;
-    let held = admit(&mut streams, budget).await?;
+    let held = admit(pace, &mut streams, budget).await?;
     let receiving = streams.into_iter().zip(held).map(|((node, stream), held)| async move {
         stream.receive(held).await.map_err(|error| (node, error))
     });
@@ -96,28 +106,45 @@ pub(crate) async fn fetch(
     }
 }
 
+/// How long a requester waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// For the next bytes of a body.
+    pub(super) patience: Duration,
+    /// For the budget, until it lets the servers know.
+    pub(super) waiting: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { patience: PATIENCE, waiting: WAITING }
+    }
+}
+
 /// Asks a node, and reads what it offers.
 async fn begin(
+    pace: Pace,
     opener: &impl Opener,
     node: NodeId,
     request: Request,
 ) -> Result<(NodeId, Incoming), FetchError> {
     let (writer, mut reader) = opener.open(node, &Open::Fetch(request)).await?;
     match reader.expect().await? {
-        Answer::Offer(offer) => Ok((node, Incoming::new(writer, reader, offer, PATIENCE)?)),
+        Answer::Offer(offer) => Ok((node, Incoming::new(writer, reader, offer, pace.patience)?)),
         Answer::Refused(refusal) => Err(FetchError::Refused(refusal)),
     }
 }
 
 /// Waits for the budget of all of them. Who waits longer lets the servers know.
 async fn admit(
+    pace: Pace,
     streams: &mut [(NodeId, Incoming)],
     budget: &Budget,
 ) -> Result<Vec<Held>, (NodeId, FetchError)> {
     let costs: Vec<u64> = streams.iter().map(|(_, stream)| stream.memory_bytes()).collect();
     let mut held = pin!(budget.acquire(&costs));
     loop {
-        if let Ok(held) = tokio::time::timeout(WAITING, held.as_mut()).await {
+        if let Ok(held) = tokio::time::timeout(pace.waiting, held.as_mut()).await {
             return Ok(held);
         }
         for (node, stream) in streams.iter_mut() {

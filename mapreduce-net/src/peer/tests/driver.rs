@@ -9,8 +9,8 @@ use crate::{
     wire::{
         FrameReader, FrameWriter, WireError,
         message::{
-            Answer, AttemptFailure, BeginRound, Command, Completed, FromPeer, InlineRun, Open, Payload, Request,
-            Source, ToPeer, Work,
+            Answer, AttemptFailure, BeginRound, Command, Completed, FromPeer, InlineRun, Open, Payload,
+            Request, Source, ToPeer, Work,
         },
     },
 };
@@ -120,15 +120,14 @@ impl Driver {
 
     /// Fetches what a peer has.
     pub(super) async fn fetch(&self, from: NodeId, request: Request) -> Result<Vec<Blob>, FetchError> {
-        let fetched = transfer::fetch(self, from, request, &Budget::new(1 << 20));
-        Ok(soon(fetched).await?.into_blobs().0)
+        let budget = Budget::new(1 << 20);
+        Ok(soon(transfer::fetch(self, from, request, &budget)).await?.into_blobs().0)
     }
 
     /// Whether a peer has the output of the first attempt on a split.
     pub(super) async fn finds_output(&self, at: NodeId, job: u64, split: u32) -> bool {
         let driver = self.node_id();
-        let request =
-            Request::Runs { driver, job, round: Round(1), partition: 0, outputs: vec![(split, 1)] };
+        let request = Request::Runs { driver, job, round: Round(1), partition: 0, outputs: vec![(split, 1)] };
         match self.fetch(at, request).await {
             Ok(_) => true,
             Err(FetchError::Refused(Refusal::Unknown { .. })) => false,
@@ -202,6 +201,16 @@ impl Link {
         let FromPeer { epoch, answer } = soon(self.reader.expect()).await.unwrap();
         assert_eq!(epoch, self.epoch);
         answer
+    }
+
+    /// Says what is no message.
+    pub(super) async fn garble(&mut self) {
+        soon(self.writer.write_raw(&[3, 0, 0, 0, 0xff, 0xff, 0xff])).await.unwrap();
+    }
+
+    /// Ends the driver's side.
+    pub(super) fn finish(&mut self) {
+        self.writer.finish().unwrap();
     }
 
     /// How the stream ends, with nothing more on it.

@@ -38,8 +38,9 @@ impl Mapper for WordsMapper {
     fn map_split(&self, split: &mut Split<'_, Utf8Lines>, out: &mut impl Emit<str, u64>) -> Result {
         let before = split.take_cache::<u64>().map_or(0, |before| *before);
         out.count("remembered", before);
+        let progress = split.progress();
         while let Some(block) = split.next_block()? {
-            split.progress().record();
+            progress.record();
             for line in block {
                 self.map(line, out)?;
             }

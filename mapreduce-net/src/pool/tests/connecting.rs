@@ -11,10 +11,9 @@ async fn connecting_waits_for_as_many_peers_as_are_asked_for() {
     let (member, client) = pool();
     let (mut one, mut two) = (FakePeer::start(&member), FakePeer::start(&member));
     let addresses = vec![one.address(), two.address()];
-    let identity = Identity::client(&client, Validity::default()).unwrap();
     let options = PoolOptions { min_peers: 2, ..options() };
     let (pool, _one, _two) =
-        tokio::join!(Pool::connect_as(identity, addresses, options), one.session(1), two.session(1));
+        tokio::join!(connect(&client, addresses, options), one.session(1), two.session(1));
     let pool = pool.unwrap();
     assert_eq!(pool.hub().sessions(), 2);
     let mut members: Vec<_> = pool.members().into_iter().map(|member| member.node).collect();
@@ -32,10 +31,9 @@ async fn without_an_answer_each_address_is_named_with_what_was_heard() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let gone: PoolAddress = socket.local_addr().unwrap().to_string().parse().unwrap();
     let (stranger, _) = pool_of_others();
-    let identity = Identity::client(&client, Validity::default()).unwrap();
     let addresses = vec![gone.clone(), stranger.address()];
     let limits = Limits { connect_timeout_ms: 100, ..Limits::default() };
-    let error = Pool::connect_as(identity, addresses, PoolOptions { limits, ..hasty() }).await.unwrap_err();
+    let error = connect(&client, addresses, PoolOptions { limits, ..hasty() }).await.unwrap_err();
     let PoolError::NoPeer { dialled, waited } = &error else { panic!("{error}") };
     assert_eq!(dialled.len(), 2);
     assert!(*waited >= hasty().connect_timeout);
@@ -56,7 +54,6 @@ async fn too_few_peers_are_counted_and_busy_ones_named() {
     let (member, client) = pool();
     let (mut one, mut two) = (FakePeer::start(&member), FakePeer::start(&member));
     let addresses = vec![one.address(), two.address()];
-    let identity = Identity::client(&client, Validity::default()).unwrap();
     let node = two.mesh.node_id();
     tokio::spawn(async move {
         loop {
@@ -64,7 +61,7 @@ async fn too_few_peers_are_counted_and_busy_ones_named() {
         }
     });
     let options = PoolOptions { min_peers: 2, ..hasty() };
-    let (failed, _served) = tokio::join!(Pool::connect_as(identity, addresses, options), one.session(1));
+    let (failed, _served) = tokio::join!(connect(&client, addresses, options), one.session(1));
     let error = failed.unwrap_err();
     assert!(matches!(error, PoolError::TooFewPeers { found: 1, wanted: 2, .. }), "{error}");
     let text = error.to_string();
@@ -81,8 +78,7 @@ async fn a_pool_of_busy_peers_is_busy() {
             peer.asked().await.decline().await;
         }
     });
-    let identity = Identity::client(&client, Validity::default()).unwrap();
-    let error = Pool::connect_as(identity, address, hasty()).await.unwrap_err();
+    let error = connect(&client, address, hasty()).await.unwrap_err();
     assert!(matches!(error, PoolError::Busy { peers: 1, drivers: 4, .. }), "{error}");
 }
 

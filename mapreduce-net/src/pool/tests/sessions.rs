@@ -80,7 +80,7 @@ async fn a_killed_process_is_lost_long_before_its_lease_since_its_host_says_so()
     let (member, client) = pool();
     let other = Runtime::new().unwrap();
     let mut peer = other.block_on_elsewhere(async move { FakePeer::start(&member) }).await;
-    let address = [peer.address()].to_vec();
+    let address = peer.address();
     let (asked, served) = tokio::sync::oneshot::channel();
     other.spawn(async move {
         let mut served = peer.session(1).await;
@@ -93,8 +93,7 @@ async fn a_killed_process_is_lost_long_before_its_lease_since_its_host_says_so()
     });
     let options =
         PoolOptions { timing: Timing { lease: Duration::from_secs(3_600), ..timing() }, ..options() };
-    let identity = Identity::client(&client, Validity::default()).unwrap();
-    let pool = Pool::connect_as(identity, address, options).await.unwrap();
+    let pool = connect(&client, vec![address], options).await.unwrap();
     within(served).await.unwrap();
     let job = Job::start(pool.hub(), 1);
     let id = job.joined().await;
@@ -119,15 +118,9 @@ async fn a_killed_process_is_lost_long_before_its_lease_since_its_host_says_so()
 
 #[tokio::test]
 async fn a_silent_peer_is_suspected_trusted_when_it_speaks_and_lost_at_its_lease() {
-    let (member, client) = pool();
-    let mut peer = FakePeer::start(&member);
     let ms = Duration::from_millis;
     let timing = Timing { ping: ms(20), ping_idle: ms(50), lease: ms(1_000), ..timing() };
-    let options = PoolOptions { timing, ..options() };
-    let address = [peer.address()].to_vec();
-    let identity = Identity::client(&client, Validity::default()).unwrap();
-    let (pool, mut served) = tokio::join!(Pool::connect_as(identity, address, options), peer.session(1));
-    let pool = pool.unwrap();
+    let (pool, mut peer, mut served) = pair_with(PoolOptions { timing, ..options() }).await;
     let job = Job::start(pool.hub(), 1);
     let id = job.joined().await;
     assert!(matches!(job.hear().await, Some(Message::PeerSuspected { peer }) if peer == id));
@@ -153,15 +146,38 @@ async fn a_silent_peer_is_suspected_trusted_when_it_speaks_and_lost_at_its_lease
 async fn a_busy_peer_is_asked_again() {
     let (member, client) = pool();
     let mut peer = FakePeer::start(&member);
-    let address = [peer.address()].to_vec();
-    let identity = Identity::client(&client, Validity::default()).unwrap();
-    let (pool, _served) = tokio::join!(Pool::connect_as(identity, address, options()), async {
+    let (pool, _served) = tokio::join!(connect(&client, vec![peer.address()], options()), async {
         for _ in 0..2 {
             peer.asked().await.decline().await;
         }
         peer.session(1).await
     });
     assert_eq!(pool.unwrap().hub().sessions(), 1);
+}
+
+#[tokio::test]
+async fn a_peer_that_joins_later_is_used_and_one_that_leaves_is_let_go() {
+    let (member, client) = pool();
+    let mut founder = FakePeer::start(&member);
+    let address = founder.address();
+    let (pool, _served) =
+        tokio::join!(connect(&client, vec![address.clone()], options()), founder.session(1));
+    let pool = pool.unwrap();
+    let job = Job::start(pool.hub(), 1);
+    job.joined().await;
+    let mut newcomer = FakePeer::join(&member, vec![address]);
+    let served = newcomer.session(1).await;
+    let id = job.joined().await;
+    assert_eq!(pool.hub().node(id), Some(newcomer.mesh.node_id()));
+    within(newcomer.mesh.leave()).await;
+    assert_eq!(job.lost().await.0, id);
+    drop(served);
+    // Nothing is remembered of it.
+    let mut events = pool.events();
+    while pool.members().len() > 1 {
+        within(events.next()).await;
+    }
+    assert_eq!(pool.hub().sessions(), 1);
 }
 
 #[tokio::test]
@@ -185,9 +201,10 @@ async fn closing_ends_sessions_and_closes_the_mailboxes() {
     let job = Job::start(pool.hub(), 1);
     job.joined().await;
     pool.close().await;
+    assert!(matches!(job.hear().await, Some(Message::Closed)));
     assert!(job.hear().await.is_none());
     assert!(within(served.reader.next::<ToPeer>()).await.is_err());
-    assert!(Job::start(pool.hub(), 1).hear().await.is_none());
+    assert!(matches!(Job::start(pool.hub(), 1).hear().await, Some(Message::Closed)));
     assert!(!pool.hub().wait_for(1).await);
     assert_eq!(pool.hub().sessions(), 0);
 }

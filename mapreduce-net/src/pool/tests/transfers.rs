@@ -67,13 +67,8 @@ async fn a_split_is_read_by_the_job_that_has_it() {
 
 #[tokio::test]
 async fn no_more_splits_are_read_at_once_than_may_be() {
-    let (member, client) = pool();
-    let mut peer = FakePeer::start(&member);
-    let address = [peer.address()].to_vec();
-    let identity = Identity::client(&client, Validity::default()).unwrap();
     let options = PoolOptions { splits_shipped_max: 2, ..options() };
-    let (pool, _served) = tokio::join!(Pool::connect_as(identity, address, options), peer.session(1));
-    let pool = pool.unwrap();
+    let (pool, peer, _served) = pair_with(options).await;
     let job = Job::start(pool.hub(), 12);
     job.joined().await;
     let fetches = (0..4).map(|split| fetched(&peer, pool.node_id(), Request::Split { dataset: 12, split }));
@@ -120,4 +115,26 @@ async fn reduce_output_is_fetched_and_posted() {
     for _ in 0..3 {
         assert!(matches!(job.hear().await, Some(Message::Reduced { result: Err(_), .. })));
     }
+}
+
+#[tokio::test]
+async fn a_split_that_nobody_waits_for_any_more_need_not_be_read() {
+    let (pool, peer, _served) = pair_with(PoolOptions { splits_shipped_max: 1, ..options() }).await;
+    let job = Job::start(pool.hub(), 12);
+    job.joined().await;
+    let reply = tokio::select! {
+        _ = fetched(&peer, pool.node_id(), Request::Split { dataset: 12, split: 0 }) => panic!("nobody has sent it"),
+        message = job.hear() => match message {
+            Some(Message::WantSplit { reply, .. }) => reply,
+            other => panic!("{other:?}"),
+        },
+    };
+    // The peer has given up; the next one has its turn.
+    let (blobs, ()) =
+        tokio::join!(fetched(&peer, pool.node_id(), Request::Split { dataset: 12, split: 1 }), async {
+            let Some(Message::WantSplit { split: 1, reply, .. }) = job.hear().await else { panic!() };
+            reply.answer(Ok(vec![b"block".to_vec()]));
+        });
+    assert_eq!(blobs.unwrap().len(), 1);
+    assert!(reply.is_unwanted());
 }

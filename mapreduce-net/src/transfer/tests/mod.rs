@@ -1,6 +1,10 @@
 //! Transfers over real connections on loopback.
 
+mod budgets;
+mod deviations;
 mod rates;
+mod requesters;
+mod whole;
 
 use super::*;
 use crate::{
@@ -10,10 +14,20 @@ use crate::{
     wire::{
         FrameReader, FrameWriter, WireError,
         message::{Open, Request},
-        tests::{PATIENCE, connections},
+        tests::{PATIENCE, connections, messages::check},
     },
 };
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use mapreduce_core::codec;
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{Notify, mpsc};
 
 /// The nodes that a requester has connections to.
 struct Nodes(HashMap<NodeId, Connection>);
@@ -64,6 +78,51 @@ fn request(number: u64) -> Request {
     Request::Split { dataset: number, split: 0 }
 }
 
+/// Nodes that serve what `body` gives for a number.
+async fn servers(
+    limits: &Limits,
+    count: usize,
+    body: impl Fn(u64) -> Vec<Blob> + Clone + Send + Sync + 'static,
+) -> (Nodes, Vec<NodeId>) {
+    nodes(limits, count, move |number, writer, reader| {
+        let body = body_of(body(number));
+        async move {
+            // Whoever gives up is the requester; it has its own checks.
+            let _ = serve(writer, reader, body).await;
+        }
+    })
+    .await
+}
+
+fn body_of(blobs: Vec<Blob>) -> Body {
+    let mut body = Body::new();
+    for Blob { index, pairs, bytes } in blobs {
+        body.push(index, pairs, bytes);
+    }
+    body
+}
+
+fn blob(index: u32, bytes: usize) -> Blob {
+    Blob { index, pairs: u64::from(index) << 33 | 5, bytes: noise(index.into(), bytes) }
+}
+
+/// A body as the header of the module lays it out.
+fn encoded(blobs: &[Blob]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for Blob { index, pairs, bytes } in blobs {
+        body.extend(index.to_le_bytes());
+        body.extend(pairs.to_le_bytes());
+        body.extend((bytes.len() as u64).to_le_bytes());
+        body.extend(bytes);
+    }
+    body
+}
+
+/// The trailer behind it.
+fn trailer(blobs: u64, body: &[u8]) -> Vec<u8> {
+    [blobs, body.len() as u64, xxhash_rust::xxh3::xxh3_64(body)].map(u64::to_le_bytes).concat()
+}
+
 /// Bytes that differ from place to place.
 fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     let mut random = Random(seed);
@@ -94,4 +153,23 @@ impl Random {
 /// The result of something that must not hang.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it hangs")
+}
+
+#[test]
+fn what_is_said_survives_damage() {
+    let refusal = Refusal::Unknown { what: "round 3".to_owned() };
+    check(&Answer::Refused(refusal.clone()));
+    check(&refusal);
+    check(&Answer::Offer(Offer { blobs: 3, bytes: u64::MAX }));
+    check(&Credit { bytes: 1 << 20 });
+}
+
+#[test]
+fn transfers_may_move_between_threads() {
+    fn send<T: Send>(_: &T) {}
+    let (nodes, budget) = (Nodes(HashMap::new()), Budget::new(1));
+    send(&fetch(&nodes, NodeId::from_bytes([0; 16]), request(0), &budget));
+    let serving = |writer, reader| send(&serve(writer, reader, Body::new()));
+    let refusing = |writer| send(&refuse(writer, Refusal::Unknown { what: String::new() }));
+    let _: (fn(_, _), fn(_)) = (serving, refusing);
 }

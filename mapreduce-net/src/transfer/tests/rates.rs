@@ -75,7 +75,12 @@ async fn compare(limits: Limits) {
         assert_eq!(read, BYTES);
         show("bare stream, read", started);
 
-        for (number, what) in [(1, "transfer of one blob"), (1 << 20, "blobs of 1 MiB"), (10 << 10, "blobs of 10 KiB"), (100, "blobs of 100 bytes")] {
+        for (number, what) in [
+            (1, "transfer of one blob"),
+            (1 << 20, "blobs of 1 MiB"),
+            (10 << 10, "blobs of 10 KiB"),
+            (100, "blobs of 100 bytes"),
+        ] {
             let started = Instant::now();
             let fetched = fetch(&opener, ids[0], request(number), &budget).await.unwrap();
             show(what, started);

@@ -1,7 +1,7 @@
 //! Frames over real streams, and messages of arbitrary bytes. [`connections`] is for other tests, too.
 
 mod frames;
-mod messages;
+pub(crate) mod messages;
 
 use crate::{
     Identity, Validity,
