@@ -16,6 +16,8 @@
 
 mod authority;
 pub mod blocking;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod identity;
 mod ids;
 mod leaf;
