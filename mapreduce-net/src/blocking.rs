@@ -6,11 +6,11 @@ use crate::{
     pool::{self, Driving},
     pool_file::{PoolAddress, PoolFile},
 };
-use mapreduce_core::{Engine, Error, Options, schedule::Event};
+use mapreduce_core::{Cancel, Engine, Error, Options, schedule::Event};
 use std::{fmt, sync::Arc, thread};
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::oneshot,
+    sync::{Notify, oneshot},
 };
 
 /// A pool of peers, as an engine: jobs that ran on [`Local`](mapreduce_core::Local) run on it unchanged, and give the same
@@ -71,12 +71,40 @@ impl Pool {
         Self::with(pool::Pool::connect_as(identity, addresses, options))
     }
 
+    /// As [`connect`](Self::connect), but gives up, with `None`, when `cancel` is cancelled first.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect).
+    pub fn connect_unless_cancelled(
+        file: &PoolFile,
+        options: PoolOptions,
+        cancel: &Cancel,
+    ) -> Result<Option<Self>, PoolError> {
+        let cancelled = Arc::new(Notify::new());
+        let wake = cancelled.clone();
+        let _registration = cancel.on_cancel(move || wake.notify_one());
+        let file = file.clone();
+        let network = Network::start()?;
+        let pool = network.run(async move {
+            tokio::select! {
+                pool = pool::Pool::connect(&file, options) => pool.map(Some),
+                () = cancelled.notified() => Ok(None),
+            }
+        })?;
+        Ok(pool.map(|pool| Self(Arc::new(Inner { pool, network: Some(network) }))))
+    }
+
     fn with(
         connecting: impl Future<Output = Result<pool::Pool, PoolError>> + Send + 'static,
     ) -> Result<Self, PoolError> {
         let network = Network::start()?;
         let pool = network.run(connecting)?;
         Ok(Self(Arc::new(Inner { pool, network: Some(network) })))
+    }
+
+    /// Threads of this process that read splits, and reduce what is too small to be worth a peer.
+    pub fn threads(&self) -> usize {
+        self.0.pool.threads()
     }
 
     /// The members of the pool that are there now, by id.

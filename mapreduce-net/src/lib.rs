@@ -59,6 +59,8 @@
 
 mod authority;
 pub mod blocking;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod identity;
 mod ids;
 mod leaf;

@@ -4,6 +4,7 @@ use clap::{
     Parser, Subcommand,
     builder::{OsStringValueParser, TypedValueParser},
 };
+use mapreduce_net::cli::{PeerArgs, PoolArgs, PoolCommand};
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -28,6 +29,11 @@ Examples:
   kmeans-job predict model.json new.npy --labels new_labels.npy
   kmeans-job quantize photo.jpg --k 16 --output photo-16.png
 
+On several machines, each with this program and the file lab.pool:
+  kmeans-job pool create --address 10.0.0.1 --output lab.pool
+  kmeans-job peer --pool lab.pool
+  kmeans-job fit points.npy --k 3 --model model.json --pool lab.pool
+
 Points are read from .npy (two dimensions, f32 or f64), .csv, .tsv, or an image (one point a pixel).";
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +44,11 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Reduce an image to k colours
     Quantize(QuantizeArgs),
+    /// Work for a pool, until Ctrl-C or SIGTERM
+    Peer(PeerArgs),
+    /// Make the files of a pool, or show who is in it
+    #[command(subcommand)]
+    Pool(PoolCommand),
 }
 
 #[derive(Debug, clap::Args)]
@@ -108,7 +119,9 @@ pub(crate) struct Search {
 /// How to run, and what to say meanwhile.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
-    /// Threads; 0 means as many as there are cores. No result depends on it
+    #[command(flatten)]
+    pub(crate) pool: PoolArgs,
+    /// Threads of this process; 0 means as many as there are cores. No result depends on it
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = threads)]
     pub(crate) threads: usize,
     /// Print the result as one JSON object

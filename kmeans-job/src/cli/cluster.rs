@@ -11,7 +11,8 @@ use kmeans_job::{
     data::{self, LoadError, Matrix, Points, npy},
     fit,
 };
-use mapreduce_core::{Cancel, Local};
+use mapreduce_core::Cancel;
+use mapreduce_net::cli::AnyEngine;
 use std::path::Path;
 
 /// The start centroids that `--init` names. Read ahead of the data, which may be large.
@@ -42,12 +43,14 @@ pub(crate) fn load_points(path: &Path, cancel: &Cancel) -> Result<Points, Comman
 
 /// A fit that is to be run.
 pub(crate) struct Clustering<'a> {
-    pub(crate) engine: &'a Local,
+    pub(crate) engine: &'a AnyEngine,
     /// The file of the points, for messages.
     pub(crate) path: &'a Path,
     pub(crate) search: &'a Search,
     pub(crate) start: Start,
     pub(crate) split_bytes: Option<u64>,
+    /// Whether peers read the points themselves.
+    pub(crate) shared: bool,
     pub(crate) quiet: bool,
     pub(crate) cancel: &'a Cancel,
 }
@@ -62,7 +65,7 @@ impl Clustering<'_> {
             tol: self.search.tol,
             seed: self.search.seed,
             split_bytes: self.split_bytes,
-            shared: false,
+            shared: self.shared,
             cancel: self.cancel.clone(),
         };
         fit(self.engine, points, &options, &progress::observer(rows, self.quiet))

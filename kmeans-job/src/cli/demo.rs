@@ -9,6 +9,7 @@ use super::{
 };
 use kmeans_job::{Fit, FitOptions, Start, data::image, output::check_writable};
 use mapreduce_core::{Cancel, Local};
+use mapreduce_net::cli::AnyEngine;
 use std::{
     fmt::Write as _,
     io::{self, IsTerminal as _},
@@ -26,7 +27,7 @@ pub(crate) fn run(cancel: &Cancel) -> Result<(), CommandError> {
     let started = Instant::now();
     let output = Path::new(OUTPUT);
     check_writable(output).map_err(CommandError::Write)?;
-    let engine = Local::new(0)?;
+    let engine = AnyEngine::Local(Local::new(0)?);
     let image = image::decode_rgb(PHOTOGRAPH).expect("the photograph is an image");
     let FitOptions { max_iter, tol, seed, .. } = FitOptions::default();
     let search = Search { k: COLOURS, init: Init::Parallel, max_iter, tol, seed };
@@ -49,7 +50,7 @@ pub(crate) fn run(cancel: &Cancel) -> Result<(), CommandError> {
         image.height,
         fit.model.iterations,
         fit.model.inertia,
-        report::threads(engine.threads()),
+        report::workers(&engine, 1),
     );
     text.push_str(&table(&fit, io::stdout().is_terminal()));
     writeln!(text, "\nWrote {OUTPUT}. More: kmeans-job --help").expect("a String takes whatever is written");

@@ -1,6 +1,8 @@
 //! What went wrong, in one line that ends with the way out.
 
 use kmeans_job::{DataError, data::LoadError, model::ModelError, output::OutputError, palette::PaletteError};
+use mapreduce_core::RegistryError;
+use mapreduce_net::cli::CliError;
 use std::{error::Error, io, path::PathBuf};
 
 /// Why a command did not succeed.
@@ -10,7 +12,16 @@ pub(crate) enum CommandError {
     #[error("interrupted; nothing was written")]
     Interrupted,
     #[error("cannot be told of Ctrl-C: {0}")]
-    Signals(#[from] ctrlc::Error),
+    Signals(io::Error),
+    /// The pool, or a peer of it.
+    #[error(transparent)]
+    Pool(CliError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(
+        "--shared: {path}: the pixels of an image are decoded here and sent to the peers; leave --shared out"
+    )]
+    SharedImage { path: PathBuf },
     #[error("{0}")]
     Load(LoadError),
     #[error("--init {0}")]
@@ -55,19 +66,12 @@ pub(crate) enum CommandError {
 }
 
 impl CommandError {
-    /// The message, with the causes that it does not quote itself.
-    pub(crate) fn in_one_line(&self) -> String {
-        let mut line = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !line.contains(&text) {
-                line = format!("{line}: {text}");
-            }
-            cause = error.source();
+    /// What the process exits with.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Self::Pool(error) => error.status(),
+            _ => 1,
         }
-        // Paths and files have a say in the message; what they say stays on its line and steers no terminal.
-        line.replace(|c: char| c.is_control() && c != '\t', " ")
     }
 }
 
@@ -76,6 +80,16 @@ impl From<mapreduce_core::Error> for CommandError {
         match error {
             mapreduce_core::Error::Cancelled => Self::Interrupted,
             error => Self::Engine(error),
+        }
+    }
+}
+
+impl From<CliError> for CommandError {
+    fn from(error: CliError) -> Self {
+        match error {
+            CliError::Interrupted { .. } => Self::Interrupted,
+            CliError::Job(error) => error.into(),
+            error => Self::Pool(error),
         }
     }
 }
@@ -98,20 +112,5 @@ impl From<ModelError> for CommandError {
 impl From<PaletteError> for CommandError {
     fn from(error: PaletteError) -> Self {
         Self::Palette(error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_one_line_and_steers_no_terminal() {
-        let error = CommandError::TooFewRows { path: "a\n\x1b[31m\u{9b}b.csv".into(), rows: 2, k: 3 };
-        assert!(
-            error.in_one_line().starts_with("a  [31m b.csv: it has only 2 rows"),
-            "{}",
-            error.in_one_line()
-        );
     }
 }

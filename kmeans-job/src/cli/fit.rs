@@ -9,7 +9,7 @@ use super::{
     report::{self, FitReport},
 };
 use kmeans_job::output::{self, OutputError};
-use mapreduce_core::{Cancel, Local};
+use mapreduce_core::Cancel;
 use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         inputs.push(Named { name: "--init", path });
     }
     paths::check(&inputs, &outputs)?;
-    let engine = Local::new(run.threads)?;
+    let engine = run.pool.engine(run.threads, cancel)?;
     let start = cluster::load_start(&search.init, cancel)?;
     let points = cluster::load_points(input, cancel)?;
     let load_seconds = started.elapsed().as_secs_f64();
@@ -35,6 +35,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         search,
         start,
         split_bytes: *split_size,
+        shared: run.pool.shared,
         quiet: run.quiet,
         cancel,
     };
@@ -51,7 +52,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     interrupt::check(cancel)?;
     output::commit_all(files).map_err(CommandError::Write)?;
 
-    let report = FitReport::new(&fit, engine.threads(), load_seconds, started.elapsed().as_secs_f64());
+    let report = FitReport::new(&fit, &engine, load_seconds, started.elapsed().as_secs_f64());
     let written: Vec<&Path> = outputs.iter().map(|output| output.path).collect();
     report::print(&if run.json { report::json(&report) } else { report.summary(input, &written) })
 }

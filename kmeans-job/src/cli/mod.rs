@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `args` | the command line |
-//! | `demo`, `fit`, `predict`, `quantize` | one command each |
+//! | `demo`, `fit`, `predict`, `quantize` | one command each; `peer` and `pool` are `mapreduce_net`'s |
 //! | `cluster` | what `fit`, `quantize` and the demo have in common |
 //! | `paths` | checks of input and output paths, ahead of all work |
 //! | `interrupt` | Ctrl-C |
@@ -26,6 +26,9 @@ mod report;
 use args::{Args, Command};
 use clap::Parser as _;
 use error::CommandError;
+use kmeans_job::register;
+use mapreduce_core::Registry;
+use mapreduce_net::cli::{cancel_on_signal, one_line};
 use std::{
     io::{self, Write as _},
     process::ExitCode,
@@ -34,7 +37,8 @@ use std::{
 /// What clap itself exits with.
 const EXIT_USAGE: u8 = 2;
 
-/// Runs the command that the arguments name. Exit status: 0, 1 for errors, 2 for wrong usage.
+/// Runs the command that the arguments name. Exit status: 0, 1 for errors, 2 for wrong usage; a `peer` that is ended
+/// before it was drained, 130 or 143.
 pub(crate) fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -47,12 +51,15 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<(), CommandError> {
-    let cancel = interrupt::cancel_on_signal()?;
+    let cancel = || cancel_on_signal().map_err(CommandError::Signals);
     match &args.command {
-        None => demo::run(&cancel),
-        Some(Command::Fit(args)) => fit::run(args, &cancel),
-        Some(Command::Predict(args)) => predict::run(args, &cancel),
-        Some(Command::Quantize(args)) => quantize::run(args, &cancel),
+        None => demo::run(&cancel()?),
+        Some(Command::Fit(args)) => fit::run(args, &cancel()?),
+        Some(Command::Predict(args)) => predict::run(args, &cancel()?),
+        Some(Command::Quantize(args)) => quantize::run(args, &cancel()?),
+        // These two know signals of their own.
+        Some(Command::Peer(args)) => Ok(args.run(register(Registry::new())?)?),
+        Some(Command::Pool(command)) => Ok(command.run()?),
     }
 }
 
@@ -67,6 +74,6 @@ fn show(message: &clap::Error) -> ExitCode {
 
 fn fail(error: &CommandError) -> ExitCode {
     // Nothing can be done if standard error is closed, too.
-    let _ = writeln!(io::stderr(), "error: {}", error.in_one_line());
-    ExitCode::FAILURE
+    let _ = writeln!(io::stderr(), "error: {}", one_line(error));
+    ExitCode::from(error.status())
 }

@@ -9,7 +9,7 @@ use super::{
     report::{self, PredictReport, PredictSeconds},
 };
 use kmeans_job::{Model, PredictError, PredictOptions, output, predict};
-use mapreduce_core::{Cancel, Local};
+use mapreduce_core::Cancel;
 use std::time::Instant;
 
 pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandError> {
@@ -17,13 +17,14 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     let started = Instant::now();
     let inputs = [Named { name: "MODEL", path: model_path }, Named { name: "INPUT", path: input }];
     paths::check(&inputs, &[Named { name: "--labels", path: labels }])?;
-    let engine = Local::new(run.threads)?;
+    let engine = run.pool.engine(run.threads, cancel)?;
     let model = Model::load(model_path)?;
     let points = cluster::load_points(input, cancel)?;
     let load = started.elapsed().as_secs_f64();
 
     let predicting = Instant::now();
-    let options = PredictOptions { cancel: cancel.clone(), ..PredictOptions::default() };
+    let options =
+        PredictOptions { shared: run.pool.shared, cancel: cancel.clone(), ..PredictOptions::default() };
     let prediction = predict(&engine, &model, points, &options).map_err(|error| match error {
         PredictError::Job(error) => error.into(),
         PredictError::Columns { expected, found } => {
@@ -40,6 +41,6 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     file.commit().map_err(failed)?;
 
     let seconds = PredictSeconds { load, predict, total: started.elapsed().as_secs_f64() };
-    let report = PredictReport::new(&prediction, model.k(), model.d(), engine.threads(), seconds);
+    let report = PredictReport::new(&prediction, model.k(), model.d(), &engine, seconds);
     report::print(&if run.json { report::json(&report) } else { report.summary(input, labels) })
 }

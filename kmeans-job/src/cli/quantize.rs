@@ -16,7 +16,8 @@ use kmeans_job::{
     },
     palette,
 };
-use mapreduce_core::{Cancel, Local};
+use mapreduce_core::Cancel;
+use mapreduce_net::cli::AnyEngine;
 use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandError> {
@@ -26,8 +27,11 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
     }
+    if run.pool.shared {
+        return Err(CommandError::SharedImage { path: input.clone() });
+    }
     paths::check(&inputs, &[Named { name: "--output", path: output }])?;
-    let engine = Local::new(run.threads)?;
+    let engine = run.pool.engine(run.threads, cancel)?;
     let start = cluster::load_start(&search.init, cancel)?;
     let image = image::load_rgb(input)?;
     interrupt::check(cancel)?;
@@ -38,14 +42,14 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
     interrupt::check(cancel)?;
     write(output, &image, &fit)?;
 
-    let report = FitReport::new(&fit, engine.threads(), load_seconds, started.elapsed().as_secs_f64());
+    let report = FitReport::new(&fit, &engine, load_seconds, started.elapsed().as_secs_f64());
     let report = report.with_output(output);
     report::print(&if run.json { report::json(&report) } else { report.summary(input, &[output]) })
 }
 
 /// A search for the colours of an image.
 pub(crate) struct Quantization<'a> {
-    pub(crate) engine: &'a Local,
+    pub(crate) engine: &'a AnyEngine,
     /// The file of the image, for messages.
     pub(crate) path: &'a Path,
     pub(crate) search: &'a Search,
@@ -60,7 +64,8 @@ impl Quantization<'_> {
         let levels = image.pixels.iter().flatten().map(|&level| f32::from(level)).collect();
         let points = Matrix::new(image.pixels.len(), 3, levels).expect("a decoded image has pixels");
         let Self { engine, path, search, start, quiet, cancel } = self;
-        let clustering = Clustering { engine, path, search, start, split_bytes: None, quiet, cancel };
+        let clustering =
+            Clustering { engine, path, search, start, split_bytes: None, shared: false, quiet, cancel };
         clustering.run(Points::F32(points)).map_err(|error| match error {
             CommandError::TooFewDistinct { path, rows, distinct, k } => {
                 CommandError::TooFewColours { path, pixels: rows, colours: distinct, k }

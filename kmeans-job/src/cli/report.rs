@@ -3,6 +3,7 @@
 use super::error::CommandError;
 use kmeans_job::{Fit, Prediction, data::Dtype};
 use mapreduce_core::Report;
+use mapreduce_net::cli::AnyEngine;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -35,6 +36,8 @@ pub(crate) struct FitReport<'a> {
     dtype: Dtype,
     #[serde(skip)]
     sizes: &'a [u64],
+    #[serde(skip)]
+    workers: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,7 +49,7 @@ struct FitSeconds {
 }
 
 impl<'a> FitReport<'a> {
-    pub(crate) fn new(fit: &'a Fit, threads: usize, load_seconds: f64, total_seconds: f64) -> Self {
+    pub(crate) fn new(fit: &'a Fit, engine: &AnyEngine, load_seconds: f64, total_seconds: f64) -> Self {
         let Fit { model, report, init_seconds, fit_seconds, .. } = fit;
         Self {
             n: model.n,
@@ -56,7 +59,7 @@ impl<'a> FitReport<'a> {
             converged: model.converged,
             inertia: model.inertia,
             peers: report.tasks_by_peer.len(),
-            threads,
+            threads: engine.threads(),
             tasks_by_peer: &report.tasks_by_peer,
             attempts_lost: report.attempts_lost,
             cost_per_iteration: &model.cost_per_iteration,
@@ -69,6 +72,7 @@ impl<'a> FitReport<'a> {
             output: None,
             dtype: model.dtype,
             sizes: &model.counts,
+            workers: workers(engine, report.tasks_by_peer.len()),
         }
     }
 
@@ -79,13 +83,13 @@ impl<'a> FitReport<'a> {
 
     /// For people. `input` is what was read, `written` what was written.
     pub(crate) fn summary(&self, input: &Path, written: &[&Path]) -> String {
-        let &Self { n, d, k, iterations, converged, inertia, threads, ref seconds, .. } = self;
+        let &Self { n, d, k, iterations, converged, inertia, ref seconds, .. } = self;
         let mut text = summary_head(input, n, d, k);
         let end = if converged { "converged" } else { "not converged: --max-iter ended them" };
         line(&mut text, "iterations", format_args!("{iterations}, {end}"));
         line(&mut text, "inertia", format_args!("{inertia:?}"));
         line(&mut text, "sizes", format_args!("{}", sizes(self.sizes)));
-        line(&mut text, "computed", format_args!("in {} on {}", self.dtype, self::threads(threads)));
+        line(&mut text, "computed", format_args!("in {} on {}", self.dtype, self.workers));
         for path in written {
             line(&mut text, "wrote", format_args!("{}", path.display()));
         }
@@ -113,6 +117,8 @@ pub(crate) struct PredictReport<'a> {
     seconds: PredictSeconds,
     #[serde(skip)]
     sizes: Vec<u64>,
+    #[serde(skip)]
+    workers: String,
 }
 
 /// Seconds of the parts of a prediction.
@@ -129,7 +135,7 @@ impl<'a> PredictReport<'a> {
         prediction: &'a Prediction,
         k: usize,
         d: usize,
-        threads: usize,
+        engine: &AnyEngine,
         seconds: PredictSeconds,
     ) -> Self {
         let Prediction { labels, inertia, report } = prediction;
@@ -144,21 +150,22 @@ impl<'a> PredictReport<'a> {
             k,
             inertia: *inertia,
             peers: tasks_by_peer.len(),
-            threads,
+            threads: engine.threads(),
             tasks_by_peer,
             attempts_lost: *attempts_lost,
             seconds,
             sizes,
+            workers: workers(engine, tasks_by_peer.len()),
         }
     }
 
     /// For people. `input` is what was read, `written` what was written.
     pub(crate) fn summary(&self, input: &Path, written: &Path) -> String {
-        let &Self { n, d, k, inertia, threads, seconds, .. } = self;
+        let &Self { n, d, k, inertia, seconds, .. } = self;
         let mut text = summary_head(input, n, d, k);
         line(&mut text, "inertia", format_args!("{inertia:?}"));
         line(&mut text, "sizes", format_args!("{}", sizes(&self.sizes)));
-        line(&mut text, "computed", format_args!("on {}", self::threads(threads)));
+        line(&mut text, "computed", format_args!("on {}", self.workers));
         line(&mut text, "wrote", format_args!("{}", written.display()));
         let PredictSeconds { load, predict, total } = seconds;
         line(&mut text, "seconds", format_args!("{total:.3} (load {load:.3}, predict {predict:.3})"));
@@ -179,11 +186,13 @@ pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CommandError::Stdout)
 }
 
-/// "1 thread", "2 threads".
-pub(crate) fn threads(threads: usize) -> String {
-    match threads {
-        1 => "1 thread".to_owned(),
-        n => format!("{n} threads"),
+/// Who has worked: "1 thread", "2 threads", "3 peers".
+pub(crate) fn workers(engine: &AnyEngine, peers: usize) -> String {
+    match (engine.is_pool(), engine.threads()) {
+        (true, _) if peers == 1 => "1 peer".to_owned(),
+        (true, _) => format!("{peers} peers"),
+        (false, 1) => "1 thread".to_owned(),
+        (false, threads) => format!("{threads} threads"),
     }
 }
 

@@ -131,6 +131,11 @@ impl Pool {
         self.0.mesh.events()
     }
 
+    /// Threads of this process that read splits, and reduce what is too small to be worth a peer.
+    pub fn threads(&self) -> usize {
+        self.0.local.threads()
+    }
+
     /// Who this process is in the pool.
     pub fn node_id(&self) -> NodeId {
         self.0.mesh.node_id()
@@ -190,11 +195,6 @@ impl Pool {
     #[cfg(test)]
     fn hub(&self) -> &Hub {
         &self.0.hub
-    }
-
-    #[cfg(test)]
-    fn mesh(&self) -> &Mesh {
-        &self.0.mesh
     }
 
     /// Whether the calling thread is one of those that reduce in this process.

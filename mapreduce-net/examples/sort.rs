@@ -1,6 +1,8 @@
-//! `sort OUTPUT INPUT...` sorts lines by their bytes. The parts of the folder, one after the other, are the result.
+//! Sorts lines by their bytes, on threads or on a pool of machines: `sort run INPUT... --output sorted`. The parts of the
+//! folder, one after the other, are the result.
 
 use mapreduce_core::{Partitioner, RangePartitioner, prelude::*};
+use mapreduce_net::cli::Program;
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Sort;
@@ -37,19 +39,12 @@ impl Job for Sort {
     }
 }
 
-fn main() -> Result {
-    let mut paths = std::env::args().skip(1);
-    let output = PartFiles::new(paths.next().ok_or("usage: sort OUTPUT INPUT...")?);
-    let lines = Dataset::new(TextFiles::open_bytes(paths)?)?;
-
-    let options = Options { partitions: Some(16), ..Options::default() };
-    let sample = lines.sample(1_000, <[u8]>::to_vec)?;
-    let ranges = RangePartitioner::from_sample::<[u8]>(&sample, 16);
-    let written = Local::new(0)?.write(&Sort, &ranges, &lines, &output, &options)?;
-    println!(
-        "{} lines in {} parts",
-        written.parts.iter().map(|part| part.records).sum::<u64>(),
-        written.parts.len()
-    );
-    Ok(())
+fn main() -> std::process::ExitCode {
+    Program::running::<Sort>(|run| {
+        let lines = run.dataset(TextFiles::open_bytes(run.inputs)?)?;
+        let sample = lines.sample(1_000, <[u8]>::to_vec)?;
+        let parts = run.options.partitions_for(lines.bytes());
+        Ok(run.write(&Sort, &RangePartitioner::from_sample::<[u8]>(&sample, parts), &lines)?)
+    })
+    .main()
 }

@@ -1,0 +1,137 @@
+//! [`CliError`]: why a command did not succeed, in one line, and what the process exits with.
+
+use crate::{IdentityError, PeerError, PoolError, pool_file::PoolFileError};
+use mapreduce_core::RegistryError;
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+/// Why a command did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// Ctrl-C or SIGTERM ended a job.
+    #[error("interrupted; nothing was written")]
+    Interrupted {
+        /// What a shell reports for it: 130 or 143.
+        status: u8,
+    },
+    /// A second Ctrl-C or SIGTERM ended a peer that was draining.
+    #[error("ended before the peer was drained; what it did for running jobs is done again elsewhere")]
+    NotDrained {
+        /// What a shell reports for it: 130 or 143.
+        status: u8,
+    },
+    /// The pool file.
+    #[error(transparent)]
+    PoolFile(#[from] PoolFileError),
+    /// The certificate of the process.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The peer.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// The connection to the pool.
+    #[error("{}", in_options(.0))]
+    Pool(PoolError),
+    /// The jobs of the program.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The job, its input or its output.
+    #[error(transparent)]
+    Job(mapreduce_core::Error),
+    /// What the program's own part of a command failed with.
+    #[error(transparent)]
+    Other(Box<dyn Error + Send + Sync>),
+    /// The runtime.
+    #[error("cannot start the threads of the network: {0}")]
+    Runtime(io::Error),
+    /// The signals.
+    #[error("cannot be told of Ctrl-C: {0}")]
+    Signals(io::Error),
+    /// Standard output.
+    #[error("cannot write to standard output: {0}; check where it leads")]
+    Stdout(io::Error),
+}
+
+impl CliError {
+    /// What the process should exit with: 130 or 143 if a signal ended it, otherwise 1.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Interrupted { status } | Self::NotDrained { status } => *status,
+            _ => 1,
+        }
+    }
+
+    /// Writes `error: ` and [one line](one_line) to standard error. Gives what `main` should return.
+    pub fn report(&self) -> ExitCode {
+        // Nothing can be done if standard error is closed.
+        let _ = writeln!(io::stderr(), "error: {}", one_line(self));
+        ExitCode::from(self.status())
+    }
+}
+
+// Not by `#[from]`, which would make it a cause whose message is added in the library's words.
+impl From<PoolError> for CliError {
+    fn from(error: PoolError) -> Self {
+        Self::Pool(error)
+    }
+}
+
+/// What the library says of its options, in those of the command line.
+fn in_options(error: &PoolError) -> String {
+    let text = error.to_string();
+    [("`min_peers`", "--min-peers"), ("`connect_timeout`", "--wait")]
+        .iter()
+        .fold(text, |text, (field, option)| text.replace(field, option))
+}
+
+/// The message of an error with the causes that it does not quote itself, as one line. Control characters are replaced by
+/// spaces: paths and files have a say in messages, and what they say should steer no terminal.
+///
+/// ```
+/// let error = std::io::Error::other("no such\nthing");
+/// assert_eq!(mapreduce_net::cli::one_line(&error), "no such thing");
+/// ```
+pub fn one_line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        cause = error.source();
+    }
+    line.replace(|c: char| c.is_control() && c != '\t', " ")
+}
+
+/// Puts a text on standard output, all of it now.
+pub(super) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::Stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Outer(&'static str, #[source] io::Error);
+
+    #[test]
+    fn causes_are_added_unless_they_are_quoted() {
+        let error = |text| Outer(text, io::Error::other("disk full"));
+        assert_eq!(one_line(&error("cannot write")), "cannot write: disk full");
+        assert_eq!(one_line(&error("cannot write: disk full")), "cannot write: disk full");
+    }
+
+    #[test]
+    fn a_line_steers_no_terminal() {
+        let error = Outer("a\n\x1b[31m\u{9b}b", io::Error::other("c"));
+        assert_eq!(one_line(&error), "a  [31m b: c");
+    }
+}

@@ -1,0 +1,70 @@
+//! A command line for programs with jobs, by the feature `cli`: `run`, `peer`, `pool create` and `pool status`.
+//!
+//! [`Program`] is all of it in one line of `main`:
+//!
+//! ```no_run
+//! use mapreduce_core::prelude::*;
+//! # #[derive(Clone, Serialize, Deserialize)]
+//! # struct WordCount;
+//! # impl Mapper for WordCount {
+//! #     type Input = Utf8Lines;
+//! #     type Key = str;
+//! #     type Value = u64;
+//! #     fn map(&self, line: &str, out: &mut impl Emit<str, u64>) -> Result {
+//! #         line.split_ascii_whitespace().try_for_each(|word| out.emit(word, &1))
+//! #     }
+//! # }
+//! # impl SimpleJob for WordCount {
+//! #     const NAME: &'static str = "word-count";
+//! #     type Combiner = Sum;
+//! #     type Reducer = Fold<Sum>;
+//! # }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     mapreduce_net::cli::Program::new(WordCount).main() // `WordCount` is a job over lines of text
+//! }
+//! ```
+//!
+//! ```text
+//! word_count run book.txt --output counts                    # on threads of this process
+//! word_count pool create --address 10.0.0.1 --output lab.pool
+//! word_count peer --pool lab.pool                            # on each machine
+//! word_count run book.txt --output counts --pool lab.pool    # on all of them
+//! ```
+//!
+//! A program with a command line of its own takes the pieces: [`PeerArgs`] and [`PoolCommand`] are commands,
+//! [`PoolArgs`] the options that choose between threads and a pool, [`AnyEngine`] what comes of that choice. They
+//! implement the traits of [`clap`], which is exported so that a program can name the same version.
+//!
+//! # What it does to the process
+//!
+//! The rest of the library leaves the process alone. A command line is the program's outer end, so this module alone
+//! writes to standard output and standard error, takes Ctrl-C and SIGTERM ([`cancel_on_signal`], [`PeerArgs::run`]),
+//! ends the process at the second of them, and makes [`PeerArgs::run`] log with `tracing_subscriber` unless the program
+//! has a subscriber already. No environment variable is read.
+//!
+//! # Exit status
+//!
+//! 0 for success, 1 for errors, 2 for wrong usage, 130 for Ctrl-C and 143 for SIGTERM. An error is one line on standard
+//! error that begins with `error: `.
+
+mod engine;
+mod error;
+mod log;
+mod peer;
+mod pool;
+mod program;
+mod report;
+mod run;
+mod signals;
+
+/// The clap whose traits the arguments implement.
+pub use clap;
+
+pub use engine::{AnyEngine, AnyRounds, PoolArgs};
+pub use error::{CliError, one_line};
+pub use peer::PeerArgs;
+pub use pool::{PoolCommand, PoolCreateArgs, PoolStatusArgs};
+pub use program::{LineRecords, Program};
+pub use run::{Run, RunArgs};
+pub use signals::cancel_on_signal;

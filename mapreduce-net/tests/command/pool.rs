@@ -1,0 +1,195 @@
+//! Pools of real processes: from `pool create` to the end of the last peer.
+
+use super::{
+    example, parts,
+    support::{Lab, Peer, Process, command},
+};
+use mapreduce_net::pool_file::{MemberFile, PoolFile};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+fn word_count(peers: usize) -> Lab {
+    Lab::start(example("word_count"), peers)
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn a_pool_of_two_from_the_first_command_to_the_last() {
+    let lab = word_count(0);
+    fs::write(lab.path("text"), "b a b\n").unwrap();
+    lab.run("pool create --address 127.0.0.1:1 --output first.pool").succeeded();
+    let first = Peer::ready(Process::start(&mut lab.command("peer --pool first.pool --listen 127.0.0.1:0")));
+    // The port is known now; with one that is chosen ahead, `pool create` names it.
+    let file = MemberFile::load(lab.path("first.pool")).unwrap();
+    let file = file.with_addresses(vec![first.address.parse().unwrap()]).unwrap();
+    file.save(lab.path("all.pool")).unwrap();
+    file.client_file().save(lab.path("all.pool.client")).unwrap();
+    let second = Peer::ready(Process::start(&mut lab.command("peer --pool all.pool --listen 127.0.0.1:0")));
+
+    let ended = lab.run("run text --output counts --pool all.pool.client --min-peers 2").succeeded();
+    assert!(
+        ended.stdout.starts_with("2 lines in 1 part, of 1 record and 2 keys, written to counts\n"),
+        "{ended:?}"
+    );
+    assert!(ended.stdout.ends_with(" seconds on 1 peer\n"), "{ended:?}");
+    assert_eq!(ended.stderr, "");
+    assert_eq!(parts(&lab.path("counts")), b"a\t1\nb\t2\n");
+    drop((first, second));
+}
+
+#[test]
+fn status_shows_a_line_for_each_peer() {
+    let mut lab = word_count(2);
+    // A peer is known to the others a moment after it is ready.
+    lab.peer(0).process.stderr_line(|line| line.contains("joined"));
+    for file in ["lab.pool", "lab.pool.client"] {
+        let said = lab.run(&format!("pool status --pool {file}")).succeeded().stdout;
+        let mut lines = said.lines();
+        let head: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+        assert_eq!(head, ["id", "address", "threads", "jobs", "version"]);
+        let mut rows: Vec<Vec<&str>> = lines.map(|line| line.split_whitespace().collect()).collect();
+        let version = env!("CARGO_PKG_VERSION");
+        let mut expected: Vec<Vec<String>> = (0..2)
+            .map(|number| {
+                let Peer { id, address, .. } = lab.peer(number);
+                [id, address, "1", "word-count", version].map(str::to_owned).to_vec()
+            })
+            .collect();
+        rows.sort();
+        expected.sort();
+        assert_eq!(rows, expected);
+    }
+    let status = json(&lab.run("pool status --pool lab.pool --json").succeeded().stdout);
+    assert_eq!(status["pool"], MemberFile::load(lab.member_file()).unwrap().pool().to_string());
+    let members = status["members"].as_array().unwrap();
+    assert_eq!(members.len(), 2);
+    for member in members {
+        assert!((0..2).any(|number| member["addresses"][0] == lab.peer(number).address), "{status}");
+        assert_eq!(
+            (&member["threads"], &member["jobs"][0]["name"]),
+            (&1.into(), &"word-count".into()),
+            "{status}"
+        );
+    }
+}
+
+/// Texts of two dozen splits in all.
+fn write_texts(lab: &Lab) {
+    for file in 0..3_u64 {
+        let line =
+            |i: u64| format!("w{} \t é{} line {}\n", i * i % 10_009, (i + file) % 11, i * 7919 % 100_003);
+        fs::write(lab.path(&format!("{file}.txt")), (0..60_000).map(line).collect::<String>()).unwrap();
+    }
+}
+
+#[test]
+fn jobs_on_pools_give_what_they_give_on_threads() {
+    for (name, peers) in [("word_count", 1), ("word_count", 2), ("sort", 2)] {
+        let lab = Lab::start(example(name), peers);
+        write_texts(&lab);
+        let inputs = "0.txt 1.txt 2.txt --partitions 5 --json";
+        lab.run(&format!("run {inputs} --output local")).succeeded();
+        for (output, option) in [("sent", ""), ("shared", "--shared")] {
+            let pool = format!("--pool lab.pool.client --min-peers {peers} {option}");
+            let ended = lab.run(&format!("run {inputs} --output {output} {pool}")).succeeded();
+            let result = json(&ended.stdout);
+            let tasks = result["tasks_by_peer"].as_object().unwrap();
+            assert_eq!(result["peers"], tasks.len(), "{result}");
+            assert!(tasks.keys().all(|peer| peer != "local"), "{result}");
+            assert_eq!((&result["records"], &result["parts"]), (&180_000.into(), &5.into()), "{result}");
+            assert!(parts(&lab.path(output)) == parts(&lab.path("local")), "{name} on {peers}, {output}");
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_peer_that_is_told_to_end_leaves_the_pool() {
+    for signal in ["TERM", "INT"] {
+        let mut lab = word_count(2);
+        lab.peer(0).process.stderr_line(|line| line.contains("joined"));
+        let Peer { process, id, .. } = lab.take_peer(1);
+        process.signal(signal);
+        let ended = process.wait().succeeded();
+        // The line that it was ready is the only one there.
+        assert_eq!(ended.stdout.lines().count(), 1);
+        assert!(ended.stderr.contains("draining: "), "{ended:?}");
+        lab.peer(0).process.stderr_line(|line| line.contains("left") && line.contains(&id));
+        let status = json(&lab.run("pool status --pool lab.pool --json").succeeded().stdout);
+        assert_eq!(status["members"].as_array().unwrap().len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn the_pool_outlives_the_peer_it_was_founded_on() {
+    let mut lab = word_count(2);
+    fs::write(lab.path("text"), "b a b\n").unwrap();
+    lab.peer(1).process.stderr_line(|line| line.contains("joined"));
+    lab.take_peer(0).process.kill();
+    // The files still name it first.
+    lab.run("run text --output counts --pool lab.pool.client").succeeded();
+    assert_eq!(parts(&lab.path("counts")), b"a\t1\nb\t2\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_program_that_waits_for_peers_can_be_interrupted() {
+    for (signal, status) in [("INT", 130), ("TERM", 143)] {
+        let mut lab = word_count(1);
+        fs::write(lab.path("text"), "a").unwrap();
+        let args = "run text --output counts --pool lab.pool.client --min-peers 2 --wait 60";
+        let driver = Process::start(&mut lab.command(args));
+        lab.peer(0).process.stderr_line(|line| line.contains("a driver came"));
+        driver.signal(signal);
+        let ended = driver.wait();
+        assert_eq!(ended.refused(status), "error: interrupted; nothing was written");
+        lab.peer(0).process.stderr_line(|line| line.contains("a driver is gone"));
+        assert!(!lab.path("counts").exists());
+    }
+}
+
+#[test]
+fn a_quiet_peer_logs_nothing_about_what_is_normal() {
+    let lab = word_count(1);
+    fs::write(lab.path("text"), "a").unwrap();
+    let mut peer = lab.command("peer --pool lab.pool --listen 127.0.0.1:0 --quiet");
+    let mut peer = Peer::ready(Process::start(&mut peer));
+    lab.run("run text --output counts --pool lab.pool.client --min-peers 2").succeeded();
+    peer.process.kill();
+    assert_eq!(peer.process.wait().stderr, "");
+}
+
+#[test]
+fn the_files_of_a_pool_can_be_made_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = Process::start(&mut command(
+        example("word_count"),
+        folder.path(),
+        "pool create --address 10.0.0.1 --address lab.lan:99 --output lab.pool",
+    ))
+    .wait()
+    .succeeded()
+    .stdout;
+    assert!(said.contains("wrote lab.pool: ") && said.contains("wrote lab.pool.client: "), "{said}");
+    assert!(said.contains(" peer --pool lab.pool\n"), "{said}");
+    let member = MemberFile::load(folder.path().join("lab.pool")).unwrap();
+    let addresses: Vec<String> = member.addresses().iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["10.0.0.1:7077", "lab.lan:99"]);
+    let client = PoolFile::load(folder.path().join("lab.pool.client")).unwrap();
+    assert_eq!(client.pool(), member.pool());
+    for name in ["lab.pool", "lab.pool.client"] {
+        assert_private(&folder.path().join(name));
+    }
+}
+
+#[cfg(unix)]
+fn assert_private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[cfg(not(unix))]
+fn assert_private(_: &Path) {}
