@@ -44,7 +44,8 @@
 //!   [`Engine`](mapreduce_core::Engine);
 //! * [`PeerOptions`], [`PoolOptions`], [`Timing`] and [`transport::Limits`]: what can be set, and what it costs;
 //! * [`Member`], [`MemberEvents`]: who is there;
-//! * [`testing`]: a pool within one process.
+//! * [`testing`]: a pool within one process;
+//! * `cli`, a feature: a command line for programs with jobs.
 //!
 //! What is below:
 //!
