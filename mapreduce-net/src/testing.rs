@@ -30,7 +30,8 @@
 //! ```
 
 use crate::{
-    Identity, IdentityError, NodeId, Peer, PeerError, PeerOptions, PoolError, PoolOptions, Validity, blocking,
+    Identity, IdentityError, NodeId, Peer, PeerError, PeerOptions, PoolError, PoolOptions, Validity,
+    blocking,
     pool_file::{ClientFile, MemberFile, PoolAddress, PoolFile, PoolFileError},
 };
 use mapreduce_core::Registry;

@@ -264,6 +264,7 @@ impl Mesh {
     }
 
     /// Waits until there is a connection with another member; for ever if the mesh is closed before.
+    #[cfg(test)]
     pub(crate) async fn connected(&self) {
         let node = self.node();
         let (mut roster, mut links) = (node.roster.clone(), node.links.subscribe());

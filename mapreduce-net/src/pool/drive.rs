@@ -77,7 +77,14 @@ impl Driving<'_> {
                 match result {
                     Ok(reduced) => self.reduced(now, peer, attempt, reduced, None, running),
                     Err(AttemptError { failure, permanent }) => {
-                        self.failed(now, peer, attempt, AttemptFailure::Task { failure, permanent }, work, running);
+                        self.failed(
+                            now,
+                            peer,
+                            attempt,
+                            AttemptFailure::Task { failure, permanent },
+                            work,
+                            running,
+                        );
                     }
                 }
             }
@@ -178,15 +185,17 @@ impl Driving<'_> {
             Message::Reduced { peer, attempt, result } => {
                 let Some(completed) = running.fetching.remove(&(peer, attempt)) else { return };
                 match result {
-                    Ok(Reduced { pairs, bytes, .. }) => {
+                    Ok(Reduced { pairs, bytes, held }) => {
                         self.fetched(now, peer, completed, pairs, bytes, work, running);
+                        // It counts as output of the job now, and no longer as fetched ahead.
+                        drop(held);
                     }
                     Err(message) => {
                         self.failed(now, peer, attempt, AttemptFailure::Node { message }, work, running);
                     }
                 }
             }
-            Message::WantSplit { split, reply, .. } => {
+            Message::WantSplit { dataset, split, reply } if dataset == work.announcement.dataset => {
                 scope.spawn(move |_| {
                     if !reply.is_unwanted() {
                         reply.answer(work.ship(split));
@@ -262,7 +271,14 @@ impl Driving<'_> {
         match Run::from_bytes(bytes, pairs).filter(|run| run.checksum() == report.checksum) {
             Some(run) => {
                 let name = self.name_of(peer).to_owned();
-                self.reduced(now, peer, attempt, ReducedPartition { run, counters, keys }, Some(&name), running);
+                self.reduced(
+                    now,
+                    peer,
+                    attempt,
+                    ReducedPartition { run, counters, keys },
+                    Some(&name),
+                    running,
+                );
             }
             None => {
                 let failure = AttemptFailure::Node { message: GARBAGE.into() };
@@ -334,4 +350,3 @@ impl Driving<'_> {
 
 /// What is said of a peer whose output is not what it should be.
 const GARBAGE: &str = "sent output that cannot be read or is not what its checksum says";
-

@@ -213,7 +213,9 @@ impl<'e> Driving<'e> {
 
     /// Tells a peer of a round, unless it knows.
     pub(super) fn begin_round(&mut self, peer: PeerId, announcement: &Announcement, round: Round) {
-        let Some(state) = self.peers.get_mut(&peer).filter(|state| state.begun != Some(round)) else { return };
+        let Some(state) = self.peers.get_mut(&peer).filter(|state| state.begun != Some(round)) else {
+            return;
+        };
         state.begun = Some(round);
         let Announcement { id, params, shared, shape, files, dataset, partitions, .. } = announcement;
         let begin = BeginRound {
@@ -258,10 +260,10 @@ impl<'e> Driving<'e> {
                 outputs.entry(peer.node).or_default().push((split, attempt.number));
             }
         }
-        let sources: Vec<_> =
-            outputs.into_iter().map(|(node, outputs)| Source { node, outputs }).collect();
+        let sources: Vec<_> = outputs.into_iter().map(|(node, outputs)| Source { node, outputs }).collect();
         let (mut bytes, mut stored) = (Vec::new(), Vec::new());
-        codec::encode(&sources, &mut bytes).expect("numbers can be encoded, and there are not a billion of them");
+        codec::encode(&sources, &mut bytes)
+            .expect("numbers can be encoded, and there are not a billion of them");
         let payload = payload(self.hub(), bytes, &mut stored);
         Sources { version: self.sources_version, payload, _stored: stored }
     }
@@ -358,7 +360,12 @@ fn what_it_has(name: &str, job: &str, jobs: &[JobId]) -> String {
 }
 
 impl Rounds for Driving<'_> {
-    fn round<J, I>(&mut self, job: &J, shared: &J::Shared, data: &Dataset<I>) -> Result<RoundOutput<Run>, Error>
+    fn round<J, I>(
+        &mut self,
+        job: &J,
+        shared: &J::Shared,
+        data: &Dataset<I>,
+    ) -> Result<RoundOutput<Run>, Error>
     where
         J: Job,
         I: Input<Records = InputOf<J>>,
@@ -370,7 +377,11 @@ impl Rounds for Driving<'_> {
         let round = self
             .coordinator
             .start_round(self.now(), RoundPlan { splits: splits as u32, partitions })
-            .map_err(|error| Error::Job { job: self.job.into(), step: "start", message: error.to_string() })?;
+            .map_err(|error| Error::Job {
+                job: self.job.into(),
+                step: "start",
+                message: error.to_string(),
+            })?;
         let mut running = Running::new(round, splits, partitions);
         let cancel: &Cancel = &self.options.cancel;
         let _registration = cancel.on_cancel({

@@ -2,9 +2,8 @@
 
 use super::{Driving, Pool};
 use mapreduce_core::{
-    Cancel, Dataset, Engine, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, PartFiles, Written,
-    engine::whole,
-    schedule::Event,
+    Cancel, Dataset, Engine, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, PartFiles,
+    Written, engine::whole, schedule::Event,
 };
 use std::{sync::Arc, thread};
 use tokio::sync::{mpsc, oneshot};

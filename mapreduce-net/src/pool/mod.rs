@@ -199,11 +199,6 @@ impl Pool {
         &self.0.hub
     }
 
-    #[cfg(test)]
-    fn mesh(&self) -> &Mesh {
-        &self.0.mesh
-    }
-
     /// Whether the calling thread is one of those that reduce in this process.
     pub(crate) fn is_own_thread(&self) -> bool {
         self.0.threads().current_thread_index().is_some()

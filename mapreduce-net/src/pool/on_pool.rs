@@ -34,8 +34,8 @@ impl DatasetOnPool {
             return Ok(());
         };
         let fingerprint = |split| files.fingerprint(split);
-        let fingerprints =
-            threads.install(|| data.splits().par_iter().map(fingerprint).collect::<Result<_, ReadError>>())?;
+        let fingerprints = threads
+            .install(|| data.splits().par_iter().map(fingerprint).collect::<Result<_, ReadError>>())?;
         // Another job over the dataset may have come to the same.
         let _ = self.fingerprints.set(fingerprints);
         Ok(())

@@ -104,7 +104,8 @@ where
         token: &Attempt,
     ) -> Result<ReducedPartition, AttemptError> {
         let made = self.round.get_or_init(|| {
-            erased_round(self.job, self.shared, self.announcement.partitions).map_err(|error| error.to_string())
+            erased_round(self.job, self.shared, self.announcement.partitions)
+                .map_err(|error| error.to_string())
         });
         match made {
             Ok(round) => {
