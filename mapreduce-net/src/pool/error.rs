@@ -34,8 +34,8 @@ pub enum PoolError {
     },
     /// Fewer peers than [`PoolOptions::min_peers`](crate::PoolOptions::min_peers) work for this process.
     #[error(
-        "{found} of the {wanted} peers asked for were ready within {}{}; start more peers, lower `min_peers`, or \
-         raise `connect_timeout`", Seconds(*waited), Missing(unready)
+        "{found} of the {wanted} peers asked for were ready within {}{}{}; start more peers, lower `min_peers`, or \
+         raise `connect_timeout`", Seconds(*waited), Named("ready", ready), Named("not ready", unready)
     )]
     TooFewPeers {
         /// How many there are.
@@ -44,6 +44,8 @@ pub enum PoolError {
         wanted: usize,
         /// How long was waited.
         waited: Duration,
+        /// Those that are, and where they are.
+        ready: Vec<String>,
         /// The members of the pool that were found but do not work for this process, each with the reason.
         unready: Vec<String>,
     },
@@ -104,13 +106,14 @@ fn way_out(dialled: &[Dialled]) -> &'static str {
     }
 }
 
-struct Missing<'a>(&'a [String]);
+/// What there is of some kind, if there is any.
+struct Named<'a>(&'static str, &'a [String]);
 
-impl fmt::Display for Missing<'_> {
+impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match self.1 {
             [] => Ok(()),
-            unready => write!(f, " (not ready: {})", unready.join("; ")),
+            members => write!(f, " ({}: {})", self.0, members.join("; ")),
         }
     }
 }
@@ -153,15 +156,17 @@ mod tests {
             found: 1,
             wanted: 3,
             waited: Duration::from_secs(2),
+            ready: vec!["node cd at 10.0.0.2:7077".to_owned()],
             unready: unready.to_vec(),
         };
         assert_eq!(
             error(&unready).to_string(),
-            "1 of the 3 peers asked for were ready within 2 s (not ready: node ab: cannot be reached); start more peers, \
+            "1 of the 3 peers asked for were ready within 2 s (ready: node cd at 10.0.0.2:7077) (not ready: node ab: cannot \
+             be reached); start more peers, \
              lower `min_peers`, or raise `connect_timeout`"
         );
         unready.clear();
-        assert!(error(&unready).to_string().contains("within 2 s; start"));
+        assert!(error(&unready).to_string().contains("10.0.0.2:7077); start"));
     }
 
     #[test]

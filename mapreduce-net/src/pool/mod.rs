@@ -150,12 +150,10 @@ impl Pool {
     /// Why there are not as many peers as were asked for.
     fn shortage(&self, wanted: usize, started: Instant) -> PoolError {
         let (found, waited) = (self.0.hub.sessions(), started.elapsed());
-        let unready: Vec<(NodeId, Option<Problem>)> = self
-            .members()
-            .into_iter()
-            .filter(|member| self.0.hub.peer_of(member.node).is_none())
-            .map(|member| (member.node, self.0.hub.problem(member.node)))
-            .collect();
+        let (ready, unready): (Vec<Member>, Vec<Member>) =
+            self.members().into_iter().partition(|member| self.0.hub.peer_of(member.node).is_some());
+        let unready: Vec<(NodeId, Option<Problem>)> =
+            unready.iter().map(|member| (member.node, self.0.hub.problem(member.node))).collect();
         if found == 0 && unready.is_empty() {
             return PoolError::NoPeer { dialled: self.0.mesh.dialled(), waited };
         }
@@ -179,7 +177,11 @@ impl Pool {
                 None => format!("node {node}: has not answered yet"),
             })
             .collect();
-        PoolError::TooFewPeers { found, wanted, waited, unready }
+        let ready = ready
+            .into_iter()
+            .map(|member| format!("node {} at {}", member.node, member.addresses.join(", ")))
+            .collect();
+        PoolError::TooFewPeers { found, wanted, waited, ready, unready }
     }
 
     /// What drives the rounds of one job, for [`Engine::begin`](mapreduce_core::Engine::begin).

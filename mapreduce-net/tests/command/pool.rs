@@ -128,7 +128,7 @@ fn the_pool_outlives_the_peer_it_was_founded_on() {
     let mut lab = word_count(2);
     fs::write(lab.path("text"), "b a b\n").unwrap();
     lab.peer(1).process.stderr_line(|line| line.contains("joined"));
-    lab.take_peer(0).process.kill();
+    lab.take_peer(0).process.kill_and_wait();
     // The files still name it first.
     lab.run("run text --output counts --pool lab.pool.client").succeeded();
     assert_eq!(parts(&lab.path("counts")), b"a\t1\nb\t2\n");
@@ -156,10 +156,9 @@ fn a_quiet_peer_logs_nothing_about_what_is_normal() {
     let lab = word_count(1);
     fs::write(lab.path("text"), "a").unwrap();
     let mut peer = lab.command("peer --pool lab.pool --listen 127.0.0.1:0 --quiet");
-    let mut peer = Peer::ready(Process::start(&mut peer));
+    let peer = Peer::ready(Process::start(&mut peer));
     lab.run("run text --output counts --pool lab.pool.client --min-peers 2").succeeded();
-    peer.process.kill();
-    assert_eq!(peer.process.wait().stderr, "");
+    assert_eq!(peer.process.kill_and_wait().stderr, "");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     example, names,
-    support::{Ended, Lab, Process, command},
+    support::{Ended, Lab, Peer, Process, command},
 };
 use mapreduce_core::{Registry, prelude::*};
 use mapreduce_net::{pool_file::PoolFile, testing::TestPool};
@@ -155,11 +155,15 @@ fn a_pool_file_of_another_pool() {
 
 #[test]
 fn fewer_peers_than_are_asked_for() {
-    let lab = Lab::start(example("word_count"), 2);
+    let mut lab = Lab::start(example("word_count"), 2);
     fs::write(lab.path("text"), "a").unwrap();
     let ended = lab.run("run text --output out --pool lab.pool.client --min-peers 3 --wait 1");
     let error = ended.refused(1);
     assert!(error.starts_with("error: 2 of the 3 peers asked for were ready within 1 s"), "{error}");
+    for number in 0..2 {
+        let Peer { id, address, .. } = lab.peer(number);
+        assert!(error.contains(&format!("node {id} at {address}")), "{error}");
+    }
     assert!(error.ends_with("start more peers, lower --min-peers, or raise --wait"), "{error}");
     assert!(!lab.path("out").exists());
 }

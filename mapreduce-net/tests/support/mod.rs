@@ -79,6 +79,12 @@ impl Process {
         self.child.kill().expect("it is ours");
     }
 
+    /// Kills it, and waits until it is gone.
+    pub(crate) fn kill_and_wait(mut self) -> Ended {
+        self.kill();
+        self.wait()
+    }
+
     /// Waits until it has ended.
     pub(crate) fn wait(mut self) -> Ended {
         let status = self.wait_for_end();
