@@ -89,10 +89,7 @@ impl Wake for Signal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{
-        future::ready,
-        sync::atomic::{AtomicUsize, Ordering},
-    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::sync::oneshot;
 
     #[tokio::test]
@@ -112,13 +109,12 @@ mod tests {
     #[tokio::test]
     async fn the_first_failure_ends_the_others() {
         let (sender, receiver) = oneshot::channel::<u8>();
-        let waiting = async move {
-            receiver.await.unwrap();
+        let outcome = async |what: Result<oneshot::Receiver<u8>, u8>| {
+            what?.await.unwrap();
             Ok(())
         };
-        let futures: Vec<Pin<Box<dyn Future<Output = Result<(), u8>>>>> =
-            vec![Box::pin(waiting), Box::pin(ready(Err(7))), Box::pin(ready(Err(8)))];
-        assert_eq!(join_all(futures).await, Err(7));
+        let futures = [Ok(receiver), Err(7), Err(8)].map(outcome);
+        assert_eq!(join_all(futures.into()).await, Err(7));
         assert!(sender.is_closed());
     }
 
