@@ -198,7 +198,9 @@ impl Lab {
             PoolFile::create(vec!["127.0.0.1:1".parse().expect("an address")]).expect("random numbers");
         let folder = tempfile::tempdir().expect("a folder");
         let mut lab = Self { program: program.into(), folder, file, peers: Vec::new() };
-        (0..peers).for_each(|_| drop(lab.add()));
+        for _ in 0..peers {
+            lab.add();
+        }
         lab.save();
         lab
     }
