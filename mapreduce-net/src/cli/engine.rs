@@ -1,7 +1,7 @@
 //! [`PoolArgs`] and [`AnyEngine`]: the choice between threads of this process and a pool.
 
 use super::{CliError, signals};
-use crate::{PoolOptions, blocking, pool_file::PoolFile};
+use crate::{Driving, PoolOptions, blocking, pool_file::PoolFile};
 use mapreduce_core::{
     Cancel, Dataset, Engine, Error, Input, InputOf, Job, Local, Options, Report,
     engine::{RoundOutput, Rounds, StagedPart, Staging},
@@ -121,7 +121,7 @@ impl Engine for AnyEngine {
     ) -> Result<AnyRounds<'e>, Error> {
         Ok(AnyRounds(match self {
             Self::Local(local) => Either::Local(local.begin(job, options, events)?),
-            Self::Pool(pool) => Either::Pool(pool.begin(job, options, events)?),
+            Self::Pool(pool) => Either::Pool(Box::new(pool.begin(job, options, events)?)),
         }))
     }
 
@@ -138,7 +138,7 @@ pub struct AnyRounds<'e>(Either<'e>);
 
 enum Either<'e> {
     Local(LocalRounds<'e>),
-    Pool(<blocking::Pool as Engine>::Rounds<'e>),
+    Pool(Box<Driving<'e>>),
 }
 
 impl Rounds for AnyRounds<'_> {
