@@ -1,7 +1,7 @@
 //! [`PoolArgs`] and [`AnyEngine`]: the choice between threads of this process and a pool.
 
 use super::{CliError, signals};
-use crate::{PoolOptions, blocking, pool_file::PoolFile};
+use crate::{Driving, PoolOptions, blocking, pool_file::PoolFile};
 use mapreduce_core::{
     Cancel, Dataset, Engine, Error, Input, InputOf, Job, Local, Options, Report,
     engine::{RoundOutput, Rounds, StagedPart, Staging},
@@ -120,7 +120,7 @@ impl Engine for AnyEngine {
         events: &'e mut dyn FnMut(Event),
     ) -> Result<AnyRounds<'e>, Error> {
         Ok(AnyRounds(match self {
-            Self::Local(local) => Either::Local(Box::new(local.begin(job, options, events)?)),
+            Self::Local(local) => Either::Local(local.begin(job, options, events)?),
             Self::Pool(pool) => Either::Pool(Box::new(pool.begin(job, options, events)?)),
         }))
     }
@@ -137,8 +137,8 @@ impl Engine for AnyEngine {
 pub struct AnyRounds<'e>(Either<'e>);
 
 enum Either<'e> {
-    Local(Box<LocalRounds<'e>>),
-    Pool(Box<<blocking::Pool as Engine>::Rounds<'e>>),
+    Local(LocalRounds<'e>),
+    Pool(Box<Driving<'e>>),
 }
 
 impl Rounds for AnyRounds<'_> {
