@@ -120,7 +120,7 @@ impl Engine for AnyEngine {
         events: &'e mut dyn FnMut(Event),
     ) -> Result<AnyRounds<'e>, Error> {
         Ok(AnyRounds(match self {
-            Self::Local(local) => Either::Local(local.begin(job, options, events)?),
+            Self::Local(local) => Either::Local(Box::new(local.begin(job, options, events)?)),
             Self::Pool(pool) => Either::Pool(Box::new(pool.begin(job, options, events)?)),
         }))
     }
@@ -137,7 +137,7 @@ impl Engine for AnyEngine {
 pub struct AnyRounds<'e>(Either<'e>);
 
 enum Either<'e> {
-    Local(LocalRounds<'e>),
+    Local(Box<LocalRounds<'e>>),
     Pool(Box<Driving<'e>>),
 }
 
