@@ -14,7 +14,7 @@ mod support;
 use command::{noise, npy_f64};
 use serde_json::Value;
 use std::{fs, net::UdpSocket, path::Path, sync::OnceLock, thread};
-use support::{Ended, Lab, Process};
+use support::{Ended, Lab, Peer, Process};
 
 const ROWS: usize = 4_000;
 const CLUSTERS: usize = 64;
@@ -218,19 +218,26 @@ fn garbage_at_the_ports_of_peers_does_no_harm() {
 }
 
 #[test]
-fn a_shared_file_that_changes_during_a_fit_is_noticed_when_it_is_read_again() {
+fn a_shared_file_is_not_computed_with_while_it_is_another_one() {
     let mut lab = lab(1);
     let mut driver = start(&lab, "m", 1, "--shared");
     reach(&mut driver, 5);
-    let changed = npy_f64(ROWS, 1, (0..ROWS).map(|i| (i + 1) as f64));
-    fs::write(lab.path("line.npy"), changed).expect("a file");
-    // The peer has what it has read; one that takes its place has not.
-    let old = lab.take_peer(0);
-    let address = old.address.clone();
-    old.process.kill_and_wait();
-    lab.add_at(&address);
-    let ended = driver.wait();
-    let error = ended.refused(1);
-    assert!(error.contains("line.npy"), "{error}");
-    assert!(!lab.path("m.json").exists() && !lab.path("m.npy").exists());
+    let folder = lab.folder().to_owned();
+    let put = |from: &str, to: &str| fs::rename(folder.join(from), folder.join(to)).expect("our files");
+    put("line.npy", "kept.npy");
+    fs::write(lab.path("other.npy"), npy_f64(ROWS, 1, (0..ROWS).map(|i| (i + 1) as f64))).expect("a file");
+    put("other.npy", "line.npy");
+    // The peer has what it has read. One that takes its place, at the address that the pool file names, has not.
+    let Peer { process, address, .. } = lab.take_peer(0);
+    process.kill_and_wait();
+    let peer = |listen: &str| {
+        let args = format!("peer --pool lab.pool --listen {listen} --threads 1 --verbose");
+        Peer::ready(Process::start(&mut lab.command(&args)))
+    };
+    let mut first = peer(&address);
+    first.process.stderr_line(|line| line.contains("line.npy: is not the file that the driver reads"));
+    put("kept.npy", "line.npy");
+    let second = peer("127.0.0.1:0");
+    let result = same_bits(&lab, "m", driver.wait());
+    assert!(tasks(&result, &second.id) > 0, "{result}");
 }
