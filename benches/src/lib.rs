@@ -1,13 +1,26 @@
-//! What the measurements share: inputs made from a seed, and alternating runs.
+//! What the measurements share: inputs made from a seed, alternating runs, and processes.
 //!
 //! # Layout
 //!
 //! * `src/bin/word_count.rs`: word count of a large text, against a hand-written program.
+//! * `src/bin/sort.rs`: a sort of lines, file to file, against GNU sort.
 //! * `src/bin/kmeans.rs`: an iteration of K-means, against a plain loop and scikit-learn (`compare/`).
 //! * `src/bin/rounds.rs`: rounds that do no work.
-//! * [`text`]: text from a seed. [`alternate`]: contestants that take turns.
+//! * `src/bin/pool_*.rs`: pools of peers that are processes of their own, on loopback: small rounds, many tasks, K-means, a
+//!   large shuffle, and peers that do nothing.
+//! * [`text`]: text from a seed. [`clusters`]: points from a seed. [`empty`]: rounds that do no work.
+//! * [`alternate`]: contestants that take turns. [`distribution`]: distributions of times.
+//! * [`processes`]: peers as processes. [`bare`]: the transport of a pool without the pool.
 //!
 //! Machines are noisy and differ; what is measured is the ratio of two programs that take turns on the same input.
 
 pub mod alternate;
+pub mod bare;
+pub mod clusters;
+pub mod distribution;
+pub mod empty;
+pub mod processes;
 pub mod text;
+
+/// Whatever ends a measurement.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -9,7 +9,7 @@ use crate::{
 use mapreduce_core::{Cancel, Engine, Error, Options, schedule::Event};
 use std::{fmt, sync::Arc, thread};
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle},
     sync::{Notify, oneshot},
 };
 
@@ -148,7 +148,7 @@ impl fmt::Debug for Pool {
 
 /// A runtime on a thread of its own. One thread: what goes from a socket to a session and back changes no thread.
 struct Network {
-    runtime: Arc<Runtime>,
+    runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -156,14 +156,14 @@ struct Network {
 impl Network {
     fn start() -> Result<Self, PoolError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(PoolError::Runtime)?;
-        let runtime = Arc::new(runtime);
+        let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        let driver = runtime.clone();
+        // The thread has the runtime to itself and drops it: dropped within a task of another runtime, it would panic.
         let thread = thread::Builder::new()
             .name("mapreduce-network".into())
-            .spawn(move || drop(driver.block_on(stopped)))
+            .spawn(move || drop(runtime.block_on(stopped)))
             .map_err(PoolError::Runtime)?;
-        Ok(Self { runtime, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { runtime: handle, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Runs a future there and waits for it here. In a task of another runtime, that thread is blocked meanwhile.
@@ -184,5 +184,36 @@ impl Drop for Network {
             // Its only panic would be one of tokio itself.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn nowhere() -> PoolFile {
+        let (_, client) = PoolFile::create(vec!["127.0.0.1:1".parse().unwrap()]).unwrap();
+        PoolFile::Client(client)
+    }
+
+    #[tokio::test]
+    async fn a_pool_may_be_used_inside_a_runtime() {
+        let options = PoolOptions { connect_timeout: Duration::from_millis(50), ..PoolOptions::default() };
+        let error = Pool::connect(&nowhere(), options).unwrap_err();
+        assert!(matches!(error, PoolError::NoPeer { .. }), "{error}");
+    }
+
+    #[test]
+    fn waiting_for_peers_ends_when_it_is_cancelled() {
+        let options = PoolOptions { connect_timeout: Duration::from_secs(3_600), ..PoolOptions::default() };
+        let cancel = Cancel::new();
+        let connected = thread::scope(|scope| {
+            let connecting =
+                scope.spawn(|| Pool::connect_unless_cancelled(&nowhere(), options.clone(), &cancel));
+            cancel.cancel();
+            connecting.join().unwrap()
+        });
+        assert!(connected.unwrap().is_none());
     }
 }

@@ -7,12 +7,10 @@
 
 use benches::{
     alternate::{Contestant, alternate, print_table},
-    text::Random,
+    clusters::{fit_timed, points},
 };
 use kmeans_job::{
-    FitOptions, Start,
-    data::{Matrix, Points},
-    fit,
+    data::Matrix,
     kernel::{assign::assign, isa::Isa, pack::Packed},
     numeric::grid::{Grid, accumulate},
 };
@@ -28,35 +26,14 @@ use std::{
 
 const ITERATIONS: u32 = 20;
 
-/// Points around as many centres as clusters, overlapping, so that no run converges early.
-fn points(n: usize, d: usize, k: usize) -> Vec<f32> {
-    let mut random = Random::new(7);
-    let centres: Vec<f32> = (0..k * d).map(|_| random.uniform() as f32).collect();
-    let mut values = Vec::with_capacity(n * d);
-    for _ in 0..n {
-        let centre = random.bits() as usize % k * d;
-        values.extend(centres[centre..centre + d].iter().map(|c| c + random.uniform() as f32));
-    }
-    values
-}
-
 fn through_framework(
     engine: &Local,
     points: &Matrix<f32>,
     start: &Matrix<f64>,
     iterations: u32,
 ) -> (Duration, f64) {
-    let points = Points::F32(points.clone());
-    let options = FitOptions {
-        k: start.rows(),
-        start: Start::Given(start.clone()),
-        max_iter: iterations,
-        tol: 0.0,
-        ..FitOptions::default()
-    };
     let started = Instant::now();
-    let fit = fit(engine, points, &options, &|_| {}).expect("the points are finite");
-    assert_eq!(fit.model.iterations, u64::from(iterations), "the points do not converge so early");
+    let fit = fit_timed(engine, points, start, iterations).1;
     (started.elapsed(), fit.model.inertia)
 }
 

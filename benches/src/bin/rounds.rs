@@ -2,51 +2,9 @@
 //!
 //! `cargo run --release -p benches --bin rounds [-- THREADS]`
 
+use benches::empty::{self, Rounds};
 use mapreduce_core::prelude::*;
-use std::{ops::ControlFlow, time::Instant};
-
-/// Emits one pair per split and does nothing with it.
-#[derive(Clone, Serialize, Deserialize)]
-struct Empty;
-
-impl Mapper for Empty {
-    type Input = Items<u8>;
-    type Key = ();
-    type Value = u64;
-    fn map(&self, _: &u8, out: &mut impl Emit<(), u64>) -> Result {
-        out.emit(&(), &1)
-    }
-}
-
-impl SimpleJob for Empty {
-    const NAME: &'static str = "empty";
-    type Combiner = Sum;
-    type Reducer = Fold<Sum>;
-}
-
-struct Rounds {
-    tasks: u64,
-    rounds: u32,
-}
-
-impl Iterative for Rounds {
-    type Round = Empty;
-    type State = ();
-    type Output = ();
-
-    fn start(&self) -> Result {
-        Ok(())
-    }
-
-    fn round(&self, (): &()) -> Result<(Empty, ())> {
-        Ok((Empty, ()))
-    }
-
-    fn advance(&self, round: u32, _: &mut (), output: Output<Empty>) -> Result<ControlFlow<()>> {
-        assert_eq!(output.pairs, [((), self.tasks)], "every task has run");
-        Ok(if round + 1 == self.rounds { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    }
-}
+use std::time::Instant;
 
 fn main() -> Result {
     let threads = std::env::args().nth(1).map_or(Ok(2), |arg| arg.parse())?;
@@ -54,8 +12,7 @@ fn main() -> Result {
     println!("empty local rounds, {threads} threads, {ROUNDS} rounds each, five times");
     for tasks in [1, 2, 16, 64, 1024] {
         let items = vec![0; tasks];
-        let data = Dataset::with_split_bytes(ItemSlice::new(&items), 1)?;
-        assert_eq!(data.splits().len(), tasks);
+        let data = empty::splits(&items)?;
         let mut micros: Vec<f64> = Vec::new();
         for _ in 0..5 {
             let start = Instant::now();

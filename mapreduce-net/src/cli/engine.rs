@@ -120,8 +120,8 @@ impl Engine for AnyEngine {
         events: &'e mut dyn FnMut(Event),
     ) -> Result<AnyRounds<'e>, Error> {
         Ok(AnyRounds(match self {
-            Self::Local(local) => Either::Local(local.begin(job, options, events)?),
-            Self::Pool(pool) => Either::Pool(pool.begin(job, options, events)?),
+            Self::Local(local) => Either::Local(Box::new(local.begin(job, options, events)?)),
+            Self::Pool(pool) => Either::Pool(Box::new(pool.begin(job, options, events)?)),
         }))
     }
 
@@ -137,8 +137,8 @@ impl Engine for AnyEngine {
 pub struct AnyRounds<'e>(Either<'e>);
 
 enum Either<'e> {
-    Local(LocalRounds<'e>),
-    Pool(<blocking::Pool as Engine>::Rounds<'e>),
+    Local(Box<LocalRounds<'e>>),
+    Pool(Box<<blocking::Pool as Engine>::Rounds<'e>>),
 }
 
 impl Rounds for AnyRounds<'_> {

@@ -24,6 +24,12 @@ pub enum CliError {
         /// What a shell reports for it: 130 or 143.
         status: u8,
     },
+    /// All threads of a peer are held by code of jobs that were stopped and does not end.
+    #[error("all {threads} threads of this peer are held by code of jobs that does not stop when it is told to; start it again")]
+    Exhausted {
+        /// How many.
+        threads: usize,
+    },
     /// The pool file.
     #[error(transparent)]
     PoolFile(#[from] PoolFileError),

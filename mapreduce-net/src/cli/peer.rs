@@ -54,8 +54,8 @@ impl PeerArgs {
     /// to standard error. To be called outside of any async runtime; it makes one of its own.
     ///
     /// # Errors
-    /// When the pool file is not a member file that can be read, the address cannot be listened on, or a second signal
-    /// came before the peer was drained.
+    /// When the pool file is not a member file that can be read, the address cannot be listened on, a second signal
+    /// came before the peer was drained, or code of jobs that does not stop has taken all of its threads.
     pub fn run(&self, registry: Registry) -> Result<(), CliError> {
         log::subscribe(self.level());
         let file = MemberFile::load(&self.pool)?;
@@ -82,13 +82,19 @@ impl PeerArgs {
         let starting = Peer::start(identity, file.addresses().to_vec(), registry, options);
         let Some(peer) = unless_signalled(starting, &mut signals).await? else { return Ok(()) };
         print(&ready(&peer))?;
-        signals.next().await;
-        info!("draining: finishing what is running here and still needed; a second signal ends at once");
+        let exhausted = tokio::select! {
+            _ = signals.next() => false,
+            () = peer.exhausted() => true,
+        };
+        info!("draining: finishing what is running here and still needed; a signal ends at once");
         tokio::select! {
             () = peer.drain() => info!("drained"),
             status = signals.next() => return Err(CliError::NotDrained { status }),
         }
-        Ok(())
+        match exhausted {
+            true => Err(CliError::Exhausted { threads: peer.threads() }),
+            false => Ok(()),
+        }
     }
 
     fn level(&self) -> Level {
@@ -127,7 +133,12 @@ fn ready(peer: &Peer) -> String {
         1 => "1 thread".to_owned(),
         n => format!("{n} threads"),
     };
-    format!("ready: peer {} at {} with {threads}\n", peer.node_id(), peer.addresses().join(", "))
+    let addresses = match peer.addresses() {
+        // On all addresses of the machine: which of them others see shows when they come.
+        unknown if unknown.is_empty() => peer.local_address().to_string(),
+        known => known.join(", "),
+    };
+    format!("ready: peer {} at {addresses} with {threads}\n", peer.node_id())
 }
 
 #[cfg(test)]

@@ -111,15 +111,22 @@ impl PoolStatusArgs {
     }
 }
 
+/// Jobs that are named in the table; of more the number is shown. The JSON has all.
+const NAMES_MAX: usize = 3;
+
 fn text(members: &[Member]) -> String {
     let head = ["id", "address", "threads", "jobs", "version"].map(str::to_owned);
     let rows = members.iter().map(|member| {
         let jobs: Vec<&str> = member.jobs.iter().map(|job| job.name.as_str()).collect();
+        let jobs = match jobs.len() {
+            ..=NAMES_MAX => jobs.join(", "),
+            many => format!("{many} jobs"),
+        };
         [
             member.node.to_string(),
             member.addresses.join(", "),
             member.threads.to_string(),
-            jobs.join(", "),
+            jobs,
             member.build.clone(),
         ]
     });

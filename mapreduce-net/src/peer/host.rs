@@ -139,8 +139,10 @@ impl Host {
         };
         // One that was replaced is not there any more.
         let driver = self.sessions.iter().find(|(_, live)| live.task.id() == id).map(|(driver, _)| *driver);
-        if let Some(live) = driver.and_then(|driver| self.sessions.remove(&driver)) {
-            tracing::info!(driver = ?driver, name = live.name, why, "a driver is gone");
+        if let Some(driver) = driver
+            && let Some(live) = self.sessions.remove(&driver)
+        {
+            tracing::info!(%driver, name = live.name, why, "a driver is gone");
             self.share();
         }
     }

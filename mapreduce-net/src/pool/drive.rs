@@ -186,7 +186,7 @@ impl Driving<'_> {
                 let Some(completed) = running.fetching.remove(&(peer, attempt)) else { return };
                 match result {
                     Ok(Reduced { pairs, bytes, held }) => {
-                        self.fetched(now, peer, completed, pairs, bytes, work, running);
+                        self.fetched(now, peer, *completed, pairs, bytes, work, running);
                         // It counts as output of the job now, and no longer as fetched ahead.
                         drop(held);
                     }
@@ -246,7 +246,7 @@ impl Driving<'_> {
                 Some(ref mut runs) => {
                     let run = runs.pop().map(|InlineRun { pairs, bytes, .. }| (pairs, bytes.into()));
                     let (pairs, bytes) = run.unwrap_or_default();
-                    self.fetched(now, peer, completed, pairs, bytes, work, running);
+                    self.fetched(now, peer, *completed, pairs, bytes, work, running);
                 }
             },
         }
@@ -258,7 +258,7 @@ impl Driving<'_> {
         &mut self,
         now: Time,
         peer: PeerId,
-        completed: Box<Completed>,
+        completed: Completed,
         pairs: u64,
         bytes: Vec<u8>,
         work: &Work<'_, J, I>,
@@ -267,7 +267,7 @@ impl Driving<'_> {
         J: Job,
         I: Input<Records = InputOf<J>>,
     {
-        let Completed { attempt, report, counters, processed: keys, .. } = *completed;
+        let Completed { attempt, report, counters, processed: keys, .. } = completed;
         match Run::from_bytes(bytes, pairs).filter(|run| run.checksum() == report.checksum) {
             Some(run) => {
                 let name = self.name_of(peer).to_owned();

@@ -23,8 +23,9 @@ pub struct PoolOptions {
     /// Threads of this process that reduce what is too small to be worth a peer; default 0, as many as the machine runs
     /// at once.
     pub threads: usize,
-    /// Map output of a round, in bytes, up to which it comes with the peers' messages and is reduced in this process;
-    /// default 64 KiB. 0 reduces everything on the peers. Costs as much memory, and control messages of that size.
+    /// Map output of a round, in bytes, that each peer may put into its messages; default 64 KiB, and no more than 1 MiB.
+    /// If all map output of a round comes so, it is reduced in this process. 0 reduces everything on the peers. Costs as
+    /// much memory for each peer, and control messages of that size.
     pub inline_bytes: u32,
     /// Splits that are read and sent to peers at once; default 8, 0 acts as 1. Each costs its own size in memory; fewer
     /// than there are peers leaves some of them waiting.

@@ -85,3 +85,58 @@ impl Wake for Signal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn results_come_in_the_order_of_the_futures() {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..5).map(|_| oneshot::channel::<usize>()).unzip();
+        let sending = async {
+            for (index, sender) in senders.into_iter().enumerate().rev() {
+                sender.send(index).unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let (joined, ()) = tokio::join!(join_all(receivers), sending);
+        assert_eq!(joined.unwrap(), [0, 1, 2, 3, 4]);
+        assert_eq!(join_all(Vec::<std::future::Ready<Result<u8, u8>>>::new()).await, Ok(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn the_first_failure_ends_the_others() {
+        let (sender, receiver) = oneshot::channel::<u8>();
+        let outcome = async |what: Result<oneshot::Receiver<u8>, u8>| {
+            what?.await.unwrap();
+            Ok(())
+        };
+        let futures = [Ok(receiver), Err(7), Err(8)].map(outcome);
+        assert_eq!(join_all(futures.into()).await, Err(7));
+        assert!(sender.is_closed());
+    }
+
+    #[tokio::test]
+    async fn only_who_is_woken_is_looked_at() {
+        let polls = AtomicUsize::new(0);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..100).map(|_| oneshot::channel::<()>()).unzip();
+        let counted = receivers.into_iter().map(|mut receiver| {
+            let polls = &polls;
+            poll_fn(move |context| {
+                polls.fetch_add(1, Ordering::Relaxed);
+                Pin::new(&mut receiver).poll(context)
+            })
+        });
+        let sending = async {
+            for sender in senders {
+                sender.send(()).unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let (joined, ()) = tokio::join!(join_all(counted.collect()), sending);
+        assert_eq!(joined.unwrap().len(), 100);
+        assert_eq!(polls.load(Ordering::Relaxed), 200);
+    }
+}

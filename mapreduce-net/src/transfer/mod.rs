@@ -40,7 +40,7 @@ mod tests;
 pub(crate) use budget::{Budget, Held};
 pub(crate) use fetch::{FetchError, Opener, fetch, fetch_all};
 pub(crate) use receive::{Blob, Fetched};
-pub(crate) use serve::{Body, ServeError, refuse, serve};
+pub(crate) use serve::{Body, refuse, serve};
 
 #[cfg(doc)]
 use crate::wire::{WireError, message::Open};

@@ -34,6 +34,7 @@ pub(crate) struct Fetched {
 
 impl Fetched {
     /// The blobs, in the order in which they were sent.
+    #[cfg(test)]
     pub(crate) fn blobs(&self) -> &[Blob] {
         &self.blobs
     }

@@ -10,6 +10,7 @@ use ring::{
     hmac,
     rand::{SecureRandom, SystemRandom},
 };
+use socket2::SockRef;
 use std::{
     fmt, io,
     net::{Ipv6Addr, SocketAddr, UdpSocket},
@@ -74,6 +75,7 @@ impl Endpoint {
         };
         let socket = UdpSocket::bind(address).map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
+        enlarge_buffers(&socket, limits.socket_buffer_bytes);
         let mut config = match identity.reset_key(local).or_else(Secret::random) {
             Some(key) => {
                 quinn::EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, key.expose())))
@@ -149,6 +151,16 @@ impl Endpoint {
     /// the runtime ends, else they find out by their idle timeout.
     pub async fn wait_idle(&self) {
         self.inner.wait_idle().await;
+    }
+}
+
+/// Asks for buffers of that size. The system grants what it allows: less makes transfers slower, not wrong.
+fn enlarge_buffers(socket: &UdpSocket, bytes: usize) {
+    let socket = SockRef::from(socket);
+    for result in [socket.set_recv_buffer_size(bytes), socket.set_send_buffer_size(bytes)] {
+        if let Err(error) = result {
+            tracing::debug!(%error, bytes, "the socket keeps the buffers it has");
+        }
     }
 }
 

@@ -57,10 +57,10 @@ impl FrameWriter {
         self.buffer.extend_from_slice(&[0; LENGTH_BYTES]);
         let encoded = codec::encode(message, &mut self.buffer).map_err(WireError::from);
         let bytes = self.buffer.len() - start - LENGTH_BYTES;
-        let checked = encoded.and_then(|()| match bytes {
-            bytes if bytes > FRAME_BYTES_MAX => Err(WireError::TooLong { bytes }),
-            bytes => Ok(bytes as u32),
-        });
+        let checked = match encoded {
+            Ok(()) if bytes > FRAME_BYTES_MAX => Err(WireError::TooLong { bytes }),
+            encoded => encoded.map(|()| bytes as u32),
+        };
         match checked {
             Ok(length) => {
                 self.buffer[start..start + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());

@@ -1,5 +1,6 @@
-//! Every message between nodes. A change here is a change of the protocol: raise the versions in
-//! [`Channel::alpn`](crate::transport::Channel::alpn).
+//! The messages between nodes. A change here is a change of the protocol: raise the versions in
+//! [`Channel::alpn`](crate::transport::Channel::alpn), and see the end of `docs/protocol.md`. So is one to the answers of
+//! [transfers](crate::transfer), which stand there.
 //!
 //! Every stream opens with [`Open`]. What follows depends on it:
 //!

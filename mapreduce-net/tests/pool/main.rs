@@ -1,5 +1,7 @@
 //! Jobs on pools of peers in this process, over real connections, compared with the sequential oracle.
 
+#![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
+
 #[path = "../../../mapreduce-core/tests/common/mod.rs"]
 mod common;
 mod faults;

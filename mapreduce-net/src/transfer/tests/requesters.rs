@@ -1,5 +1,6 @@
 //! Requesters that do not do what they should: the server ends with an error, and lets go of what it served.
 
+use super::super::serve::ServeError;
 use super::*;
 use crate::transport::StreamError;
 use std::sync::Weak;

@@ -1,0 +1,52 @@
+//! Points for K-means, made from a seed, and fits of a given number of iterations.
+
+use crate::text::Random;
+use kmeans_job::{
+    Fit, FitOptions, Start,
+    data::{Matrix, Points},
+    fit,
+};
+use mapreduce_core::Engine;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Points around as many centres as clusters, overlapping, so that no run converges early.
+pub fn points(n: usize, d: usize, k: usize) -> Vec<f32> {
+    let mut random = Random::new(7);
+    let centres: Vec<f32> = (0..k * d).map(|_| random.uniform() as f32).collect();
+    let mut values = Vec::with_capacity(n * d);
+    for _ in 0..n {
+        let centre = random.bits() as usize % k * d;
+        values.extend(centres[centre..centre + d].iter().map(|c| c + random.uniform() as f32));
+    }
+    values
+}
+
+/// Fits with so many iterations. Gives the time of each from the second on, by the observer: from the end of one to the
+/// end of the next.
+///
+/// # Panics
+/// When the fit fails or converges early.
+pub fn fit_timed(
+    engine: &impl Engine,
+    points: &Matrix<f32>,
+    start: &Matrix<f64>,
+    iterations: u32,
+) -> (Vec<Duration>, Fit) {
+    let points = Points::F32(points.clone());
+    let options = FitOptions {
+        k: start.rows(),
+        start: Start::Given(start.clone()),
+        max_iter: iterations,
+        tol: 0.0,
+        ..FitOptions::default()
+    };
+    let ends = Mutex::new(Vec::new());
+    let observe = |_: &_| ends.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+    let fit = fit(engine, points, &options, &observe).expect("the points are finite");
+    assert_eq!(fit.model.iterations, u64::from(iterations), "the points do not converge so early");
+    let ends = ends.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (ends.windows(2).map(|pair| pair[1] - pair[0]).collect(), fit)
+}
