@@ -166,18 +166,55 @@ fn a_peer_that_stood_still_is_given_up_and_comes_back() {
 }
 
 #[test]
-fn a_driver_that_is_killed_leaves_the_pool_to_others() {
+fn a_peer_that_is_told_to_leave_hands_over_what_it_has() {
     let mut lab = lab(2);
-    let mut driver = start(&lab, "killed", 2, "");
+    let mut driver = start(&lab, "m", 2, "");
     reach(&mut driver, 5);
-    driver.kill_and_wait();
-    let result = same_bits(&lab, "m", start(&lab, "m", 2, "").wait());
+    let peer = lab.take_peer(0).process;
+    peer.signal("TERM");
+    let peer = peer.wait().succeeded();
+    assert!(peer.stderr.ends_with("drained\n"), "{peer:?}");
+    let result = same_bits(&lab, "m", driver.wait());
     assert_eq!((&result["peers"], &result["attempts_lost"]), (&2.into(), &0.into()), "{result}");
-    for number in 0..2 {
-        // Silence is all that they get.
-        lab.peer(number).process.stderr_line(|line| line.contains("a driver is gone"));
+}
+
+#[test]
+fn a_second_signal_ends_a_peer_that_cannot_hand_over() {
+    let mut lab = lab(1);
+    let mut driver = start(&lab, "m", 1, "");
+    reach(&mut driver, 5);
+    // Now it cannot let the peer go.
+    driver.signal("STOP");
+    let mut peer = lab.take_peer(0).process;
+    peer.signal("TERM");
+    peer.stderr_line(|line| line.contains("draining: "));
+    peer.signal("INT");
+    let ended = peer.wait();
+    assert_eq!(ended.status, Some(130), "{ended:?}");
+    assert!(ended.stderr.contains("error: ended before the peer was drained"), "{ended:?}");
+}
+
+#[test]
+fn peers_drop_what_they_have_for_a_driver_that_ends_early_and_serve_the_next_one() {
+    for signal in ["INT", "TERM", "KILL"] {
+        let mut lab = lab(2);
+        let mut driver = start(&lab, "ended", 2, "");
+        reach(&mut driver, 5);
+        let id = driver.id();
+        driver.signal(signal);
+        // The next one need not wait until they have noticed.
+        let result = same_bits(&lab, "m", start(&lab, "m", 2, "").wait());
+        assert_eq!((&result["peers"], &result["attempts_lost"]), (&2.into(), &0.into()), "{result}");
+        let ended = driver.wait();
+        match signal {
+            "KILL" => assert_eq!((ended.status, ended.stdout.as_str()), (None, ""), "{ended:?}"),
+            _ => assert_eq!(ended.refused(1), "error: interrupted; nothing was written"),
+        }
+        for number in 0..2 {
+            lab.peer(number).process.sees(id, "a driver is gone");
+        }
+        assert!(!lab.path("ended.json").exists() && !lab.path("ended.npy").exists());
     }
-    assert!(!lab.path("killed.json").exists() && !lab.path("killed.npy").exists());
 }
 
 #[test]

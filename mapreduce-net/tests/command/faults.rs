@@ -25,6 +25,8 @@ fn a_peer_may_be_killed_while_it_works() {
         let args = format!("{run} --output {output} --pool lab.pool.client --min-peers {peers}");
         let driver = Process::start(&mut lab.command(&args));
         let mut peer = lab.take_peer(0).process;
+        // It may have seen a job of another driver before.
+        peer.sees(driver.id(), "a driver came");
         peer.stderr_line(|line| line.contains("a job begins"));
         peer.kill_and_wait();
         driver.wait().succeeded();

@@ -84,6 +84,13 @@ impl Process {
         line.unwrap_or_else(|| panic!("the line did not come on standard error\n{}", self.said()))
     }
 
+    /// Waits until this process, a peer, says `what` of the driver that has that id.
+    pub(crate) fn sees(&mut self, driver: u32, what: &str) {
+        // A driver is called after its program and its process.
+        let name = format!("/{driver}\"");
+        self.stderr_line(|line| line.contains(what) && line.contains(&name));
+    }
+
     /// Sends a signal: `INT`, `TERM`, `STOP`, ...
     #[cfg(unix)]
     pub(crate) fn signal(&self, name: &str) {
