@@ -1,36 +1,19 @@
-//! K-means on pools of real processes: the same bits as on threads, whoever comes and goes.
+//! K-means on pools of real processes: the same bits as on threads. `pool_faults.rs` has what may happen to the processes.
 
 mod command;
 #[path = "../../mapreduce-net/tests/support/mod.rs"]
 mod support;
 
-use command::{noise, npy_f32, npy_f64};
+use command::{noise, npy_f32};
 use serde_json::Value;
 use std::fs;
-use support::{Lab, Process};
-
-const CLUSTERS: usize = 256;
+use support::Lab;
 
 /// A pool of this command's processes, with points in its folder.
 fn lab(peers: usize) -> Lab {
     let lab = Lab::start(env!("CARGO_BIN_EXE_kmeans-job"), peers);
     fs::write(lab.path("points.npy"), npy_f32(20_000, 8, noise(160_000).map(|x| x as f32))).expect("a file");
     lab
-}
-
-/// Points on a line and start centroids crowded at one end of it: those take thousands of iterations to spread.
-fn slow_lab(peers: usize) -> Lab {
-    let lab = Lab::start(env!("CARGO_BIN_EXE_kmeans-job"), peers);
-    fs::write(lab.path("line.npy"), npy_f64(40_000, 1, (0..40_000).map(f64::from))).expect("a file");
-    fs::write(lab.path("start.npy"), npy_f64(CLUSTERS, 1, (0..CLUSTERS).map(|i| i as f64))).expect("a file");
-    lab
-}
-
-/// A fit on a [`slow_lab`] that runs until it is stopped, or for so many iterations.
-fn slow_fit(iterations: u32) -> String {
-    format!(
-        "fit line.npy --k {CLUSTERS} --init start.npy --max-iter {iterations} --tol 0 --split-size 20000 --model m.json --labels l.npy"
-    )
 }
 
 const ON_POOL: &str = "--pool lab.pool.client";
@@ -130,87 +113,4 @@ fn the_options_of_a_pool_need_a_pool() {
     let run = lab.run("fit points.npy --pool no.pool --model m.json");
     assert!(run.refused(1).starts_with("error: no.pool: no such pool file"), "{run:?}");
     assert!(!lab.path("m.json").exists());
-}
-
-#[cfg(unix)]
-mod faults {
-    use super::*;
-
-    fn reaches(process: &mut Process, iteration: u32) {
-        let start = format!("iteration {iteration} ");
-        process.stderr_line(|line| line.starts_with(&start));
-    }
-
-    #[test]
-    fn a_peer_may_be_told_to_leave_during_a_fit() {
-        let mut lab = slow_lab(2);
-        lab.run(&format!("{} --quiet", slow_fit(60))).succeeded();
-        let expected = files(&lab, &["m.json", "l.npy"]);
-        let mut fit =
-            Process::start(&mut lab.command(&format!("{} {ON_POOL} --min-peers 2 --json", slow_fit(60))));
-        reaches(&mut fit, 3);
-        // The driver stands still until the peer drains: the fit cannot be over by then.
-        fit.signal("STOP");
-        let mut peer = lab.take_peer(0).process;
-        peer.signal("TERM");
-        peer.stderr_line(|line| line.contains("the peer is draining drivers=1"));
-        fit.signal("CONT");
-        let peer = peer.wait().succeeded();
-        assert!(peer.stderr.ends_with("drained\n"), "{peer:?}");
-        let result = json(&fit.wait().succeeded().stdout);
-        assert!(files(&lab, &["m.json", "l.npy"]) == expected);
-        assert_eq!((&result["peers"], &result["attempts_lost"]), (&2.into(), &0.into()), "{result}");
-    }
-
-    #[test]
-    fn a_peer_may_be_killed_during_a_fit() {
-        let mut lab = slow_lab(2);
-        lab.run(&format!("{} --quiet", slow_fit(60))).succeeded();
-        let expected = files(&lab, &["m.json", "l.npy"]);
-        let mut fit =
-            Process::start(&mut lab.command(&format!("{} {ON_POOL} --min-peers 2 --json", slow_fit(60))));
-        reaches(&mut fit, 3);
-        fit.signal("STOP");
-        lab.take_peer(0).process.kill_and_wait();
-        fit.signal("CONT");
-        fit.wait().succeeded();
-        assert!(files(&lab, &["m.json", "l.npy"]) == expected);
-    }
-
-    #[test]
-    fn ctrl_c_ends_a_fit_and_the_peers_drop_what_they_had_for_it() {
-        for signal in ["INT", "TERM"] {
-            let mut lab = slow_lab(2);
-            let fit = format!("{} {ON_POOL} --min-peers 2", slow_fit(100_000));
-            let mut fit = Process::start(&mut lab.command(&fit));
-            reaches(&mut fit, 2);
-            fit.signal(signal);
-            let ended = fit.wait();
-            assert_eq!(ended.refused(1), "error: interrupted; nothing was written");
-            for number in 0..2 {
-                lab.peer(number).process.stderr_line(|line| line.contains("a driver is gone"));
-            }
-            assert!(!lab.path("m.json").exists() && !lab.path("l.npy").exists());
-            // The peers are there for others.
-            lab.run(&format!("fit line.npy --k 2 --max-iter 3 {ON_POOL} --min-peers 2")).succeeded();
-        }
-    }
-
-    #[test]
-    fn a_second_signal_ends_a_peer_that_cannot_drain() {
-        let mut lab = slow_lab(1);
-        let fit = format!("{} {ON_POOL}", slow_fit(100_000));
-        let mut fit = Process::start(&mut lab.command(&fit));
-        reaches(&mut fit, 2);
-        // It cannot let the peer go.
-        fit.signal("STOP");
-        let mut peer = lab.take_peer(0).process;
-        peer.signal("TERM");
-        peer.stderr_line(|line| line.contains("draining: "));
-        peer.signal("INT");
-        let ended = peer.wait();
-        assert_eq!(ended.status, Some(130), "{ended:?}");
-        assert!(ended.stderr.contains("error: ended before the peer was drained"), "{ended:?}");
-        fit.kill();
-    }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
 
+mod faults;
 mod local;
 mod pool;
 mod refusals;

@@ -4,10 +4,12 @@
 #![allow(dead_code, reason = "every test file uses its own part of it")]
 
 use mapreduce_net::pool_file::{MemberFile, PoolFile};
+#[cfg(unix)]
+use std::os::{fd::OwnedFd, unix::net::UnixStream};
 use std::{
     ffi::OsStr,
     fmt::Write as _,
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
@@ -46,8 +48,23 @@ impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|problem| panic!("{command:?}: {problem}"));
-        let stdout = Lines::of(child.stdout.take().expect("piped"));
-        let stderr = Lines::of(child.stderr.take().expect("piped"));
+        let stdout = Lines::of(BufReader::new(child.stdout.take().expect("piped")));
+        let stderr = Lines::of(BufReader::new(child.stderr.take().expect("piped")));
+        Self { child, stdout, stderr }
+    }
+
+    /// Starts a command that stands still once it has written as much to standard error, beyond what the test has waited for,
+    /// as a socket holds: some hundred lines. What would say more than that after a line cannot have ended when the test
+    /// sees the line.
+    #[cfg(unix)]
+    pub(crate) fn start_in_step(command: &mut Command) -> Self {
+        let (here, there) = UnixStream::pair().expect("a pair of sockets");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(OwnedFd::from(there));
+        let mut child = command.spawn().unwrap_or_else(|problem| panic!("{command:?}: {problem}"));
+        // The command has a copy of the process's end, with which this one would never see an end.
+        command.stderr(Stdio::null());
+        let stdout = Lines::of(BufReader::new(child.stdout.take().expect("piped")));
+        let stderr = Lines::in_step(BufReader::with_capacity(64, here));
         Self { child, stdout, stderr }
     }
 
@@ -65,6 +82,13 @@ impl Process {
     pub(crate) fn stderr_line(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         let line = self.stderr.wait_for(wanted);
         line.unwrap_or_else(|| panic!("the line did not come on standard error\n{}", self.said()))
+    }
+
+    /// Waits until this process, a peer, says `what` of the driver that has that id.
+    pub(crate) fn sees(&mut self, driver: u32, what: &str) {
+        // A driver is called after its program and its process.
+        let name = format!("/{driver}\"");
+        self.stderr_line(|line| line.contains(what) && line.contains(&name));
     }
 
     /// Sends a signal: `INT`, `TERM`, `STOP`, ...
@@ -93,7 +117,8 @@ impl Process {
 
     fn wait_for_end(&mut self) -> ExitStatus {
         // A process that has closed both of its pipes is about to end.
-        if !(self.stdout.wait_for_end() && self.stderr.wait_for_end()) {
+        // Standard error first: it may wait for its reader.
+        if !(self.stderr.wait_for_end() && self.stdout.wait_for_end()) {
             panic!("it does not end\n{}", self.said());
         }
         self.child.wait().expect("it is ours")
@@ -130,12 +155,27 @@ impl Ended {
 }
 
 impl Lines {
-    fn of(pipe: impl Read + Send + 'static) -> Self {
+    /// Reads all there is, whether or not it is waited for.
+    fn of(pipe: impl BufRead + Send + 'static) -> Self {
         let (sender, coming) = mpsc::channel();
+        Self::read(pipe, move |line| sender.send(line).is_ok(), coming)
+    }
+
+    /// Reads a line when it is waited for.
+    fn in_step(pipe: impl BufRead + Send + 'static) -> Self {
+        let (sender, coming) = mpsc::sync_channel(0);
+        Self::read(pipe, move |line| sender.send(line).is_ok(), coming)
+    }
+
+    fn read(
+        pipe: impl BufRead + Send + 'static,
+        take: impl Fn(String) -> bool + Send + 'static,
+        coming: Receiver<String>,
+    ) -> Self {
         thread::spawn(move || {
-            for line in BufReader::new(pipe).split(b'\n') {
+            for line in pipe.split(b'\n') {
                 let Ok(line) = line else { break };
-                if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                if !take(String::from_utf8_lossy(&line).into_owned()) {
                     break;
                 }
             }
@@ -181,6 +221,8 @@ pub(crate) struct Lab {
     folder: TempDir,
     file: MemberFile,
     peers: Vec<Peer>,
+    /// Peers that were started.
+    started: usize,
 }
 
 /// A peer that is ready.
@@ -197,7 +239,7 @@ impl Lab {
         let (file, _) =
             PoolFile::create(vec!["127.0.0.1:1".parse().expect("an address")]).expect("random numbers");
         let folder = tempfile::tempdir().expect("a folder");
-        let mut lab = Self { program: program.into(), folder, file, peers: Vec::new() };
+        let mut lab = Self { program: program.into(), folder, file, peers: Vec::new(), started: 0 };
         for _ in 0..peers {
             lab.add();
         }
@@ -208,11 +250,17 @@ impl Lab {
     /// Starts one more peer, and gives its number. It listens where the system likes; the pool files name the peers that have
     /// been started.
     pub(crate) fn add(&mut self) -> usize {
+        self.add_at("127.0.0.1:0")
+    }
+
+    /// The same at an address.
+    pub(crate) fn add_at(&mut self, address: &str) -> usize {
         // A file of its own for each: no file is written over, and no peer reads one that is half written.
-        let path = self.path(&format!("peer-{}.pool", self.peers.len()));
+        let path = self.path(&format!("peer-{}.pool", self.started));
+        self.started += 1;
         self.file.save(&path).expect("a file in our folder");
         let mut command = self.command("peer");
-        command.args(["--listen", "127.0.0.1:0", "--threads", "1", "--pool"]).arg(path);
+        command.args(["--listen", address, "--threads", "1", "--pool"]).arg(path);
         self.peers.push(Peer::ready(Process::start(&mut command)));
         let addresses = self.peers.iter().map(|peer| peer.address.parse().expect("an address"));
         self.file = self.file.with_addresses(addresses.collect()).expect("a few addresses");

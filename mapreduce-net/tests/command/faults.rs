@@ -1,0 +1,35 @@
+//! Word count on pools of real processes that are killed while they work.
+
+use super::{
+    example, parts,
+    support::{Lab, Process},
+};
+use std::fs;
+
+/// Megabytes of text, which keep two peers busy for much longer than it takes to kill one.
+fn write_texts(lab: &Lab) {
+    for file in 0..4_u64 {
+        let line = |i: u64| format!("w{} x{} y{}\n", i * i % 50_021, (i + file) % 11, i * 7919 % 100_003);
+        fs::write(lab.path(&format!("{file}.txt")), (0..250_000).map(line).collect::<String>()).unwrap();
+    }
+}
+
+#[test]
+fn a_peer_may_be_killed_while_it_works() {
+    let mut lab = Lab::start(example("word_count"), 3);
+    write_texts(&lab);
+    let run = "run 0.txt 1.txt 2.txt 3.txt --partitions 7";
+    lab.run(&format!("{run} --output local")).succeeded();
+    // The founder, then the last but one.
+    for (output, peers) in [("first", 3), ("second", 2)] {
+        let args = format!("{run} --output {output} --pool lab.pool.client --min-peers {peers}");
+        let driver = Process::start(&mut lab.command(&args));
+        let mut peer = lab.take_peer(0).process;
+        // It may have seen a job of another driver before.
+        peer.sees(driver.id(), "a driver came");
+        peer.stderr_line(|line| line.contains("a job begins"));
+        peer.kill_and_wait();
+        driver.wait().succeeded();
+        assert!(parts(&lab.path(output)) == parts(&lab.path("local")), "{output}");
+    }
+}
