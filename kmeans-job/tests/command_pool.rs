@@ -178,6 +178,24 @@ mod faults {
     }
 
     #[test]
+    fn a_peer_that_joins_during_a_fit_gets_work() {
+        let mut lab = slow_lab(1);
+        lab.run(&format!("{} --quiet", slow_fit(200))).succeeded();
+        let expected = files(&lab, &["m.json", "l.npy"]);
+        let mut fit = Process::start(&mut lab.command(&format!("{} {ON_POOL} --json", slow_fit(200))));
+        reaches(&mut fit, 5);
+        // The driver stands still until the newcomer is a member.
+        fit.signal("STOP");
+        let newcomer = lab.add();
+        lab.peer(0).process.stderr_line(|line| line.contains("a member joined"));
+        fit.signal("CONT");
+        let result = json(&fit.wait().succeeded().stdout);
+        assert!(files(&lab, &["m.json", "l.npy"]) == expected);
+        let id = lab.peer(newcomer).id.as_str();
+        assert!(result["tasks_by_peer"][id].as_u64() > Some(0), "{result}");
+    }
+
+    #[test]
     fn ctrl_c_ends_a_fit_and_the_peers_drop_what_they_had_for_it() {
         for signal in ["INT", "TERM"] {
             let mut lab = slow_lab(2);
