@@ -94,10 +94,10 @@ impl Report {
         for (peer, tasks) in &other.tasks_by_peer {
             *self.tasks_by_peer.entry(peer.clone()).or_default() += tasks;
         }
-        self.attempts_lost += other.attempts_lost;
-        self.attempts_failed += other.attempts_failed;
-        self.records += other.records;
-        self.map_output_bytes += other.map_output_bytes;
-        self.keys += other.keys;
+        self.attempts_lost = self.attempts_lost.saturating_add(other.attempts_lost);
+        self.attempts_failed = self.attempts_failed.saturating_add(other.attempts_failed);
+        self.records = self.records.saturating_add(other.records);
+        self.map_output_bytes = self.map_output_bytes.saturating_add(other.map_output_bytes);
+        self.keys = self.keys.saturating_add(other.keys);
     }
 }

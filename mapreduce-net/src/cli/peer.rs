@@ -8,7 +8,7 @@ use crate::{
 use mapreduce_core::Registry;
 use std::{
     future::Future,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
@@ -28,9 +28,9 @@ pub struct PeerArgs {
     /// The pool file of the pool: the member file, not the one that ends in .client
     #[arg(long, value_name = "FILE")]
     pub pool: PathBuf,
-    /// The address and UDP port to listen on [default: every IPv4 address of this machine, and the port in the pool
-    /// file's addresses, usually 7077]; with port 0 the system chooses one
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// The address to listen on, with the UDP port if it is not 7077 [default: every IPv4 address of this machine, and the
+    /// port in the pool file's addresses, usually 7077]; with port 0 the system chooses one
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = listen)]
     pub listen: Option<SocketAddr>,
     /// What others are told to dial [default: the address they see]; for a port that a router forwards. May be repeated
     #[arg(long, value_name = "HOST[:PORT]")]
@@ -117,6 +117,13 @@ async fn unless_signalled<T, E>(
     }
 }
 
+/// Parses what `--listen` is given.
+fn listen(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse::<SocketAddr>()
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DEFAULT_PORT)))
+        .map_err(|_| "give an IP address of this machine, IP:PORT or [IPV6]:PORT; 0.0.0.0 stands for all its addresses")
+}
+
 /// Every IPv4 address of the machine, and the port at which the pool file says that members are. If it names several, as
 /// several peers on one machine have them, there is no telling which is this one's.
 fn default_listen(addresses: &[PoolAddress]) -> SocketAddr {
@@ -144,6 +151,18 @@ fn ready(peer: &Peer) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_to_listen_on_may_do_without_a_port() {
+        let parsed = |text| listen(text).map(|address| address.to_string());
+        assert_eq!(parsed("10.0.0.1:99").as_deref(), Ok("10.0.0.1:99"));
+        assert_eq!(parsed("10.0.0.1").as_deref(), Ok("10.0.0.1:7077"));
+        assert_eq!(parsed("[::1]:0").as_deref(), Ok("[::1]:0"));
+        assert_eq!(parsed("::1").as_deref(), Ok("[::1]:7077"));
+        for wrong in ["", "localhost", "10.0.0.1:", "10.0.0.1:70000"] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_peer_listens_on_the_port_that_the_pool_file_names() {

@@ -56,6 +56,8 @@ impl Driving<'_> {
         I: Input<Records = InputOf<J>>,
     {
         loop {
+            // Also those of attempts that were stopped when the last round ended, whose wake-up was heard between rounds.
+            self.take_reduced_here(work, running);
             while let Some(action) = self.coordinator.poll_action() {
                 self.act(action, scope, work, running);
             }
@@ -72,23 +74,26 @@ impl Driving<'_> {
             for message in std::mem::take(&mut self.messages) {
                 self.take(now, message, scope, work, running);
             }
-            while let Ok(ReducedHere { peer, attempt, result }) = self.reduced_here.try_recv() {
-                running.reducing.remove(&attempt);
-                match result {
-                    Ok(reduced) => self.reduced(now, peer, attempt, reduced, None, running),
-                    Err(AttemptError { failure, permanent }) => {
-                        self.failed(
-                            now,
-                            peer,
-                            attempt,
-                            AttemptFailure::Task { failure, permanent },
-                            work,
-                            running,
-                        );
-                    }
+            self.coordinator.handle_timeout(now);
+        }
+    }
+
+    /// Takes what reduce attempts on the driver's own threads have left.
+    fn take_reduced_here<J, I>(&mut self, work: &Work<'_, J, I>, running: &mut Running)
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        while let Ok(ReducedHere { peer, attempt, result }) = self.reduced_here.try_recv() {
+            let now = self.now();
+            running.reducing.remove(&attempt);
+            match result {
+                Ok(reduced) => self.reduced(now, peer, attempt, reduced, None, running),
+                Err(AttemptError { failure, permanent }) => {
+                    let failure = AttemptFailure::Task { failure, permanent };
+                    self.failed(now, peer, attempt, failure, work, running);
                 }
             }
-            self.coordinator.handle_timeout(now);
         }
     }
 
@@ -183,12 +188,16 @@ impl Driving<'_> {
                 self.failed(now, peer, attempt, failure, work, running);
             }
             Message::Reduced { peer, attempt, result } => {
-                let Some(completed) = running.fetching.remove(&(peer, attempt)) else { return };
+                let Some(completed) = running.fetching.remove(&(peer, attempt)) else {
+                    // Of an attempt that was stopped when an earlier round ended: its slot is free now.
+                    return self.coordinator.handle_failed(now, peer, attempt, Failure::Cancelled);
+                };
                 match result {
                     Ok(Reduced { pairs, bytes, held }) => {
                         self.fetched(now, peer, *completed, pairs, bytes, work, running);
-                        // It counts as output of the job now, and no longer as fetched ahead.
+                        // It counts as output of the job now, and no longer as fetched ahead. The peer needs it no more.
                         drop(held);
+                        self.hub().send(peer, Command::Discard { job: self.number(), attempt });
                     }
                     Err(message) => {
                         self.failed(now, peer, attempt, AttemptFailure::Node { message }, work, running);
@@ -232,8 +241,10 @@ impl Driving<'_> {
                     return self.hub().send(peer, discard);
                 }
                 if running.tally.committed(attempt.task, self.name_of(peer), &completed.counters) {
-                    running.tally.report.records += completed.processed;
-                    running.tally.report.map_output_bytes += completed.report.bytes;
+                    // Peers say how many; a number that is nonsense is no reason to panic.
+                    let report = &mut running.tally.report;
+                    report.records = report.records.saturating_add(completed.processed);
+                    report.map_output_bytes = report.map_output_bytes.saturating_add(completed.report.bytes);
                 }
                 running.outputs.commit(split, inline);
                 self.sources_changed();
@@ -307,7 +318,7 @@ impl Driving<'_> {
             Some(name) => drop(running.tally.committed(attempt.task, name, &counters)),
             None => running.tally.counters.merge(&counters),
         }
-        running.tally.report.keys += keys;
+        running.tally.report.keys = running.tally.report.keys.saturating_add(keys);
         running.parts[attempt.task.index() as usize] = Some(run);
     }
 

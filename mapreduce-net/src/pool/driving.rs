@@ -1,7 +1,7 @@
 //! [`Driving`]: a job that is being driven: the peers it has, the rounds it runs, and what peers have been told.
 
 use super::{
-    Inner,
+    Inner, PoolError,
     drive::Running,
     hub::{Hub, JobGuard},
     mailbox::Message,
@@ -53,6 +53,8 @@ pub struct Driving<'e> {
     pace: Pace,
     sources: Option<Sources>,
     sources_version: u64,
+    /// The program has closed the pool.
+    closed: bool,
     started: Instant,
     report: Report,
 }
@@ -119,6 +121,7 @@ impl<'e> Driving<'e> {
             pace: Pace::new(options.task_deadline.is_some()),
             sources: None,
             sources_version: 0,
+            closed: false,
             started: Instant::now(),
             report: Report::default(),
         }
@@ -142,9 +145,11 @@ impl<'e> Driving<'e> {
         self.peers.get(&peer).map_or("lost", |peer| &peer.name)
     }
 
-    /// Waits for something to happen, or for the coordinator's next timeout. Then `messages` has what there is.
+    /// Waits for something to happen, or for the coordinator's next timeout, unless there are messages to look at. Then
+    /// `messages` has what there is.
     pub(super) fn wait(&mut self) {
         let first = match self.coordinator.poll_timeout() {
+            _ if !self.messages.is_empty() => Err(RecvTimeoutError::Timeout),
             None => self.mailbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(at) => self.mailbox.recv_timeout(at.since(self.now())),
         };
@@ -196,8 +201,14 @@ impl<'e> Driving<'e> {
             Message::Failed { peer, attempt, .. } => {
                 self.coordinator.handle_failed(now, peer, attempt, Failure::Cancelled);
             }
-            Message::Reduced { .. } | Message::WantSplit { .. } | Message::Wake => {}
-            Message::Closed => self.coordinator.cancel(now),
+            Message::Reduced { peer, attempt, .. } => {
+                self.coordinator.handle_failed(now, peer, attempt, Failure::Cancelled);
+            }
+            Message::WantSplit { .. } | Message::Wake => {}
+            Message::Closed => {
+                self.closed = true;
+                self.coordinator.cancel(now);
+            }
         }
     }
 
@@ -305,7 +316,7 @@ impl<'e> Driving<'e> {
         I: Input<Records = InputOf<J>>,
     {
         let pool = self.pool;
-        let on_pool = data.attachment(pool.number(), || DatasetOnPool::new(pool.hub.clone(), data.id()));
+        let on_pool = data.attachment(pool.number(), || DatasetOnPool::new(&pool.hub, data.id()));
         on_pool.take_fingerprints(data, pool.threads())?;
         // Should there have been rounds over another dataset, this is a job of its own.
         self.bound = None;
@@ -314,6 +325,8 @@ impl<'e> Driving<'e> {
         self.strangers.clear();
         self.messages.clear();
         self.mailbox.try_iter().for_each(drop);
+        // The new coordinator counts rounds from 1 again: nothing of the old one may be taken for its own.
+        self.reduced_here.try_iter().for_each(drop);
         let id = JobId::of::<J>();
         self.bound = Some(Bound {
             on_pool: on_pool.clone(),
@@ -330,10 +343,20 @@ impl<'e> Driving<'e> {
         Ok((on_pool, id))
     }
 
+    /// Why a job cannot go on when the program has closed the pool.
+    fn pool_closed(&self) -> Error {
+        let message = PoolError::Closed.to_string();
+        Error::Job { job: self.job.into(), step: "round", message }
+    }
+
     fn take_all_news(&mut self) {
         let now = self.now();
         while let Ok(news) = self.mailbox.try_recv() {
-            self.take_news(now, news);
+            match news {
+                // Of another job over the dataset, which is asked of this one: the round that begins now answers it.
+                Message::WantSplit { .. } => self.messages.push(news),
+                news => self.take_news(now, news),
+            }
         }
     }
 }
@@ -371,6 +394,9 @@ impl Rounds for Driving<'_> {
         I: Input<Records = InputOf<J>>,
     {
         let (on_pool, id) = self.bind::<J, I>(data)?;
+        if self.closed {
+            return Err(self.pool_closed());
+        }
         let partitions = self.options.partitions_for(data.bytes());
         let work = Work::new(self.hub(), id, job, shared, data, &on_pool, partitions)?;
         let splits = data.splits().len();
@@ -389,7 +415,9 @@ impl Rounds for Driving<'_> {
             move || drop(wake.send(Message::Wake))
         });
         let pool = self.pool;
-        pool.threads().in_place_scope(|scope| self.run_round(scope, &work, &mut running))?;
+        let outcome = pool.threads().in_place_scope(|scope| self.run_round(scope, &work, &mut running));
+        // The coordinator knows of cancelling only.
+        outcome.map_err(|error| if self.closed { self.pool_closed() } else { error })?;
         on_pool.keep_pins(self.coordinator.pins());
 
         let Running { parts, tally, .. } = running;

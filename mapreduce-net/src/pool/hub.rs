@@ -17,7 +17,7 @@ use crate::{
 use mapreduce_core::schedule::{AttemptId, PeerId, Time};
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc},
     time::Instant,
 };
 use tokio::{
@@ -30,6 +30,9 @@ use tokio::{
 /// is dropped, all of it ends as with [`close`](Self::close).
 #[derive(Clone)]
 pub(crate) struct Hub(Arc<Handle>);
+
+/// A hub, for as long as somebody else has it: this does not keep the sessions.
+pub(super) struct WeakHub(Weak<Handle>);
 
 struct Handle {
     shared: Arc<Shared>,
@@ -77,6 +80,11 @@ impl Hub {
                 .abort_handle(),
         ];
         Self(Arc::new(Handle { shared, runtime: runtime::Handle::current(), tasks }))
+    }
+
+    /// The same hub, for who does not keep it.
+    pub(super) fn downgrade(&self) -> WeakHub {
+        WeakHub(Arc::downgrade(&self.0))
     }
 
     /// A job begins, on the splits of `dataset`. Its mailbox gets a [`Message::PeerJoined`] for each peer that is there,
@@ -171,6 +179,13 @@ impl Hub {
     /// Ends all sessions. The mailboxes of all jobs are closed.
     pub(crate) fn close(&self) {
         self.0.close();
+    }
+}
+
+impl WeakHub {
+    /// The hub, if it is still there.
+    pub(super) fn upgrade(&self) -> Option<Hub> {
+        self.0.upgrade().map(Hub)
     }
 }
 

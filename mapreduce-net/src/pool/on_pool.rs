@@ -1,6 +1,6 @@
 //! [`DatasetOnPool`]: what a pool knows of a dataset between jobs. It goes with the dataset, and peers are told then.
 
-use super::hub::Hub;
+use super::hub::{Hub, WeakHub};
 use crate::wire::message::Command;
 use mapreduce_core::{Dataset, Error, Input, ReadError, schedule::PeerId};
 use rayon::{ThreadPool, prelude::*};
@@ -11,7 +11,8 @@ use std::{
 
 /// Which peer has which split, and what the files of splits are known by.
 pub(super) struct DatasetOnPool {
-    hub: Hub,
+    /// A program may keep a dataset for longer than the pool.
+    hub: WeakHub,
     dataset: u64,
     /// By split. A peer that is lost and comes back has another number: what it had is gone.
     pins: Mutex<BTreeMap<u32, PeerId>>,
@@ -20,8 +21,8 @@ pub(super) struct DatasetOnPool {
 }
 
 impl DatasetOnPool {
-    pub(super) fn new(hub: Hub, dataset: u64) -> Self {
-        Self { hub, dataset, pins: Mutex::default(), fingerprints: OnceLock::new() }
+    pub(super) fn new(hub: &Hub, dataset: u64) -> Self {
+        Self { hub: hub.downgrade(), dataset, pins: Mutex::default(), fingerprints: OnceLock::new() }
     }
 
     /// Looks at the files of a dataset on shared storage, once.
@@ -59,6 +60,8 @@ impl DatasetOnPool {
 
 impl Drop for DatasetOnPool {
     fn drop(&mut self) {
-        self.hub.send_to_all(&Command::DropDataset { dataset: self.dataset });
+        if let Some(hub) = self.hub.upgrade() {
+            hub.send_to_all(&Command::DropDataset { dataset: self.dataset });
+        }
     }
 }

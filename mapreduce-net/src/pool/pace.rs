@@ -37,7 +37,9 @@ impl Pace {
 
     /// Takes note of the running time of an attempt. Answers whether the slots of the peers change.
     pub(super) fn observe(&mut self, run_us: u64) -> bool {
-        let mean = self.mean_us.map_or(run_us, |mean| (mean * (MEMORY - 1)).saturating_add(run_us) / MEMORY);
+        let mean = self
+            .mean_us
+            .map_or(run_us, |mean| mean.saturating_mul(MEMORY - 1).saturating_add(run_us) / MEMORY);
         self.mean_us = Some(mean);
         let depth = match mean {
             _ if self.fixed => return false,
@@ -65,6 +67,15 @@ mod tests {
         assert_eq!(pace.slots(100, 2), 4);
         // In between it stays as it is.
         assert!((0..100).all(|_| !pace.observe(3_000)));
+    }
+
+    #[test]
+    fn a_peer_that_tells_nonsense_does_no_harm() {
+        let mut pace = Pace::new(false);
+        for _ in 0..3 {
+            pace.observe(u64::MAX);
+        }
+        assert_eq!(pace.slots(u32::MAX, u32::MAX), u32::MAX);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub enum PoolFileError {
         mode: u32,
     },
     /// The file does not begin like a pool file.
-    #[error("{}: is not a pool file", path.display())]
+    #[error("{}: is not a pool file; give one that `pool create` has made", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -54,6 +54,11 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), PoolFileError> 
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
+    // Asked ahead of the temporary file, whose name would be in the message.
+    if !folder.is_dir() {
+        let problem = format!("there is no folder {}; make it first", folder.display());
+        return Err(failed(io::Error::new(io::ErrorKind::NotFound, problem)));
+    }
     // Temporary files are made with mode 0600.
     let mut file = tempfile::Builder::new().prefix(".pool").tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;

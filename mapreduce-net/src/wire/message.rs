@@ -140,7 +140,7 @@ pub(crate) enum Command {
         /// The attempt.
         attempt: AttemptId,
     },
-    /// Forget the output and the cache of an attempt that does not count.
+    /// Forget the output and the cache of an attempt that does not count, or a reduce output that was fetched.
     Discard {
         /// The job.
         job: u64,

@@ -1,6 +1,6 @@
 //! Sessions: how they begin, what they carry, and how they end.
 
-use super::*;
+use super::{super::on_pool::DatasetOnPool, *};
 
 #[tokio::test]
 async fn a_job_hears_of_a_peer_and_gets_its_answers() {
@@ -218,6 +218,15 @@ async fn dropping_the_last_handle_ends_the_sessions() {
     job.joined().await;
     drop((other, job));
     assert!(within(served.reader.next::<ToPeer>()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_dataset_that_outlives_the_pool_does_not_keep_the_sessions() {
+    let (pool, _peer, mut served) = pair().await;
+    let known = DatasetOnPool::new(pool.hub(), 1);
+    drop(pool);
+    assert!(within(served.reader.next::<ToPeer>()).await.is_err());
+    drop(known);
 }
 
 trait Elsewhere {
