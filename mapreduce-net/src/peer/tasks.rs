@@ -195,10 +195,22 @@ impl Tasks {
         self.stage(key, work);
     }
 
-    /// Notes where the map output of a round lies.
+    /// Notes where the map output of a round lies. Attempts whose input is under way begin with it anew: by what was said
+    /// before, they may wait for a node that is no more.
     pub(super) fn sources(&mut self, job: u64, round: Round, sources: Payload) {
-        if let Some(round) = self.rounds.get_mut(&(job, round)) {
-            round.sources = Some(Arc::new(Sources::new(sources)));
+        let Some(of_round) = self.rounds.get_mut(&(job, round)) else { return };
+        of_round.sources = Some(Arc::new(Sources::new(sources)));
+        let mut anew = Vec::new();
+        for (&(of, attempt), live) in &self.attempts {
+            if let (TaskId::Reduce(_), Place::Staging(task)) = (attempt.task, &live.place)
+                && (of, attempt.round) == (job, round)
+            {
+                task.abort();
+                anew.push((of, attempt));
+            }
+        }
+        for key in anew {
+            self.stage(key, Work::Reduce);
         }
     }
 
@@ -283,7 +295,10 @@ impl Tasks {
             Event::Made(key, made) => self.made(key, made),
             Event::Staged(key, Ok(staged)) => self.enqueue(key, staged),
             Event::Staged(key, Err(failure)) => {
-                if self.attempts.remove(&key).is_some() {
+                // Any other has its input from an earlier or later try, or was stopped and answered.
+                if let Some(Live { place: Place::Staging(task), .. }) = self.attempts.get(&key) {
+                    task.abort();
+                    self.attempts.remove(&key);
                     self.failed(key, failure);
                 }
             }
@@ -389,6 +404,12 @@ impl Tasks {
             // It was stopped meanwhile, and answered.
             return;
         };
+        match &live.place {
+            Place::Early => {}
+            // There is one that is not over if input was fetched anew just when all of it was here.
+            Place::Staging(task) => task.abort(),
+            Place::Queued(_) => return,
+        }
         let (shared, events) = (self.shared.clone(), self.events.clone());
         let (parts, token) = (parts.clone(), live.token.clone());
         live.place = Place::Queued(self.queue.push(move || {
