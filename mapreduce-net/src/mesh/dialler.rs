@@ -206,7 +206,11 @@ impl Dialler {
             state.under_way = false;
             state.is_self = attempt.is_self && matches!(target, Target::Join(_));
             match &attempt.connection {
-                Some(connection) => state.node = Some(connection.peer_id()),
+                Some(connection) => {
+                    state.node = Some(connection.peer_id());
+                    // Noted here, as it may be over before anybody looks: then it did not last.
+                    state.linked = Some(Instant::now());
+                }
                 None => state.backoff.failed(Instant::now(), attempt.hopeless),
             }
         }

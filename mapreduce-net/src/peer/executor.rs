@@ -44,6 +44,8 @@ struct State {
     begun: HashSet<Ticket>,
     /// That of it which will not end, as far as anybody can tell.
     lost: HashSet<Ticket>,
+    /// What is to be dropped, ahead of all work: that gives memory back, however long the queues are.
+    burials: VecDeque<(Ticket, Work)>,
     /// Numbers that were given to queues and tickets.
     numbers: u64,
 }
@@ -90,17 +92,13 @@ impl Queue {
     pub(super) fn push(&self, work: impl FnOnce() + Send + 'static) -> Ticket {
         let mut state = self.executor.state();
         let ticket = Ticket(state.number());
-        let State { running, queues, turns, .. } = &mut *state;
+        let State { queues, turns, .. } = &mut *state;
         let queue = queues.entry(self.id).or_default();
         if queue.is_empty() {
             turns.push_back(self.id);
         }
         queue.push_back((ticket, Box::new(work)));
-        if *running < self.executor.pool.current_num_threads() {
-            *running += 1;
-            let executor = self.executor.clone();
-            self.executor.pool.spawn(move || executor.run());
-        }
+        self.executor.call(&mut state);
         ticket
     }
 
@@ -155,8 +153,20 @@ impl Inner {
         work
     }
 
-    fn bury(&self, value: impl Send + 'static) {
-        self.pool.spawn(move || contain(|| drop(value)));
+    fn bury(self: &Arc<Self>, value: impl Send + 'static) {
+        let mut state = self.state();
+        let ticket = Ticket(state.number());
+        state.burials.push_back((ticket, Box::new(move || drop(value))));
+        self.call(&mut state);
+    }
+
+    /// Calls a thread to what was just queued, unless all are at it.
+    fn call(self: &Arc<Self>, state: &mut State) {
+        if state.running < self.pool.current_num_threads() {
+            state.running += 1;
+            let executor = self.clone();
+            self.pool.spawn(move || executor.run());
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,8 +181,11 @@ impl State {
         self.numbers
     }
 
-    /// The first work of the queue whose turn it is.
+    /// What is to be dropped, else the first work of the queue whose turn it is.
     fn take(&mut self) -> Option<(Ticket, Work)> {
+        if let Some(burial) = self.burials.pop_front() {
+            return Some(burial);
+        }
         let id = self.turns.pop_front()?;
         let queue = self.queues.get_mut(&id)?;
         let work = queue.pop_front()?;
@@ -280,6 +293,25 @@ mod tests {
         drop(second);
         drop((done, release));
         assert_eq!(all(ran), ["stays"]);
+    }
+
+    #[test]
+    fn what_is_to_be_dropped_does_not_wait_for_what_is_queued() {
+        struct Says(Sender<&'static str>);
+        impl Drop for Says {
+            fn drop(&mut self) {
+                self.0.send("dropped").unwrap();
+            }
+        }
+        let (executor, queue, release) = held_up();
+        let (done, order) = mpsc::channel();
+        for _ in 0..2 {
+            let done = done.clone();
+            queue.push(move || done.send("worked").unwrap());
+        }
+        executor.bury(Says(done));
+        drop(release);
+        assert_eq!(all(order), ["dropped", "worked", "worked"]);
     }
 
     #[test]

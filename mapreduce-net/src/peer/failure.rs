@@ -1,12 +1,13 @@
 //! How what goes wrong at a peer is told to the driver.
 
 use crate::{
+    NodeId,
     transfer::{FetchError, Refusal},
     wire::message::AttemptFailure,
 };
 use mapreduce_core::{FailureKind, TaskFailure, exec::AttemptError};
 
-/// The longest message of a failure, in bytes. User code may say more than fits into a frame.
+/// The longest message of a failure, in bytes. User code, or another node, may say more than fits into a frame.
 const MESSAGE_BYTES_MAX: usize = 16 << 10;
 
 /// The fault is this node's, or the driver's, but not the task's.
@@ -32,6 +33,11 @@ pub(super) fn of_attempt(AttemptError { failure, permanent }: AttemptError) -> A
         FailureKind::Storage => node(failure.to_string()),
         _ => task(failure, permanent),
     }
+}
+
+/// Map output did not come from where it is said to be. What the node there says of it may be long.
+pub(super) fn of_fetch(from: NodeId, message: impl Into<String>) -> AttemptFailure {
+    AttemptFailure::FetchFailed { from, message: cut(message.into()) }
 }
 
 /// The driver has not given what it has.
@@ -61,6 +67,12 @@ mod tests {
         let long = cut("é".repeat(MESSAGE_BYTES_MAX));
         assert_eq!(long.len(), MESSAGE_BYTES_MAX + 4);
         assert!(cut(format!("e{}", "é".repeat(MESSAGE_BYTES_MAX))).ends_with("é ..."));
+    }
+
+    #[test]
+    fn what_another_node_says_fits_into_a_message() {
+        let failure = of_fetch(NodeId::from_bytes([1; 16]), "x".repeat(1 << 25));
+        assert!(matches!(failure, AttemptFailure::FetchFailed { message, .. } if message.ends_with("x ...")));
     }
 
     #[test]

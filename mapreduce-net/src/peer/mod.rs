@@ -245,13 +245,21 @@ impl Opener for Shared {
 
 /// More threads than this are a mistake.
 const THREADS_MAX: usize = 1 << 12;
+/// So are longer intervals, which in sums and multiples would leave the range of the clock.
+const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The rule for intervals. Those of 0 would keep a processor busy, or give everybody up.
+const INTERVAL: &str = "must be more than 0 and at most a day";
 
 fn check(options: &PeerOptions, threads: usize) -> Result<(), PeerError> {
+    let works = |interval: Duration| !interval.is_zero() && interval <= INTERVAL_MAX;
     let rules = [
         ("threads", threads <= THREADS_MAX, "must be at most 4096"),
         ("drivers_max", options.drivers_max > 0, "must not be 0"),
         ("fetch_bytes_max", options.fetch_bytes_max > 0, "must not be 0"),
-        ("timing.lease", !options.timing.lease.is_zero(), "must not be 0"),
+        ("timing.lease", works(options.timing.lease), INTERVAL),
+        ("timing.gossip", works(options.timing.gossip), INTERVAL),
+        ("timing.member_timeout", works(options.timing.member_timeout), INTERVAL),
+        ("timing.reconnect_max", works(options.timing.reconnect_max), INTERVAL),
     ];
     match rules.into_iter().find(|(_, holds, _)| !holds) {
         Some((field, _, reason)) => Err(PeerError::Options { field, reason }),

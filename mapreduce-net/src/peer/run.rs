@@ -4,7 +4,6 @@ use super::{
     failure,
     round::Parts,
     splits::{Leftovers, SplitBytes, Splits},
-    stage::fetch_failed,
 };
 use crate::{
     NodeId,
@@ -187,7 +186,7 @@ impl StagedRun {
             RunSource::Here(_) => Err(failure::node(format!("there is no partition {partition}"))),
             RunSource::Fetched { from, pairs, bytes } => match Run::from_bytes(bytes, pairs) {
                 Some(run) => Ok(Loaded::Fetched(run)),
-                None => Err(fetch_failed(from, format!("the run of split {} is damaged", self.split))),
+                None => Err(failure::of_fetch(from, format!("the run of split {} is damaged", self.split))),
             },
         }
     }

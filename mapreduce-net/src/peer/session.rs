@@ -89,6 +89,9 @@ impl Session {
         let mut silent = pin!(sleep_until(heard + lease));
         loop {
             tokio::select! {
+                // What the driver said is looked at before it is judged by what it did not say. Whatever else there is
+                // comes with each command.
+                biased;
                 command = reader.next::<ToPeer>() => match command? {
                     Some(command) => {
                         if let Some(end) = self.command(command, &mut heard)? {
@@ -110,6 +113,9 @@ impl Session {
             // What else has happened goes into the same write.
             while let Ok(event) = self.events.receiver.try_recv() {
                 self.tasks.handle(event);
+            }
+            while let Ok(notice) = self.notices.try_recv() {
+                self.notice(notice)?;
             }
             while let Some(command) = reader.buffered::<ToPeer>()? {
                 if let Some(end) = self.command(command, &mut heard)? {

@@ -89,14 +89,14 @@ impl Stage {
             for &(split, number) in which {
                 let Some(output) = outputs.map(job, round, (split, number)) else {
                     let message = format!("the output of map {split} attempt {number} is not here");
-                    return Err(AttemptFailure::FetchFailed { from: here, message });
+                    return Err(failure::of_fetch(here, message));
                 };
                 runs.push(StagedRun { split, source: RunSource::Here(output) });
             }
         }
         let nodes: Vec<_> = requests.iter().map(|(node, _)| *node).collect();
         let fetched = fetch_all(&*self.shared, requests, &self.shared.budget).await;
-        let fetched = fetched.map_err(|(from, error)| fetch_failed(from, error.to_string()))?;
+        let fetched = fetched.map_err(|(from, error)| failure::of_fetch(from, error.to_string()))?;
         let mut held = Vec::with_capacity(fetched.len());
         for (from, fetched) in nodes.into_iter().zip(fetched) {
             let (blobs, part) = fetched.into_blobs();
@@ -147,13 +147,9 @@ fn check_splits(sources: &[Source], runs: &mut [StagedRun]) -> Result<(), Attemp
         if let RunSource::Fetched { from, .. } = run.source
             && (holders.get(&run.split) != Some(&from) || before == Some(run.split))
         {
-            return Err(fetch_failed(from, format!("a run of split {} was not asked for", run.split)));
+            return Err(failure::of_fetch(from, format!("a run of split {} was not asked for", run.split)));
         }
         before = Some(run.split);
     }
     Ok(())
-}
-
-pub(super) fn fetch_failed(from: NodeId, message: String) -> AttemptFailure {
-    AttemptFailure::FetchFailed { from, message }
 }

@@ -86,8 +86,8 @@ struct OfRound {
 }
 
 enum Phase {
-    /// The parts are being made.
-    Begun,
+    /// The parts are not made yet. The ticket is that of making them, from when all is here that it takes.
+    Begun(Option<Ticket>),
     Ready(Arc<Parts>),
     /// They cannot be made: every attempt fails with this.
     Broken(AttemptFailure),
@@ -151,7 +151,7 @@ impl Tasks {
         let (partitions, inline_bytes) =
             (begin.partitions, u64::from(begin.inline_bytes).min(INLINE_BYTES_MAX));
         let (phase, made_of) = match Recipe::of(&self.shared, self.epoch, begin) {
-            Ok(made_of) => (Phase::Begun, Some(made_of)),
+            Ok(made_of) => (Phase::Begun(None), Some(made_of)),
             Err(failure) => (Phase::Broken(failure), None),
         };
         let early = Vec::new();
@@ -195,10 +195,22 @@ impl Tasks {
         self.stage(key, work);
     }
 
-    /// Notes where the map output of a round lies.
+    /// Notes where the map output of a round lies. Attempts whose input is under way begin with it anew: by what was said
+    /// before, they may wait for a node that is no more.
     pub(super) fn sources(&mut self, job: u64, round: Round, sources: Payload) {
-        if let Some(round) = self.rounds.get_mut(&(job, round)) {
-            round.sources = Some(Arc::new(Sources::new(sources)));
+        let Some(of_round) = self.rounds.get_mut(&(job, round)) else { return };
+        of_round.sources = Some(Arc::new(Sources::new(sources)));
+        let mut anew = Vec::new();
+        for (&(of, attempt), live) in &self.attempts {
+            if let (TaskId::Reduce(_), Place::Staging(task)) = (attempt.task, &live.place)
+                && (of, attempt.round) == (job, round)
+            {
+                task.abort();
+                anew.push((of, attempt));
+            }
+        }
+        for key in anew {
+            self.stage(key, Work::Reduce);
         }
     }
 
@@ -211,7 +223,12 @@ impl Tasks {
         }
         live.token.cancel();
         let stopped = match &live.place {
-            Place::Early => true,
+            Place::Early => {
+                if let Some(round) = self.rounds.get_mut(&(job, attempt.round)) {
+                    round.early.retain(|(early, _)| *early != attempt);
+                }
+                true
+            }
             Place::Staging(task) => {
                 task.abort();
                 true
@@ -255,6 +272,11 @@ impl Tasks {
         self.outputs.end(job, round);
         let Some(mut ended) = self.rounds.remove(&key) else { return };
         tracing::debug!(driver = %self.driver, job, %round, "a round ends");
+        if let Phase::Begun(Some(making)) = &ended.phase
+            && !self.queue.remove(*making)
+        {
+            self.lose_later(vec![*making]);
+        }
         if let Phase::Ready(parts) = &ended.phase {
             let unwanted: Vec<_> = ended
                 .leftovers
@@ -283,7 +305,10 @@ impl Tasks {
             Event::Made(key, made) => self.made(key, made),
             Event::Staged(key, Ok(staged)) => self.enqueue(key, staged),
             Event::Staged(key, Err(failure)) => {
-                if self.attempts.remove(&key).is_some() {
+                // Any other has its input from an earlier or later try, or was stopped and answered.
+                if let Some(Live { place: Place::Staging(task), .. }) = self.attempts.get(&key) {
+                    task.abort();
+                    self.attempts.remove(&key);
                     self.failed(key, failure);
                 }
             }
@@ -296,11 +321,11 @@ impl Tasks {
         let Some(round) = self.rounds.get_mut(&key) else { return };
         let (values, events) = (Arc::new(values), self.events.clone());
         round.values = Some(values.clone());
-        self.queue.push(move || {
+        round.phase = Phase::Begun(Some(self.queue.push(move || {
             let made = recipe.make(&values);
             drop(values);
             tell(&events, Event::Made(key, made));
-        });
+        })));
     }
 
     fn made(&mut self, key: RoundKey, made: Result<Parts, AttemptFailure>) {
@@ -312,10 +337,7 @@ impl Tasks {
             Err(failure) => Phase::Broken(failure),
         };
         for (attempt, work) in mem::take(&mut round.early) {
-            // One that was stopped meanwhile was answered.
-            if self.attempts.contains_key(&(key.0, attempt)) {
-                self.stage((key.0, attempt), work);
-            }
+            self.stage((key.0, attempt), work);
         }
     }
 
@@ -325,7 +347,7 @@ impl Tasks {
         let Some(round) = self.rounds.get_mut(&(job, attempt.round)) else { return };
         let parts = match &round.phase {
             Phase::Ready(parts) => parts,
-            Phase::Begun => return round.early.push((attempt, work)),
+            Phase::Begun(_) => return round.early.push((attempt, work)),
             Phase::Broken(failure) => {
                 let failure = failure.clone();
                 self.attempts.remove(&key);
@@ -389,6 +411,12 @@ impl Tasks {
             // It was stopped meanwhile, and answered.
             return;
         };
+        match &live.place {
+            Place::Early => {}
+            // There is one that is not over if input was fetched anew just when all of it was here.
+            Place::Staging(task) => task.abort(),
+            Place::Queued(_) => return,
+        }
         let (shared, events) = (self.shared.clone(), self.events.clone());
         let (parts, token) = (parts.clone(), live.token.clone());
         live.place = Place::Queued(self.queue.push(move || {
@@ -444,6 +472,22 @@ impl Tasks {
         }
     }
 
+    /// After a while, the threads that are still at these are lost, whether the session lives then or not.
+    fn lose_later(&self, tickets: Vec<Ticket>) {
+        let (shared, patience) = (Arc::downgrade(&self.shared), self.shared.timing.lease);
+        // Without a runtime the process ends, or at least this peer.
+        if let (false, Ok(runtime)) = (tickets.is_empty(), Handle::try_current()) {
+            runtime.spawn(async move {
+                sleep(patience).await;
+                if let Some(shared) = shared.upgrade() {
+                    for ticket in tickets {
+                        shared.executor.lose(ticket);
+                    }
+                }
+            });
+        }
+    }
+
     fn failed(&mut self, (job, attempt): AttemptKey, failure: AttemptFailure) {
         tracing::debug!(driver = %self.driver, job, round = %attempt.round, %attempt, ?failure, "an attempt failed");
         self.answers.push(Answer::Failed { job, attempt, failure });
@@ -460,18 +504,11 @@ impl Drop for Tasks {
                 running.push(ticket);
             }
         }
-        let (shared, patience) = (Arc::downgrade(&self.shared), self.shared.timing.lease);
-        // Without a runtime the process ends, or at least this peer.
-        if let (false, Ok(runtime)) = (running.is_empty(), Handle::try_current()) {
-            runtime.spawn(async move {
-                sleep(patience).await;
-                if let Some(shared) = shared.upgrade() {
-                    for ticket in running {
-                        shared.executor.lose(ticket);
-                    }
-                }
-            });
-        }
+        running.extend(self.rounds.values().filter_map(|round| match round.phase {
+            Phase::Begun(making) => making,
+            Phase::Ready(_) | Phase::Broken(_) => None,
+        }));
+        self.lose_later(running);
         let (rounds, executor) = (mem::take(&mut self.rounds), &self.shared.executor);
         executor.bury((rounds, self.shared.splits.close_all(self.epoch)));
     }

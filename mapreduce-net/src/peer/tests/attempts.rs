@@ -210,6 +210,28 @@ async fn a_thread_is_lost_as_well_when_the_driver_is_gone() {
     gate.open();
 }
 
+#[tokio::test]
+async fn a_set_up_that_does_not_end_costs_its_thread_when_its_round_is_over() {
+    let timing = Timing { lease: Duration::from_secs(1), ..Timing::default() };
+    let pool = Pool::one(PeerOptions { timing, ..options() }).await;
+    let (driver, mut link) = pool.session().await;
+    driver.split(0, &["word\n"]);
+    let mut gate = Gate::new("set-up");
+    link.begin(BeginRound { shared: inline(&"gate set-up"), ..round(1) }).await;
+    link.map(map(0)).await;
+    gate.reached().await;
+    // One that waits for a thread is not begun at all.
+    link.begin(BeginRound { shared: inline(&"panic"), ..round(2) }).await;
+    link.end_round(2).await;
+    link.end_round(1).await;
+    let (attempt, failure) = link.failed().await;
+    assert!(attempt == map(0) && matches!(failure, AttemptFailure::Cancelled));
+    // The session may be over by then.
+    link.finish();
+    soon(pool.peer().exhausted()).await;
+    gate.open();
+}
+
 /// What a driver may say that makes no sense. The peer says so, or nothing, and goes on.
 #[tokio::test]
 async fn a_driver_that_talks_nonsense_harms_nobody() {

@@ -30,7 +30,7 @@ use xxhash_rust::xxh3::xxh3_128;
 pub(super) const JOB: u64 = 7;
 pub(super) const DATASET: u64 = 3;
 
-/// A process that has data and drives peers.
+/// A process that has data and drives peers. Who asks it for map output waits for an answer until it is gone.
 pub(super) struct Driver {
     mesh: Mesh,
     has: Arc<Mutex<Has>>,
@@ -155,8 +155,14 @@ impl Opener for Driver {
 }
 
 async fn serve(has: Arc<Mutex<Has>>, mut incoming: mpsc::Receiver<Incoming>) {
+    let mut unanswered = Vec::new();
     while let Some(Incoming { open, writer, reader, .. }) = incoming.recv().await {
         let Open::Fetch(request) = open else { panic!("{open:?}") };
+        if let Request::Runs { .. } = request {
+            has.lock().unwrap().asked.push(request);
+            unanswered.push((writer, reader));
+            continue;
+        }
         let answer = {
             let mut has = has.lock().unwrap();
             has.asked.push(request.clone());

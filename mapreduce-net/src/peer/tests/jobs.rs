@@ -9,7 +9,8 @@ use tokio::sync::mpsc as async_mpsc;
 
 /// Counts words.
 ///
-/// The broadcast value stands in front of every word; `refuse` and `panic` fail the set-up. A line `!panic`, `!error` or
+/// The broadcast value stands in front of every word; `refuse` and `panic` fail the set-up, and `gate NAME` holds it up. A
+/// line `!panic`, `!error` or
 /// `!gate NAME` does what it says. It counts as `remembered` how often a split was mapped before, as far as its cache
 /// knows.
 #[derive(Clone, Serialize, Deserialize)]
@@ -61,7 +62,12 @@ impl Job for Words {
         match shared.as_str() {
             "refuse" => Err("it will not".into()),
             "panic" => panic!("in the set-up"),
-            prefix => Ok(WordsMapper(prefix.to_owned())),
+            prefix => {
+                if let Some(name) = prefix.strip_prefix("gate ") {
+                    pass(name);
+                }
+                Ok(WordsMapper(prefix.to_owned()))
+            }
         }
     }
 

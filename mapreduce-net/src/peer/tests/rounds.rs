@@ -127,6 +127,30 @@ async fn map_output_that_is_gone_is_said_to_be_where_it_was() {
 }
 
 #[tokio::test]
+async fn map_output_that_was_made_elsewhere_meanwhile_is_not_waited_for_where_it_was() {
+    let pool = Pool::one(options()).await;
+    let (driver, mut link) = pool.session().await;
+    driver.split(0, &[TEXTS[0]]);
+    link.begin(round(1)).await;
+    link.map(map(0)).await;
+    link.completed().await;
+    driver.asked();
+    link.sources(vec![Source { node: driver.node_id(), outputs: vec![(0, 1)] }]).await;
+    link.reduce(reduce(0)).await;
+    soon(async {
+        while driver.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    link.sources(vec![Source { node: pool.peer().node_id(), outputs: vec![(0, 1)] }]).await;
+    let completed = link.completed().await;
+    assert_eq!(completed.attempt, reduce(0));
+    assert_eq!(inline_counts(&completed.inline.unwrap()), oracle(TEXTS[0]));
+    assert!(link.until_pong().await.is_empty());
+}
+
+#[tokio::test]
 async fn large_reduce_output_waits_for_its_driver_alone() {
     let pool = Pool::one(options()).await;
     let (driver, mut link) = pool.session().await;

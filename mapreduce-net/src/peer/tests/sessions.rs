@@ -241,6 +241,13 @@ async fn a_peer_that_cannot_start_says_why() {
         start(PeerOptions { drivers_max: 0, ..options() }).await,
         "option `drivers_max`: must not be 0"
     );
+    for gossip in [Duration::ZERO, Duration::MAX] {
+        let timing = Timing { gossip, ..Timing::default() };
+        assert_eq!(
+            start(PeerOptions { timing, ..options() }).await,
+            "option `timing.gossip`: must be more than 0 and at most a day"
+        );
+    }
     let identity = Identity::client(&pool.client, Validity::default()).unwrap();
     let client = Peer::start(identity, Vec::new(), jobs::registry(), options()).await.unwrap_err();
     assert!(matches!(client, PeerError::Bind(BindError::NotAMember)), "{client}");
