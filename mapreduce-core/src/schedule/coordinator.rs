@@ -107,10 +107,14 @@ pub struct Coordinator {
     pub(super) actions: VecDeque<Action>,
     pub(super) events: VecDeque<Event>,
     pub(super) stats: Stats,
-    /// Slots were added since the last round started: its pins are levelled out when the next one does.
-    pub(super) grown: bool,
+    /// Rounds that may still level pins out, since slots were added.
+    pub(super) levelling: u8,
     pub(super) node_failure: Option<String>,
 }
+
+/// Rounds that level pins out after slots were added, at the most: while a newcomer fetches its first splits, others may
+/// take some of them back. One that is slower than its slots suggest would lose its share again and again.
+const LEVELLING_ROUNDS: u8 = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -138,7 +142,7 @@ impl Coordinator {
             actions: VecDeque::new(),
             events: VecDeque::new(),
             stats: Stats::default(),
-            grown: false,
+            levelling: 0,
             node_failure: None,
         }
     }
@@ -148,7 +152,8 @@ impl Coordinator {
     /// Starts the next round. Its first actions can be polled at once.
     ///
     /// A split goes to the peer that last committed it, as long as that peer is usable. If slots were added since
-    /// the last round, peers give up splits beyond their share of all slots, so that a newcomer gets work at once.
+    /// the last round, peers give up splits beyond their share of all slots, so that a newcomer gets work at once; and
+    /// again in some rounds that follow, until each has kept its share.
     /// Quarantined peers get another chance.
     ///
     /// # Errors
@@ -208,7 +213,9 @@ impl Coordinator {
         let index = self.peers.insert(peer, slots, self.now);
         self.map_queue.resize_peers(self.peers.capacity());
         self.pins.resize_peers(self.peers.capacity());
-        self.grown |= slots > 0;
+        if slots > 0 {
+            self.levelling = LEVELLING_ROUNDS;
+        }
         self.events.push_back(Event::PeerJoined { peer });
         self.place(index);
         self.settle();
@@ -219,7 +226,9 @@ impl Coordinator {
         self.advance(now);
         if let Some(index) = self.peers.find(peer) {
             let peer = self.peers.at_mut(index);
-            self.grown |= slots > peer.slots;
+            if slots > peer.slots {
+                self.levelling = LEVELLING_ROUNDS;
+            }
             peer.slots = slots;
             self.place(index);
         }
@@ -405,9 +414,11 @@ impl Coordinator {
         self.reduce_queue.extend(0..partitions);
         self.running_times.iter_mut().for_each(RunningTimes::clear);
         self.refresh_peers(splits);
+        let mut is_level = true;
         for split in 0..splits {
-            self.enqueue_within_quota(split);
+            is_level &= self.enqueue_within_quota(split);
         }
+        self.levelling = if is_level { 0 } else { self.levelling.saturating_sub(1) };
         if splits == 0 {
             self.events.push_back(Event::MapsFinished { round: self.round });
             if partitions == 0 {
@@ -426,7 +437,7 @@ impl Coordinator {
                 self.place(index);
             }
         }
-        if std::mem::take(&mut self.grown) {
+        if self.levelling > 0 {
             let usable =
                 (0..self.peers.capacity()).map(|index| self.peers.at(index)).filter(|p| p.is_usable());
             let slots: u64 = usable.map(|peer| u64::from(peer.slots)).sum();
@@ -437,15 +448,17 @@ impl Coordinator {
         }
     }
 
-    fn enqueue_within_quota(&mut self, split: u32) {
+    /// Lines a split up. False if its peer has more than its share and gives it up.
+    fn enqueue_within_quota(&mut self, split: u32) -> bool {
         if let Some(holder) = self.pins.holder(split) {
             let peer = self.peers.at_mut(holder);
             if peer.quota == 0 {
                 self.map_queue.push_common(split, Place::Back);
-                return;
+                return false;
             }
             peer.quota -= 1;
         }
         self.enqueue(TaskId::Map(split), Place::Back);
+        true
     }
 }

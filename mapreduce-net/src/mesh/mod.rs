@@ -316,6 +316,11 @@ impl Mesh {
         self.node().close("the node was closed");
     }
 
+    /// Waits after [`close`](Self::close) until the others were told, but not for long: who has not heard it finds out.
+    pub(crate) async fn closed(&self) {
+        let _ = timeout(LEAVE_PATIENCE, self.node().endpoint.wait_idle()).await;
+    }
+
     fn node(&self) -> &Arc<Node> {
         &self.0.0
     }

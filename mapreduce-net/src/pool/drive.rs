@@ -12,7 +12,9 @@ use mapreduce_core::{
     Error, Input, InputOf, Job,
     engine::Tally,
     exec::{Attempt, AttemptError, ReducedPartition, Run},
-    schedule::{Action, AttemptId, Event, Failure, PeerId, Round, TaskId, TaskReport, Time, Verdict},
+    schedule::{
+        Action, AttemptId, Event, Failure, JobError, PeerId, Round, TaskId, TaskReport, Time, Verdict,
+    },
 };
 use rayon::Scope;
 use std::collections::HashMap;
@@ -155,13 +157,17 @@ impl Driving<'_> {
             match &event {
                 Event::RoundFinished { .. } => outcome = Some(Ok(())),
                 Event::JobFailed { error } => {
-                    outcome = Some(Err(running.tally.error(self.job, error.clone())));
+                    let nobody = matches!(error, JobError::NoPeers { .. });
+                    let unable = self.no_peer_has_job().filter(|_| nobody);
+                    outcome =
+                        Some(Err(unable.unwrap_or_else(|| running.tally.error(self.job, error.clone()))));
                 }
                 Event::Cancelled => outcome = Some(Err(Error::Cancelled)),
                 Event::AttemptFailed { attempt, failure: Failure::Deadline, .. } => {
                     let deadline = self.options.task_deadline.unwrap_or_default();
                     running.tally.overran(attempt.task, deadline, work.place(attempt.task));
                 }
+                Event::MapsFinished { round } => self.renew_sources(*round),
                 Event::PeerDrained { peer } => self.hub().drained(self.number(), *peer),
                 _ => {}
             }

@@ -52,6 +52,8 @@ pub struct Driving<'e> {
     strangers: BTreeMap<PeerId, String>,
     pace: Pace,
     sources: Option<Sources>,
+    /// What peers were told in this round before.
+    old_sources: Vec<Sources>,
     sources_version: u64,
     /// The program has closed the pool.
     closed: bool,
@@ -120,6 +122,7 @@ impl<'e> Driving<'e> {
             strangers: BTreeMap::new(),
             pace: Pace::new(options.task_deadline.is_some()),
             sources: None,
+            old_sources: Vec::new(),
             sources_version: 0,
             closed: false,
             started: Instant::now(),
@@ -227,7 +230,7 @@ impl<'e> Driving<'e> {
         let Some(state) = self.peers.get_mut(&peer).filter(|state| state.begun != Some(round)) else {
             return;
         };
-        state.begun = Some(round);
+        (state.begun, state.sources) = (Some(round), None);
         let Announcement { id, params, shared, shape, files, dataset, partitions, .. } = announcement;
         let begin = BeginRound {
             job: self.number(),
@@ -244,9 +247,19 @@ impl<'e> Driving<'e> {
         self.pool.hub.send(peer, Command::BeginRound(Box::new(begin)));
     }
 
-    /// Map output has been made: what was said of where it lies holds no more.
+    /// Map output has been made: what was said of where it lies holds no more. Peers may be fetching it still.
     pub(super) fn sources_changed(&mut self) {
-        self.sources = None;
+        self.old_sources.extend(self.sources.take());
+    }
+
+    /// All map output is there again: peers whose reduce attempts wait for what is gone are told where it is now.
+    pub(super) fn renew_sources(&mut self, round: Round) {
+        let told = |(&peer, state): (&PeerId, &Peer)| {
+            (state.begun == Some(round) && state.sources.is_some()).then_some(peer)
+        };
+        for peer in self.peers.iter().filter_map(told).collect::<Vec<_>>() {
+            self.send_sources(peer, round);
+        }
     }
 
     /// Tells a peer where the map output lies, unless it knows.
@@ -282,6 +295,8 @@ impl<'e> Driving<'e> {
     /// Tells the peers of a round that it is over.
     pub(super) fn end_round(&mut self, round: Round) {
         let job = self.number();
+        self.sources = None;
+        self.old_sources.clear();
         for (&peer, _) in self.peers.iter().filter(|(_, state)| state.begun == Some(round)) {
             self.pool.hub.send(peer, Command::EndRound { job, round });
         }
@@ -302,11 +317,18 @@ impl<'e> Driving<'e> {
             }
             None => self.bind_anew::<J, I>(data)?,
         };
-        if self.peers.is_empty() && !self.strangers.is_empty() {
-            let peers = self.strangers.values().cloned().collect::<Vec<_>>().join("; ");
-            return Err(Error::NoPeerHasJob { job: id, peers });
+        match self.no_peer_has_job() {
+            Some(error) => Err(error),
+            None => Ok((on_pool, id)),
         }
-        Ok((on_pool, id))
+    }
+
+    /// What is wrong if there are peers, and none of them has the job.
+    pub(super) fn no_peer_has_job(&self) -> Option<Error> {
+        let Bound { id, .. } = self.bound.as_ref()?;
+        let unable = self.peers.is_empty() && !self.strangers.is_empty();
+        let peers = || self.strangers.values().cloned().collect::<Vec<_>>().join("; ");
+        unable.then(|| Error::NoPeerHasJob { job: id.clone(), peers: peers() })
     }
 
     /// The same in the first round.

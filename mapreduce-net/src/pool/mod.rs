@@ -145,6 +145,7 @@ impl Pool {
     pub async fn close(&self) {
         self.0.hub.close();
         self.0.mesh.close();
+        self.0.mesh.closed().await;
     }
 
     /// Why there are not as many peers as were asked for.

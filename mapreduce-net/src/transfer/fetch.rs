@@ -121,6 +121,10 @@ impl Default for Pace {
     }
 }
 
+/// How long a node may take to answer that has what is asked for in its memory. One that was stopped is given up long
+/// before its connection is.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Asks a node, and reads what it offers.
 async fn begin(
     pace: Pace,
@@ -128,8 +132,14 @@ async fn begin(
     node: NodeId,
     request: Request,
 ) -> Result<(NodeId, Incoming), FetchError> {
+    // A split is read from a disk first, and whoever waits for it ends with its session.
+    let patience = match request {
+        Request::Split { .. } => Duration::MAX,
+        _ => ANSWER_PATIENCE,
+    };
     let (writer, mut reader) = opener.open(node, &Open::Fetch(request)).await?;
-    match reader.expect().await? {
+    let answer = tokio::time::timeout(patience, reader.expect::<Answer>()).await;
+    match answer.map_err(|_| FetchError::Stalled { waited: patience })?? {
         Answer::Offer(offer) => Ok((node, Incoming::new(writer, reader, offer, pace.patience)?)),
         Answer::Refused(refusal) => Err(FetchError::Refused(refusal)),
     }
