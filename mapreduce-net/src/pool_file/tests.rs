@@ -204,8 +204,8 @@ fn what_is_wrong_is_told_with_its_line() {
     let other = create().0;
     for (text, expected) in [
         (String::new(), "line 1: the file is empty".to_owned()),
-        ("\n".to_owned(), "is not a pool file".to_owned()),
-        ("[settings]\na = 1\n".to_owned(), "is not a pool file".to_owned()),
+        ("\n".to_owned(), "is not a pool file; give one that `pool create` has made".to_owned()),
+        ("[settings]\na = 1\n".to_owned(), "is not a pool file; give one that `pool create` has made".to_owned()),
         (text[..10].to_owned(), "line 1: the file is cut short".to_owned()),
         (text.replace("version 1", "version 2"), "is a pool file of version 2, and this program reads version 1".to_owned()),
         (text[..text.len() - 20].to_owned(), "line 8: the file is cut short; its last line must be a checksum".to_owned()),
