@@ -2,7 +2,7 @@
 
 use super::{
     example, parts,
-    support::{Lab, Process},
+    support::{Lab, Peer, Process},
 };
 use std::fs;
 
@@ -14,15 +14,16 @@ fn write_texts(lab: &Lab) {
     }
 }
 
+const RUN: &str = "run 0.txt 1.txt 2.txt 3.txt --partitions 7";
+
 #[test]
 fn a_peer_may_be_killed_while_it_works() {
     let mut lab = Lab::start(example("word_count"), 3);
     write_texts(&lab);
-    let run = "run 0.txt 1.txt 2.txt 3.txt --partitions 7";
-    lab.run(&format!("{run} --output local")).succeeded();
+    lab.run(&format!("{RUN} --output local")).succeeded();
     // The founder, then the last but one.
     for (output, peers) in [("first", 3), ("second", 2)] {
-        let args = format!("{run} --output {output} --pool lab.pool.client --min-peers {peers}");
+        let args = format!("{RUN} --output {output} --pool lab.pool.client --min-peers {peers}");
         let driver = Process::start(&mut lab.command(&args));
         let mut peer = lab.take_peer(0).process;
         // It may have seen a job of another driver before.
@@ -32,4 +33,25 @@ fn a_peer_may_be_killed_while_it_works() {
         driver.wait().succeeded();
         assert!(parts(&lab.path(output)) == parts(&lab.path("local")), "{output}");
     }
+}
+
+#[test]
+fn a_peer_may_be_killed_while_another_one_fetches_from_it() {
+    let mut lab = Lab::start(example("word_count"), 1);
+    write_texts(&lab);
+    lab.run(&format!("{RUN} --output local")).succeeded();
+    let mut peers = [(); 2].map(|()| {
+        let args = "peer --pool lab.pool --listen 127.0.0.1:0 --threads 1 --verbose";
+        Peer::ready(Process::start(&mut lab.command(args)))
+    });
+    let others = [lab.peer(0).id.clone(), peers[1].id.clone()];
+    let driver = format!("{RUN} --output pool --pool lab.pool.client --min-peers 3");
+    let driver = Process::start(&mut lab.command(&driver));
+    // Peers connect for data when they have map output to fetch.
+    let peer = &mut peers[0].process;
+    let fetched = |line: &str| line.contains("channel=Data") && others.iter().any(|id| line.contains(id));
+    peer.stderr_line(fetched);
+    peer.kill();
+    driver.wait().succeeded();
+    assert!(parts(&lab.path("pool")) == parts(&lab.path("local")));
 }
