@@ -25,7 +25,9 @@ pub enum CliError {
         status: u8,
     },
     /// All threads of a peer are held by code of jobs that were stopped and does not end.
-    #[error("all {threads} threads of this peer are held by code of jobs that does not stop when it is told to; start it again")]
+    #[error(
+        "all {threads} threads of this peer are held by code of jobs that does not stop when it is told to; start it again"
+    )]
     Exhausted {
         /// How many.
         threads: usize,
