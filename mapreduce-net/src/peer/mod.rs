@@ -48,8 +48,8 @@ use tokio::{
 };
 
 /// Attempts of all drivers that the peer takes at once, for each of its threads: enough that a thread finds the next one
-/// waiting while the driver hears of the last.
-const SLOTS_PER_THREAD: u32 = 8;
+/// waiting while the driver hears of the last, however short they are.
+const SLOTS_PER_THREAD: u32 = 32;
 
 /// A node that works on the tasks of drivers, and tells others of the pool. Dropping it is [`Peer::close`].
 ///

@@ -4,13 +4,13 @@
 //! is done. What waits at one peer cannot be taken by another one that is done with its own, so there is no more of it
 //! than pays: many short attempts, few long ones.
 
-/// Attempts of a thread when they are short.
-const DEPTH_SHORT: u32 = 8;
-/// Attempts of a thread when they are long, or not known yet.
-const DEPTH_LONG: u32 = 2;
-/// Microseconds of running time below which attempts become short, and above which they become long.
-const SHORT_BELOW_US: u64 = 2_000;
-const LONG_ABOVE_US: u64 = 4_000;
+/// Running time that is handed to a thread at a time, in microseconds: many times the way to the driver and back, which it
+/// hides, and not long for another peer to wait for the last of it.
+const HANDED_OUT_US: u64 = 8_000;
+/// Attempts of a thread when they are long, or not known yet: one that runs and one that waits.
+const DEPTH_MIN: u32 = 2;
+/// Attempts of a thread when they are very short. A message with so many costs little more than one with a few.
+const DEPTH_MAX: u32 = 32;
 /// The newest attempt counts one part in so many.
 const MEMORY: u64 = 8;
 
@@ -26,7 +26,7 @@ pub(super) struct Pace {
 impl Pace {
     /// At the start. With a deadline every attempt gets a thread at once.
     pub(super) fn new(has_deadline: bool) -> Self {
-        let depth = if has_deadline { 1 } else { DEPTH_LONG };
+        let depth = if has_deadline { 1 } else { DEPTH_MIN };
         Self { depth, mean_us: None, fixed: has_deadline }
     }
 
@@ -41,13 +41,14 @@ impl Pace {
             .mean_us
             .map_or(run_us, |mean| mean.saturating_mul(MEMORY - 1).saturating_add(run_us) / MEMORY);
         self.mean_us = Some(mean);
-        let depth = match mean {
-            _ if self.fixed => return false,
-            ..SHORT_BELOW_US => DEPTH_SHORT,
-            LONG_ABOVE_US.. => DEPTH_LONG,
-            _ => self.depth,
-        };
-        std::mem::replace(&mut self.depth, depth) != depth
+        let wanted =
+            u32::try_from(HANDED_OUT_US / mean.max(1)).unwrap_or(DEPTH_MAX).clamp(DEPTH_MIN, DEPTH_MAX);
+        // Not with every small change: each is a message to the coordinator for every peer.
+        let changes = !self.fixed && (wanted >= 2 * self.depth || 2 * wanted <= self.depth);
+        if changes {
+            self.depth = wanted;
+        }
+        changes
     }
 }
 
@@ -59,14 +60,24 @@ mod tests {
     fn short_attempts_are_handed_out_more_at_a_time() {
         let mut pace = Pace::new(false);
         assert_eq!(pace.slots(100, 2), 4);
-        assert!(pace.observe(100));
+        assert!(pace.observe(1_000));
         assert_eq!((pace.slots(100, 2), pace.slots(5, 2)), (16, 5));
         // One slow attempt among many does not change it, a few do.
-        assert!(!pace.observe(10_000));
-        assert!((0..10).any(|_| pace.observe(10_000)));
+        assert!(!pace.observe(5_000));
+        assert!((0..10).any(|_| pace.observe(5_000)));
+        assert!((0..100).any(|_| pace.observe(5_000)));
         assert_eq!(pace.slots(100, 2), 4);
-        // In between it stays as it is.
-        assert!((0..100).all(|_| !pace.observe(3_000)));
+        // A little faster is not enough for another message.
+        assert!((0..100).all(|_| !pace.observe(2_500)));
+    }
+
+    #[test]
+    fn there_are_bounds_to_how_many_are_handed_out() {
+        let mut pace = Pace::new(false);
+        assert!(pace.observe(0));
+        assert_eq!(pace.slots(1_000, 1), DEPTH_MAX);
+        assert!((0..100).any(|_| pace.observe(u64::MAX)));
+        assert_eq!(pace.slots(1_000, 1), DEPTH_MIN);
     }
 
     #[test]

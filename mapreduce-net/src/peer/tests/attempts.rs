@@ -189,7 +189,7 @@ async fn a_thread_that_user_code_does_not_give_back_costs_its_slots_until_it_doe
     gate.open();
     let mut answers = vec![link.hear().await, link.hear().await];
     answers.sort_by_key(|answer| matches!(answer, Answer::Grant { .. }));
-    let [Answer::Completed(completed), Answer::Grant { slots: 8 }] = &answers[..] else {
+    let [Answer::Completed(completed), Answer::Grant { slots: SLOTS_PER_THREAD }] = &answers[..] else {
         panic!("{answers:?}");
     };
     assert_eq!((completed.attempt, peer.threads_lost()), (map(1), 0));

@@ -14,6 +14,9 @@ use crate::{
 };
 use mapreduce_core::schedule::AttemptId;
 
+/// What each of two drivers is granted by a peer of one thread.
+const HALF: u32 = SLOTS_PER_THREAD / 2;
+
 fn is_grant(answers: &[Answer], expected: u32) -> bool {
     matches!(answers, [Answer::Grant { slots }] if *slots == expected)
 }
@@ -101,10 +104,10 @@ async fn a_driver_that_ends_its_session_or_its_process_leaves_nothing() {
     let mut gone = driver.session(peer).await;
     gone.until_pong().await;
     let (_other, mut link) = pool.session().await;
-    assert_eq!(link.slots, 4);
-    assert!(is_grant(&[gone.hear().await], 4));
+    assert_eq!(link.slots, HALF);
+    assert!(is_grant(&[gone.hear().await], HALF));
     driver.close();
-    assert!(is_grant(&[link.hear().await], 8));
+    assert!(is_grant(&[link.hear().await], SLOTS_PER_THREAD));
 }
 
 #[tokio::test]
@@ -138,12 +141,12 @@ async fn a_peer_with_enough_drivers_is_busy() {
     let (mut refused, answer) = three.knock(peer).await;
     assert!(matches!(answer, Answer::Busy { drivers: 2 }), "{answer:?}");
     assert!(refused.end().await.is_ok());
-    assert!(is_grant(&link.until_pong().await, 4), "as many slots as before");
+    assert!(is_grant(&link.until_pong().await, HALF), "as many slots as before");
     link.finish();
     link.end().await.unwrap();
     // The host may hear of it a moment later.
     soon(async {
-        while !matches!(three.knock(peer).await.1, Answer::Welcome { slots: 4, .. }) {
+        while !matches!(three.knock(peer).await.1, Answer::Welcome { slots: HALF, .. }) {
             tokio::task::yield_now().await;
         }
     })
@@ -165,7 +168,7 @@ async fn drivers_take_turns_whatever_they_have_queued() {
         link.begin(round(1)).await;
         link.map(map(1)).await;
     }
-    assert!(matches!(first.hear().await, Answer::Grant { slots: 4 }));
+    assert!(matches!(first.hear().await, Answer::Grant { slots: HALF }));
     first.completed().await;
     second.completed().await;
     Gate::new("turns, too").open();
