@@ -217,7 +217,10 @@ impl<'e> Driving<'e> {
 
     /// An attempt has run for so long: short ones are handed out more at a time.
     pub(super) fn observe(&mut self, now: Time, run_us: u64) {
-        if self.pace.observe(run_us) {
+        if !self.pace.observe(run_us) {
+            return;
+        }
+        while self.pace.advance() {
             for (&peer, state) in &self.peers {
                 let slots = self.pace.slots(state.granted, state.threads);
                 self.coordinator.handle_peer_slots(now, peer, slots);

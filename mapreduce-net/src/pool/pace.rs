@@ -18,6 +18,8 @@ const MEMORY: u64 = 8;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     depth: u32,
+    /// What the depth is to become.
+    wanted: u32,
     mean_us: Option<u64>,
     /// A deadline counts from when an attempt is handed out: it must not wait for others first.
     fixed: bool,
@@ -27,7 +29,7 @@ impl Pace {
     /// At the start. With a deadline every attempt gets a thread at once.
     pub(super) fn new(has_deadline: bool) -> Self {
         let depth = if has_deadline { 1 } else { DEPTH_MIN };
-        Self { depth, mean_us: None, fixed: has_deadline }
+        Self { depth, wanted: depth, mean_us: None, fixed: has_deadline }
     }
 
     /// Attempts for a peer of so many threads, which grants so many.
@@ -35,20 +37,26 @@ impl Pace {
         granted.min(threads.saturating_mul(self.depth))
     }
 
-    /// Takes note of the running time of an attempt. Answers whether the slots of the peers change.
+    /// Takes note of the running time of an attempt. Answers whether [`advance`](Self::advance) is to be called.
     pub(super) fn observe(&mut self, run_us: u64) -> bool {
         let mean = self
             .mean_us
             .map_or(run_us, |mean| mean.saturating_mul(MEMORY - 1).saturating_add(run_us) / MEMORY);
         self.mean_us = Some(mean);
-        let wanted =
-            u32::try_from(HANDED_OUT_US / mean.max(1)).unwrap_or(DEPTH_MAX).clamp(DEPTH_MIN, DEPTH_MAX);
-        // Not with every small change: each is a message to the coordinator for every peer.
-        let changes = !self.fixed && (wanted >= 2 * self.depth || 2 * wanted <= self.depth);
-        if changes {
-            self.depth = wanted;
+        let wanted = u32::try_from(HANDED_OUT_US / mean.max(1)).unwrap_or(DEPTH_MAX);
+        let wanted = wanted.clamp(DEPTH_MIN, DEPTH_MAX);
+        // Not with every small change.
+        if !self.fixed && (wanted >= 2 * self.depth || 2 * wanted <= self.depth) {
+            self.wanted = wanted;
         }
-        changes
+        self.wanted != self.depth
+    }
+
+    /// Changes what [`slots`](Self::slots) gives, until it answers `false`. It grows by one attempt for a thread: all
+    /// peers are to have that before the first of them gets another, or it would take all that is left for itself.
+    pub(super) fn advance(&mut self) -> bool {
+        let next = self.wanted.min(self.depth + 1);
+        std::mem::replace(&mut self.depth, next) != next
     }
 }
 
@@ -56,37 +64,46 @@ impl Pace {
 mod tests {
     use super::*;
 
+    /// Whether so long an attempt changes anything, once it is done.
+    fn changes(pace: &mut Pace, run_us: u64) -> bool {
+        let changes = pace.observe(run_us);
+        while pace.advance() {}
+        changes
+    }
+
     #[test]
     fn short_attempts_are_handed_out_more_at_a_time() {
         let mut pace = Pace::new(false);
         assert_eq!(pace.slots(100, 2), 4);
-        assert!(pace.observe(1_000));
+        assert!(changes(&mut pace, 1_000));
         assert_eq!((pace.slots(100, 2), pace.slots(5, 2)), (16, 5));
         // One slow attempt among many does not change it, a few do.
-        assert!(!pace.observe(5_000));
-        assert!((0..10).any(|_| pace.observe(5_000)));
-        assert!((0..100).any(|_| pace.observe(5_000)));
+        assert!(!changes(&mut pace, 5_000));
+        assert!((0..10).any(|_| changes(&mut pace, 5_000)));
+        assert!((0..100).any(|_| changes(&mut pace, 5_000)));
         assert_eq!(pace.slots(100, 2), 4);
-        // A little faster is not enough for another message.
-        assert!((0..100).all(|_| !pace.observe(2_500)));
+        // A little faster is not enough.
+        assert!((0..100).all(|_| !changes(&mut pace, 2_500)));
     }
 
     #[test]
     fn there_are_bounds_to_how_many_are_handed_out() {
         let mut pace = Pace::new(false);
-        assert!(pace.observe(0));
+        assert!(changes(&mut pace, 0));
         assert_eq!(pace.slots(1_000, 1), DEPTH_MAX);
-        assert!((0..100).any(|_| pace.observe(u64::MAX)));
+        assert!((0..100).any(|_| changes(&mut pace, u64::MAX)));
         assert_eq!(pace.slots(1_000, 1), DEPTH_MIN);
     }
 
     #[test]
-    fn a_peer_that_tells_nonsense_does_no_harm() {
+    fn more_is_handed_out_one_by_one_and_less_at_once() {
         let mut pace = Pace::new(false);
-        for _ in 0..3 {
-            pace.observe(u64::MAX);
-        }
-        assert_eq!(pace.slots(u32::MAX, u32::MAX), u32::MAX);
+        assert!(pace.observe(1_000));
+        let steps: Vec<u32> = std::iter::from_fn(|| pace.advance().then(|| pace.slots(100, 1))).collect();
+        assert_eq!(steps, [3, 4, 5, 6, 7, 8]);
+        assert!((0..100).any(|_| pace.observe(100_000)));
+        assert!(pace.advance() && !pace.advance());
+        assert!(pace.slots(100, 1) < 8);
     }
 
     #[test]

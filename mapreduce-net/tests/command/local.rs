@@ -126,7 +126,7 @@ fn wrong_usage_is_explained() {
         ("run a --output b --wait 2", "--pool <FILE>"),
         ("run a --output b --pool c --min-peers 0", "give a whole number, 1 or more"),
         ("peer", "--pool <FILE>"),
-        ("peer --pool a --listen here", "invalid socket address"),
+        ("peer --pool a --listen here", "give an IP address of this machine, IP:PORT or [IPV6]:PORT"),
         ("peer --pool a --quiet --verbose", "cannot be used with"),
         ("pool create --output a", "--address <HOST[:PORT]>"),
         ("pool create --output a --address b:0", "the port is not from 1 to 65535"),
