@@ -147,6 +147,7 @@ impl Session {
             }
             Command::Start { job, attempt, work } => self.tasks.start(job, attempt, work),
             Command::Sources { job, round, sources } => self.tasks.sources(job, round, sources),
+            Command::SourceLost { job, round, node } => self.tasks.source_lost(job, round, node),
             Command::Cancel { job, attempt } => self.tasks.cancel(job, attempt),
             Command::Discard { job, attempt } => self.tasks.discard(job, attempt),
             Command::EndRound { job, round } => self.tasks.end(job, round),

@@ -216,6 +216,22 @@ impl Tasks {
         }
     }
 
+    /// Fails the reduce attempts whose input is not here yet: what a lost node was to send does not come, and whatever else
+    /// is known of the node here, it may take long to show.
+    pub(super) fn source_lost(&mut self, job: u64, round: Round, node: NodeId) {
+        let waits = |(of, attempt): &AttemptKey, live: &mut Live| {
+            let staged = matches!(live.place, Place::Queued(_));
+            (*of, attempt.round) == (job, round) && matches!(attempt.task, TaskId::Reduce(_)) && !staged
+        };
+        let waiting: Vec<_> = self.attempts.extract_if(waits).collect();
+        for (key, live) in waiting {
+            if let Place::Staging(task) = live.place {
+                task.abort();
+            }
+            self.failed(key, failure::of_fetch(node, "the driver has lost the peer"));
+        }
+    }
+
     /// Stops an attempt. One that does not run yet is answered at once, any other when it has noticed.
     pub(super) fn cancel(&mut self, job: u64, attempt: AttemptId) {
         let key = (job, attempt);

@@ -191,8 +191,11 @@ impl<'e> Driving<'e> {
             },
             Message::PeerLost { peer, reason } => {
                 self.strangers.remove(&peer);
-                if self.peers.remove(&peer).is_some() {
+                if let Some(lost) = self.peers.remove(&peer) {
                     tracing::warn!(job = self.job, %peer, reason, "lost a peer");
+                    if self.coordinator.outputs().any(|(_, holder, _)| holder == peer) {
+                        self.source_lost(lost.node);
+                    }
                     self.coordinator.handle_peer_lost(now, peer);
                 }
             }
@@ -277,6 +280,16 @@ impl<'e> Driving<'e> {
             state.sources = Some(sources.version);
             let sources = sources.payload.clone();
             self.pool.hub.send(peer, Command::Sources { job: self.number(), round, sources });
+        }
+    }
+
+    /// Tells those that may be fetching from a node that it is lost: they would find out much later.
+    fn source_lost(&self, node: NodeId) {
+        let job = self.number();
+        for (&peer, state) in self.peers.iter().filter(|(_, state)| state.sources.is_some()) {
+            if let Some(round) = state.begun {
+                self.pool.hub.send(peer, Command::SourceLost { job, round, node });
+            }
         }
     }
 

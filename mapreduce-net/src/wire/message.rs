@@ -133,6 +133,16 @@ pub(crate) enum Command {
         /// The encoded `Vec<Source>`.
         sources: Payload,
     },
+    /// A node at which map output of a round lay is lost. Nothing is to be waited for from there: reduce attempts whose
+    /// input is not here yet fail with [`AttemptFailure::FetchFailed`].
+    SourceLost {
+        /// The job.
+        job: u64,
+        /// The round.
+        round: Round,
+        /// The node.
+        node: NodeId,
+    },
     /// Stop an attempt. It is still answered.
     Cancel {
         /// The job.

@@ -101,6 +101,13 @@ impl Driver {
         std::mem::take(&mut self.has.lock().unwrap().asked)
     }
 
+    /// Waits until it is asked for something.
+    pub(super) async fn was_asked(&self) {
+        while self.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// A session that the peer welcomes.
     pub(super) async fn session(&self, peer: NodeId) -> Link {
         let (mut link, answer) = self.knock(peer).await;

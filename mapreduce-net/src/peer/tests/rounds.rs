@@ -137,17 +137,37 @@ async fn map_output_that_was_made_elsewhere_meanwhile_is_not_waited_for_where_it
     driver.asked();
     link.sources(vec![Source { node: driver.node_id(), outputs: vec![(0, 1)] }]).await;
     link.reduce(reduce(0)).await;
-    soon(async {
-        while driver.asked().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    soon(driver.was_asked()).await;
     link.sources(vec![Source { node: pool.peer().node_id(), outputs: vec![(0, 1)] }]).await;
     let completed = link.completed().await;
     assert_eq!(completed.attempt, reduce(0));
     assert_eq!(inline_counts(&completed.inline.unwrap()), oracle(TEXTS[0]));
     assert!(link.until_pong().await.is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_waited_for_from_a_node_that_the_driver_has_lost() {
+    let pool = Pool::one(options()).await;
+    let (driver, mut link) = pool.session().await;
+    // A driver does not answer such requests.
+    let node = driver.node_id();
+    link.begin(BeginRound { partitions: 2, ..round(1) }).await;
+    link.sources(vec![Source { node, outputs: vec![(0, 1)] }]).await;
+    link.reduce(reduce(0)).await;
+    soon(driver.was_asked()).await;
+    let lost = |round| Command::SourceLost { job: JOB, round, node };
+    link.tell(lost(Round(2))).await;
+    assert!(link.until_pong().await.is_empty(), "that is another round");
+    link.tell(lost(Round(1))).await;
+    let (attempt, failure) = link.failed().await;
+    let crate::wire::message::AttemptFailure::FetchFailed { from, .. } = failure else {
+        panic!("{failure:?}")
+    };
+    assert_eq!((attempt, from), (reduce(0), node));
+    // The next attempt is one like any other.
+    link.sources(Vec::new()).await;
+    link.reduce(AttemptId { number: 2, ..reduce(0) }).await;
+    assert!(link.completed().await.inline.unwrap().is_empty());
 }
 
 #[tokio::test]

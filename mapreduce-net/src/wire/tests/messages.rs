@@ -100,6 +100,7 @@ fn commands() -> Vec<Command> {
         Command::Start { job: 1, attempt: map, work: Work::Map { split, fingerprint: Some(0) } },
         Command::Start { job: 1, attempt: reduce, work: Work::Reduce },
         Command::Sources { job: 1, round: Round(4), sources: inline() },
+        Command::SourceLost { job: 1, round: Round(4), node: node() },
         Command::Cancel { job: 1, attempt: map },
         Command::Discard { job: 1, attempt: map },
         Command::EndRound { job: 1, round: Round(4) },
