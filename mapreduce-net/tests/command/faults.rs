@@ -1,4 +1,4 @@
-//! Word count on pools of real processes that are killed while they work.
+//! Word count and sort on pools of real processes that are killed while they work.
 
 use super::{
     example, parts,
@@ -17,21 +17,27 @@ fn write_texts(lab: &Lab) {
 const RUN: &str = "run 0.txt 1.txt 2.txt 3.txt --partitions 7";
 
 #[test]
+#[cfg(unix)]
 fn a_peer_may_be_killed_while_it_works() {
-    let mut lab = Lab::start(example("word_count"), 3);
-    write_texts(&lab);
-    lab.run(&format!("{RUN} --output local")).succeeded();
-    // The founder, then the last but one.
-    for (output, peers) in [("first", 3), ("second", 2)] {
-        let args = format!("{RUN} --output {output} --pool lab.pool.client --min-peers {peers}");
-        let driver = Process::start(&mut lab.command(&args));
-        let mut peer = lab.take_peer(0).process;
-        // It may have seen a job of another driver before.
-        peer.sees(driver.id(), "a driver came");
-        peer.stderr_line(|line| line.contains("a job begins"));
-        peer.kill_and_wait();
-        driver.wait().succeeded();
-        assert!(parts(&lab.path(output)) == parts(&lab.path("local")), "{output}");
+    for name in ["word_count", "sort"] {
+        let mut lab = Lab::start(example(name), 3);
+        write_texts(&lab);
+        lab.run(&format!("{RUN} --output local")).succeeded();
+        // The founder, then the last but one.
+        for (output, peers) in [("first", 3), ("second", 2)] {
+            let args = format!("{RUN} --output {output} --pool lab.pool.client --min-peers {peers}");
+            let driver = Process::start(&mut lab.command(&args));
+            let mut peer = lab.take_peer(0).process;
+            // It may have seen a job of another driver before.
+            peer.sees(driver.id(), "a driver came");
+            peer.stderr_line(|line| line.contains("a job begins"));
+            // The driver stands still until the peer is dead: the job cannot be over by then.
+            driver.signal("STOP");
+            peer.kill_and_wait();
+            driver.signal("CONT");
+            driver.wait().succeeded();
+            assert!(parts(&lab.path(output)) == parts(&lab.path("local")), "{name}, {output}");
+        }
     }
 }
 

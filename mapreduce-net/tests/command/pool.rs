@@ -87,7 +87,8 @@ fn write_texts(lab: &Lab) {
 
 #[test]
 fn jobs_on_pools_give_what_they_give_on_threads() {
-    for (name, peers) in [("word_count", 1), ("word_count", 2), ("sort", 2)] {
+    let pools = ["word_count", "sort"].into_iter().flat_map(|name| [1, 2, 5].map(|peers| (name, peers)));
+    for (name, peers) in pools {
         let lab = Lab::start(example(name), peers);
         write_texts(&lab);
         let inputs = "0.txt 1.txt 2.txt --partitions 5 --json";
