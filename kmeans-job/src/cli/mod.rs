@@ -27,8 +27,8 @@ use args::{Args, Command};
 use clap::Parser as _;
 use error::CommandError;
 use kmeans_job::register;
-use mapreduce_core::Registry;
-use mapreduce_net::cli::{cancel_on_signal, one_line};
+use mapreduce_core::{Cancel, Registry};
+use mapreduce_net::cli::{PeerArgs, one_line, until_signalled};
 use std::{
     io::{self, Write as _},
     process::ExitCode,
@@ -44,22 +44,33 @@ pub(crate) fn main() -> ExitCode {
         Ok(args) => args,
         Err(help_or_usage) => return show(&help_or_usage),
     };
-    match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+    if let Some(Command::Peer(args)) = &args.command {
+        // It knows signals of its own.
+        return status(peer(args));
+    }
+    until_signalled(move |cancel| status(run(&args, cancel)))
+        .unwrap_or_else(|error| fail(&CommandError::Signals(error)))
+}
+
+fn run(args: &Args, cancel: &Cancel) -> Result<(), CommandError> {
+    match &args.command {
+        None => demo::run(cancel),
+        Some(Command::Fit(args)) => fit::run(args, cancel),
+        Some(Command::Predict(args)) => predict::run(args, cancel),
+        Some(Command::Quantize(args)) => quantize::run(args, cancel),
+        Some(Command::Peer(args)) => peer(args),
+        Some(Command::Pool(command)) => Ok(command.run(cancel)?),
     }
 }
 
-fn run(args: Args) -> Result<(), CommandError> {
-    let cancel = || cancel_on_signal().map_err(CommandError::Signals);
-    match &args.command {
-        None => demo::run(&cancel()?),
-        Some(Command::Fit(args)) => fit::run(args, &cancel()?),
-        Some(Command::Predict(args)) => predict::run(args, &cancel()?),
-        Some(Command::Quantize(args)) => quantize::run(args, &cancel()?),
-        // These two know signals of their own.
-        Some(Command::Peer(args)) => Ok(args.run(register(Registry::new())?)?),
-        Some(Command::Pool(command)) => Ok(command.run()?),
+fn peer(args: &PeerArgs) -> Result<(), CommandError> {
+    Ok(args.run(register(Registry::new())?)?)
+}
+
+fn status(done: Result<(), CommandError>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
     }
 }
 

@@ -39,9 +39,9 @@
 //! # What it does to the process
 //!
 //! The rest of the library leaves the process alone. A command line is the program's outer end, so this module alone
-//! writes to standard output and standard error, takes Ctrl-C and SIGTERM ([`cancel_on_signal`], [`PeerArgs::run`]),
-//! ends the process at the second of them, and makes [`PeerArgs::run`] log with `tracing_subscriber` unless the program
-//! has a subscriber already. No environment variable is read.
+//! writes to standard output and standard error, takes Ctrl-C and SIGTERM ([`until_signalled`], [`PeerArgs::run`]),
+//! and makes [`PeerArgs::run`] log with `tracing_subscriber` unless the program has a subscriber already. Nothing ends the
+//! process but the return of `main`, and no environment variable is read.
 //!
 //! # Exit status
 //!
@@ -67,4 +67,4 @@ pub use peer::PeerArgs;
 pub use pool::{PoolCommand, PoolCreateArgs, PoolStatusArgs};
 pub use program::{LineRecords, Program};
 pub use run::{Run, RunArgs};
-pub use signals::cancel_on_signal;
+pub use signals::until_signalled;

@@ -9,7 +9,7 @@ use crate::{
     Member, PoolId, PoolOptions,
     pool_file::{PoolAddress, PoolFile, PoolFileError},
 };
-use mapreduce_core::JobId;
+use mapreduce_core::{Cancel, JobId};
 use serde::Serialize;
 use std::{
     ffi::OsString,
@@ -50,14 +50,14 @@ pub struct PoolStatusArgs {
 }
 
 impl PoolCommand {
-    /// Runs the command. To be called outside of any async runtime.
+    /// Runs the command; `cancel` stops it from waiting for a pool. To be called outside of any async runtime.
     ///
     /// # Errors
     /// Those of the command: a pool file cannot be written or read, or no peer can be reached.
-    pub fn run(&self) -> Result<(), CliError> {
+    pub fn run(&self, cancel: &Cancel) -> Result<(), CliError> {
         match self {
             Self::Create(args) => args.run(),
-            Self::Status(args) => args.run(),
+            Self::Status(args) => args.run(cancel),
         }
     }
 }
@@ -100,11 +100,10 @@ impl PoolStatusArgs {
     /// Connects to the pool and prints its members: a line each with id, address, threads, jobs and version.
     ///
     /// # Errors
-    /// When the pool file cannot be read or no peer can be reached.
-    pub fn run(&self) -> Result<(), CliError> {
-        let cancel = super::cancel_on_signal().map_err(CliError::Signals)?;
+    /// When the pool file cannot be read, no peer can be reached, or `cancel` was cancelled.
+    pub fn run(&self, cancel: &Cancel) -> Result<(), CliError> {
         let file = PoolFile::load(&self.pool)?;
-        let pool = engine::connect(&file, PoolOptions::default(), &cancel)?;
+        let pool = engine::connect(&file, PoolOptions::default(), cancel)?;
         let mut members = pool.members();
         members.sort_by_key(|member| member.node);
         print(&if self.json { json(file.pool(), &members) } else { text(&members) })

@@ -1,6 +1,6 @@
 //! [`Program`]: a whole command line for a program with a job.
 
-use super::{CliError, PeerArgs, PoolCommand, Run, RunArgs};
+use super::{CliError, PeerArgs, PoolCommand, Run, RunArgs, until_signalled};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use mapreduce_core::{
     InputOf, Job, Lines, Records, Registry, RegistryError, Result, TextFiles, Utf8Lines, Written,
@@ -62,7 +62,7 @@ pub struct Program {
 }
 
 /// What `run` does.
-type RunJob = Box<dyn FnOnce(&Run<'_>) -> Result<Written>>;
+type RunJob = Box<dyn FnOnce(&Run<'_>) -> Result<Written> + Send>;
 
 /// Records that are lines of text files, which [`Program::new`] knows how to open. To be implemented for records of your
 /// own whose block is whole lines.
@@ -107,7 +107,7 @@ impl Program {
 
     /// A program whose command `run` does what `run` does, with [what the user asked for](Run); `J` is the job that peers
     /// work on.
-    pub fn running<J: Job>(run: impl FnOnce(&Run<'_>) -> Result<Written> + 'static) -> Self {
+    pub fn running<J: Job>(run: impl FnOnce(&Run<'_>) -> Result<Written> + Send + 'static) -> Self {
         Self { job: J::NAME, registry: Registry::new().with::<J>(), run: Box::new(run) }
     }
 
@@ -129,28 +129,38 @@ impl Program {
             format!("Runs the map-reduce job {} on threads of this process or on a pool of peers", self.job);
         let parsed = Args::command().about(about).try_get_matches_from(args);
         match parsed.and_then(|matches| Args::from_arg_matches(&matches)) {
-            Ok(args) => match self.run(&args.command) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => error.report(),
-            },
+            Ok(args) => self.run(args.command),
             Err(help_or_usage) => show(&help_or_usage),
         }
     }
 
-    fn run(self, command: &Command) -> Result<(), CliError> {
+    fn run(self, command: Command) -> ExitCode {
         // Two jobs of one name are a mistake of the program's, to be seen whatever it is asked to do.
-        let registry = self.registry?;
-        match command {
-            Command::Run(args) => args.run(self.run),
-            Command::Peer(args) => args.run(registry),
-            Command::Pool(command) => command.run(),
-        }
+        let registry = match self.registry {
+            Ok(registry) => registry,
+            Err(error) => return CliError::from(error).report(),
+        };
+        let run = self.run;
+        let status = match command {
+            // It knows signals of its own.
+            Command::Peer(args) => Ok(status(args.run(registry))),
+            Command::Run(args) => until_signalled(move |cancel| status(args.run(cancel, run))),
+            Command::Pool(command) => until_signalled(move |cancel| status(command.run(cancel))),
+        };
+        status.unwrap_or_else(|error| CliError::Signals(error).report())
     }
 }
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Program").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+fn status(done: Result<(), CliError>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
     }
 }
 

@@ -38,16 +38,19 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// Has `job` run with these arguments, and prints what came of it. Ctrl-C and SIGTERM cancel the job. To be called
-    /// outside of any async runtime.
+    /// Has `job` run with these arguments, and prints what came of it. `cancel`, that of
+    /// [`until_signalled`](super::until_signalled), stops it. To be called outside of any async runtime.
     ///
     /// # Errors
     /// When the engine cannot be made ([`PoolArgs::engine`]), `job` fails, or it was interrupted.
-    pub fn run(&self, job: impl FnOnce(&Run<'_>) -> Result<Written>) -> Result<(), CliError> {
-        let cancel = signals::cancel_on_signal().map_err(CliError::Signals)?;
+    pub fn run(
+        &self,
+        cancel: &Cancel,
+        job: impl FnOnce(&Run<'_>) -> Result<Written>,
+    ) -> Result<(), CliError> {
         let started = Instant::now();
-        let engine = self.pool.engine(self.threads, &cancel)?;
-        let run = self.on(&engine, &cancel);
+        let engine = self.pool.engine(self.threads, cancel)?;
+        let run = self.on(&engine, cancel);
         let written = job(&run).map_err(CliError::from)?;
         let seconds = started.elapsed().as_secs_f64();
         let report = RunReport::new(&written, &self.output, engine.is_pool(), engine.threads(), seconds);

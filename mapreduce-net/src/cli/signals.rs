@@ -2,11 +2,12 @@
 
 use mapreduce_core::Cancel;
 use std::{
-    io, process,
+    io,
+    process::ExitCode,
     sync::atomic::{AtomicU8, Ordering},
     thread,
 };
-use tokio::runtime;
+use tokio::{runtime, sync::oneshot};
 
 /// What a shell reports for a process that Ctrl-C ended.
 pub(super) const STATUS_INTERRUPTED: u8 = 130;
@@ -14,45 +15,53 @@ pub(super) const STATUS_INTERRUPTED: u8 = 130;
 #[cfg(unix)]
 const STATUS_TERMINATED: u8 = 143;
 
-/// The status of the first signal that [`cancel_on_signal`] got; 0 before.
+/// What a process exits with that has panicked.
+const STATUS_PANICKED: u8 = 101;
+/// The stack of the thread that works: that of a main thread.
+const STACK_BYTES: usize = 8 << 20;
+
+/// The status of the first signal that [`until_signalled`] got; 0 before.
 static FIRST: AtomicU8 = AtomicU8::new(0);
 
-/// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the process at once, with status 130 or 143.
+/// Does `work`, with a token that the first Ctrl-C or SIGTERM cancels, and gives what it gives. At the second signal it
+/// gives 130 or 143 at once: `main` returns that, which ends the process whatever the work is in the middle of.
 ///
-/// To be called once, early. Other signals keep their meaning: a run under `nohup` outlives its terminal.
+/// To be called once, by `main`. The work has a thread of its own. Other signals keep their meaning: a run under `nohup`
+/// outlives its terminal.
 ///
 /// # Errors
-/// When the system gives no notice of signals, or no thread to wait for them.
-pub fn cancel_on_signal() -> io::Result<Cancel> {
+/// When the system gives no notice of signals, or no thread to work on.
+pub fn until_signalled(work: impl FnOnce(&Cancel) -> ExitCode + Send + 'static) -> io::Result<ExitCode> {
+    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    let mut signals = Signals::new()?;
     let cancel = Cancel::new();
     let token = cancel.clone();
-    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::new()?
-    };
-    thread::Builder::new().name("signals".into()).spawn(move || {
-        runtime.block_on(async {
-            FIRST.store(signals.next().await, Ordering::Relaxed);
-            token.cancel();
-            end(signals.next().await)
-        });
+    let (done, is_done) = oneshot::channel();
+    thread::Builder::new().name("command".into()).stack_size(STACK_BYTES).spawn(move || {
+        // Nobody waits for it after a second signal.
+        let _ = done.send(work(&token));
     })?;
-    Ok(cancel)
+    let signalled = async {
+        FIRST.store(signals.next().await, Ordering::Relaxed);
+        cancel.cancel();
+        ExitCode::from(signals.next().await)
+    };
+    Ok(runtime.block_on(async {
+        tokio::select! {
+            status = is_done => status.unwrap_or(ExitCode::from(STATUS_PANICKED)),
+            status = signalled => status,
+        }
+    }))
 }
 
-/// What to exit with after [`cancel_on_signal`]'s token was cancelled: 130 or 143.
+/// What to exit with after [`until_signalled`]'s token was cancelled: 130 or 143.
 pub(super) fn status() -> u8 {
     match FIRST.load(Ordering::Relaxed) {
         // The program itself has cancelled.
         0 => STATUS_INTERRUPTED,
         status => status,
     }
-}
-
-#[allow(clippy::exit, reason = "a second Ctrl-C is asked to end what does not end")]
-fn end(status: u8) {
-    process::exit(status.into());
 }
 
 /// The signals that ask for an end, from when this was made.
