@@ -104,6 +104,17 @@ pub trait Key: ToOwned<Owned: Send + Sync> + Send + Sync + 'static {
         scratch
     }
 
+    /// The part of an encoding that values are grouped by, always a beginning of it: keys that share it go to one
+    /// partition and to one call of the reducer, in the order of their whole encodings. The default is all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] if `encoded` does not begin with such a part.
+    #[inline]
+    fn group(encoded: &[u8]) -> Result<&[u8], CodecError> {
+        Ok(encoded)
+    }
+
     /// Adds the name of the type's encoding to `schema`.
     fn schema(schema: &mut Schema);
 }
