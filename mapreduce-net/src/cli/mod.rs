@@ -67,4 +67,4 @@ pub use peer::PeerArgs;
 pub use pool::{PoolCommand, PoolCreateArgs, PoolStatusArgs};
 pub use program::{LineRecords, Program};
 pub use run::{Run, RunArgs};
-pub use signals::until_signalled;
+pub use signals::{signal_status, until_signalled};
