@@ -101,7 +101,7 @@ pub use job::{
 pub use key::{Key, KeyPart};
 pub use local::Local;
 pub use options::Options;
-pub use output::{Iterated, Output, PartFiles, Report, Written};
+pub use output::{Format, Iterated, Output, PartFiles, Report, Written};
 pub use registry::{Registry, RegistryError};
 pub use schema::Schema;
 

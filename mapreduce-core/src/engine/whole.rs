@@ -47,7 +47,7 @@ where
     J: Job,
     I: Input<Records = InputOf<J>>,
 {
-    let staging = Staging::create(to)?;
+    let staging = Staging::create::<J>(to)?;
     let round = begin::<E, J>(engine, options, events)?.round_to_files(job, shared, data, &staging)?;
     let parts = staging.commit(J::NAME, J::VERSION, round.parts)?;
     Ok(Written { parts, counters: round.counters, report: round.report })
