@@ -90,8 +90,8 @@ pub use datum::Datum;
 pub use engine::{Engine, Handle};
 pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
 pub use input::{
-    Both, Dataset, Either, Input, ItemSlice, Items, LineBlock, Lines, Progress, ReadError, Records, RowBlock,
-    RowFile, RowSlice, Rows, Split, SplitInfo, TextFiles, Utf8Block, Utf8Lines,
+    Both, Chained, Dataset, Either, Input, ItemSlice, Items, LineBlock, Lines, Pairs, Progress, ReadError,
+    Records, RowBlock, RowFile, RowSlice, Rows, Split, SplitInfo, TextFiles, Utf8Block, Utf8Lines,
 };
 pub use job::{
     CachedFile, Combiner, Emit, Fold, FullJoin, Group, HashPartitioner, Identity, InnerJoin, InputOf,

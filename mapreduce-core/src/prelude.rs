@@ -3,7 +3,7 @@
 pub use crate::{
     Block, Both, CachedFile, Combiner, Dataset, Either, Emit, Engine, Fold, Format, FullJoin, Identity,
     InnerJoin, ItemSlice, Items, Iterative, Job, Key, LeftJoin, Lines, Local, Mapper, Max, Min, NoCombiner,
-    NoReducer, Options, Output, PartFiles, Reducer, Result, RowSlice, Rows, SimpleJob, Sorted, Split, Sum,
-    TextFiles, Utf8Lines, Values,
+    NoReducer, Options, Output, Pairs, PartFiles, Reducer, Result, RowSlice, Rows, SimpleJob, Sorted, Split,
+    Sum, TextFiles, Utf8Lines, Values,
 };
 pub use serde::{Deserialize, Serialize};

@@ -3,7 +3,8 @@
 
 use super::{Engine, Handle, RoundOutput, Rounds, Staging};
 use crate::{
-    Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, PartFiles, Written,
+    Chained, Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, OutputKeyOf,
+    OutputValueOf, PartFiles, Written,
     exec::{Run, set_up},
     schedule::Event,
 };
@@ -27,6 +28,27 @@ where
     I: Input<Records = InputOf<J>>,
 {
     decode(begin::<E, J>(engine, options, events)?.round(job, shared, data)?)
+}
+
+/// [`Engine::chain`], with events.
+///
+/// # Errors
+/// Those of [`Engine::chain`].
+pub fn chain<E, J, I>(
+    engine: &E,
+    job: &J,
+    shared: &J::Shared,
+    data: &Dataset<I>,
+    options: &Options,
+    events: &mut dyn FnMut(Event),
+) -> Result<Chained<OutputKeyOf<J>, OutputValueOf<J>>, Error>
+where
+    E: Engine + ?Sized,
+    J: Job,
+    I: Input<Records = InputOf<J>>,
+{
+    let round = begin::<E, J>(engine, options, events)?.round(job, shared, data)?;
+    Ok(Chained::new(round.parts, round.counters, round.report))
 }
 
 /// [`Engine::write`], with events.

@@ -26,7 +26,7 @@ pub enum Either<L, R> {
 /// Three inputs are two inputs of which one is two: `Both::new(a, Both::new(b, c))`.
 ///
 /// ```
-/// use mapreduce_core::{Both, Either, prelude::*};
+/// use mapreduce_core::prelude::*;
 ///
 /// #[derive(Clone, Serialize, Deserialize)]
 /// struct Orders;

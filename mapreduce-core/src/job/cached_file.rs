@@ -18,7 +18,7 @@ const REST_BYTES: usize = 1 << 20;
 /// whatever the number of its tasks. Code that wants a path finds the bytes [in a temporary file](Self::path).
 ///
 /// ```
-/// use mapreduce_core::{CachedFile, prelude::*};
+/// use mapreduce_core::prelude::*;
 /// use std::collections::BTreeSet;
 ///
 /// /// Counts the words that are not in a list.

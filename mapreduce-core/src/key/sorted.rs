@@ -12,7 +12,7 @@ use std::borrow::Cow;
 /// first of them. A combiner folds values of which both parts are the same.
 ///
 /// ```
-/// use mapreduce_core::{Sorted, prelude::*};
+/// use mapreduce_core::prelude::*;
 ///
 /// /// The first and the last page that each user has seen.
 /// #[derive(Clone, Serialize, Deserialize)]
