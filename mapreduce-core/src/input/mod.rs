@@ -8,12 +8,16 @@
 //! | [`TextFiles`] | [`Lines`] or [`Utf8Lines`] | byte ranges; a line belongs to the split its first byte is in |
 //! | [`RowSlice`], [`RowFile`] | [`Rows`] | ranges of whole rows |
 //! | [`ItemSlice`] | [`Items`] | ranges of items |
+//! | [`Chained`] | [`Pairs`] | ranges of the output of a job |
+//! | [`Both`] | [`Either`] of two | those of the first, then those of the second |
 //!
 //! In the process that runs the job, splits are opened and read as they lie. For other nodes there are two ways: the
 //! driver sends the bytes of a split ([`Input::ship`]), or, if the user says that all nodes see the same files
 //! ([`Dataset::on_shared_storage`]), each reads [them](SharedFiles) itself. Both give [`Records::block`] the same bytes.
 
+mod both;
 mod cache;
+mod chained;
 mod dataset;
 mod items;
 mod line_reader;
@@ -26,7 +30,9 @@ mod source;
 mod split;
 mod text_files;
 
+pub use both::{Both, Either, EitherIter};
 pub use cache::SplitCache;
+pub use chained::{Chained, PairBlock, PairBuffer, Pairs};
 pub use dataset::Dataset;
 pub use items::{ItemSlice, Items};
 pub use lines::{LineBlock, Lines, Utf8Block, Utf8Lines};
