@@ -90,7 +90,7 @@ pub use datum::Datum;
 pub use engine::{Engine, Handle};
 pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
 pub use input::{
-    Dataset, Input, ItemSlice, Items, LineBlock, Lines, Progress, ReadError, Records, RowBlock, RowFile,
+    Csv, CsvFiles, CsvOptions, Dataset, Fixed, FixedFiles, Input, ItemSlice, Items, LineBlock, Lines, Progress, ReadError, Records, RowBlock, RowFile,
     RowSlice, Rows, Split, SplitInfo, TextFiles, Utf8Block, Utf8Lines,
 };
 pub use job::{
