@@ -67,6 +67,7 @@ pub mod datum;
 pub mod engine;
 mod error;
 pub mod exec;
+pub mod filter;
 mod hash;
 pub mod input;
 pub mod job;
