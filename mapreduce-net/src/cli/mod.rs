@@ -69,4 +69,4 @@ pub use peer::PeerArgs;
 pub use pool::{PoolCommand, PoolCreateArgs, PoolStatusArgs};
 pub use program::{LineRecords, NoParams, Program};
 pub use run::{Run, RunArgs};
-pub use signals::until_signalled;
+pub use signals::{signal_status, until_signalled};
