@@ -91,8 +91,8 @@ pub use engine::{Engine, Handle};
 pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
 pub use input::{
     Both, Chained, Csv, CsvFiles, CsvOptions, Dataset, Either, Fixed, FixedFiles, Input, ItemSlice, Items,
-    LineBlock, Lines, Pairs, Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split, SplitInfo,
-    TextFiles, Utf8Block, Utf8Lines,
+    LineBlock, Lines, Pairs, Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split,
+    SplitInfo, TextFiles, Utf8Block, Utf8Lines,
 };
 pub use job::{
     CachedFile, Combiner, Emit, Fold, FullJoin, Group, HashPartitioner, Identity, InnerJoin, InputOf,
