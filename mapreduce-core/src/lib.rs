@@ -92,8 +92,12 @@ pub use counters::Counters;
 pub use datum::Datum;
 pub use engine::{Engine, Handle};
 pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
+#[cfg(feature = "parquet")]
+pub use input::ParquetFiles;
 pub use input::{
-    Both, Chained, Csv, CsvFiles, CsvOptions, Dataset, Either, Fixed, FixedFiles, Input, ItemSlice, Items, LineBlock, Lines, Pairs, Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split, SplitInfo, TextFiles, Utf8Block, Utf8Lines,
+    Both, Chained, Csv, CsvFiles, CsvOptions, Dataset, Either, Fixed, FixedFiles, Input, ItemSlice, Items,
+    LineBlock, Lines, Pairs, Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split,
+    SplitInfo, TextFiles, Utf8Block, Utf8Lines,
 };
 pub use job::{
     CachedFile, Combiner, Emit, Fold, FullJoin, Group, HashPartitioner, Identity, InnerJoin, InputOf,

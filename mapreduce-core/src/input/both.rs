@@ -86,6 +86,13 @@ impl<A, B> Both<A, B> {
     }
 }
 
+impl<A: Clone, B: Clone> Clone for Both<A, B> {
+    /// The same inputs, not yet cut.
+    fn clone(&self) -> Self {
+        Self::new(self.left.clone(), self.right.clone())
+    }
+}
+
 impl<A: Input, B: Input> Both<A, B> {
     /// The split of one of the two that a split of both stands for.
     fn find(&self, split: &SplitInfo) -> Option<Either<&SplitInfo, &SplitInfo>> {

@@ -25,9 +25,12 @@ impl CsvReader {
     pub(super) fn new(ranges: Vec<FileRange>, dialect: Dialect) -> Self {
         match dialect.multiline {
             false => Self::Lines(LineReader::new(ranges)),
-            true => {
-                Self::Multiline(MultilineReader { files: ranges.into_iter(), dialect, buffer: Vec::new(), open: None })
-            }
+            true => Self::Multiline(MultilineReader {
+                files: ranges.into_iter(),
+                dialect,
+                buffer: Vec::new(),
+                open: None,
+            }),
         }
     }
 

@@ -100,7 +100,9 @@ impl Packer {
             self.open.first_record = first_record;
         }
         match self.open.pieces.last_mut() {
-            Some(last) if last.source == source && last.range.end == range.start => last.range.end = range.end,
+            Some(last) if last.source == source && last.range.end == range.start => {
+                last.range.end = range.end
+            }
             _ => self.open.pieces.push(Piece { source, range }),
         }
         self.open.bytes = self.open.bytes.saturating_add(bytes);

@@ -5,6 +5,8 @@ mod cells;
 mod csv;
 mod format;
 mod json_lines;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod part_file;
 mod parts;
 mod table;

@@ -66,6 +66,18 @@ pub(crate) struct WriteError {
     source: std::io::Error,
 }
 
+#[cfg(feature = "parquet")]
+impl WriteError {
+    pub(super) fn new(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self { path: path.to_path_buf(), source }
+    }
+
+    /// What the system said.
+    pub(super) fn into_source(self) -> std::io::Error {
+        self.source
+    }
+}
+
 impl From<WriteError> for Error {
     fn from(WriteError { path, source }: WriteError) -> Self {
         Self::Output { path, source }
