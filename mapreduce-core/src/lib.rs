@@ -44,6 +44,8 @@
 //! * [`Local`] is an [`Engine`], which runs jobs, and [`Handle`] a job in the background; [`Options`], [`Memory`],
 //!   [`Cancel`], [`Counters`], [`Error`].
 //!
+//! * [`filter`]: the two parts of a job as filters, for other engines.
+//!
 //! What is below:
 //!
 //! * [`engine`]: what every [`Engine`] has in common, and what it takes to build one. [`local`]: the one on threads of

@@ -12,6 +12,14 @@ pub enum FilterError {
     /// The job's own set-up failed.
     #[error(transparent)]
     Job(#[from] Error),
+    /// The job has fewer inputs.
+    #[error("there is no input {input}: the job has {inputs}, counted from 0")]
+    NoInput {
+        /// Which was asked for.
+        input: u32,
+        /// How many there are.
+        inputs: u32,
+    },
     /// An error or a panic in the job's own code, or a record that could not be read.
     #[error("{0}")]
     Task(TaskFailure),

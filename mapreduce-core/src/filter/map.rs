@@ -1,7 +1,7 @@
 //! The filter `map`: records in, lines of pairs out.
 
 use super::{
-    FilterError, FilterOptions, Mapped,
+    FilterError, FilterOptions, FromLines, Mapped,
     chunks::LineChunks,
     form::{LineForm, LineWriter},
 };
@@ -33,8 +33,12 @@ pub fn map<J>(
 ) -> Result<Mapped, FilterError>
 where
     J: Job,
-    InputOf<J>: Records<Shape = ()>,
+    InputOf<J>: FromLines,
 {
+    let inputs = <InputOf<J>>::INPUTS;
+    if options.input >= inputs {
+        return Err(FilterError::NoInput { input: options.input, inputs });
+    }
     let round = Round::new(job, shared, 1)?;
     let mut chunks = LineChunks::new(input);
     let mut lines = LineWriter::new(output, LineForm::of::<J>(options), options.split);
@@ -56,6 +60,7 @@ where
         };
         let piece = Piece::<InputOf<J>, _> {
             chunks: &mut chunks,
+            input: options.input,
             left: options.piece_bytes.max(1),
             ended: &mut ended,
             buffer: Default::default(),
@@ -82,6 +87,8 @@ where
 /// A part of the input: the split of one attempt.
 struct Piece<'a, R: Records, S> {
     chunks: &'a mut LineChunks<S>,
+    /// Which of the job's inputs it is.
+    input: u32,
     /// Bytes until the end of the piece.
     left: u64,
     /// Whether the end of the input has come.
@@ -89,23 +96,20 @@ struct Piece<'a, R: Records, S> {
     buffer: R::Buffer,
 }
 
-impl<R: Records<Shape = ()>, S: Read> Blocks<R> for Piece<'_, R, S> {
+impl<R: FromLines, S: Read> Blocks<R> for Piece<'_, R, S> {
     fn next_block(&mut self) -> Result<Option<R::Block<'_>>, ReadError> {
         if self.left == 0 || *self.ended {
             return Ok(None);
         }
-        let offset = self.chunks.offset();
-        match self.chunks.advance() {
-            Ok(true) => {}
-            Ok(false) => {
-                *self.ended = true;
-                return Ok(None);
-            }
-            Err(source) => return Err(ReadError::Io { path: INPUT.to_owned(), offset, source }),
-        }
-        let block = self.chunks.block();
-        self.left = self.left.saturating_sub(block.len() as u64);
-        let offset = self.chunks.offset();
-        R::block(&(), block, &mut self.buffer).map(Some).map_err(|error| error.within(INPUT, offset))
+        let end = self.chunks.end();
+        let taken = self.chunks.take(self.left);
+        let taken = taken.map_err(|source| ReadError::Io { path: INPUT.to_owned(), offset: end, source })?;
+        let Some((lines, offset)) = taken else {
+            *self.ended = true;
+            return Ok(None);
+        };
+        self.left = self.left.saturating_sub(lines.len() as u64);
+        let block = R::from_lines(self.input, lines, &mut self.buffer);
+        block.map(Some).map_err(|error| error.within(INPUT, offset))
     }
 }

@@ -71,12 +71,14 @@ mod chunks;
 mod error;
 mod escape;
 mod form;
+mod from_lines;
 mod map;
 mod reduce;
 mod sorted;
 mod value;
 
 pub use error::FilterError;
+pub use from_lines::FromLines;
 pub use map::map;
 pub use reduce::reduce;
 
@@ -95,6 +97,8 @@ pub struct FilterOptions {
     /// Which part of all input a map command reads: the order of the parts is that of the values of a key. Each command
     /// needs a number of its own where lines have sequence numbers. Default 0.
     pub split: u32,
+    /// Map: which of the job's inputs is read, counted from 0, for a job over [two](crate::input::Both). Default 0.
+    pub input: u32,
     /// Keep the order of the values of a key, also of a job that has a combiner: for combiners and reducers to which the
     /// order matters (joining strings, the first of all). Default: not.
     pub keep_order: bool,
@@ -109,7 +113,7 @@ pub struct FilterOptions {
 
 impl Default for FilterOptions {
     fn default() -> Self {
-        Self { split: 0, keep_order: false, end: true, piece_bytes: 64 << 20 }
+        Self { split: 0, input: 0, keep_order: false, end: true, piece_bytes: 64 << 20 }
     }
 }
 
