@@ -8,6 +8,7 @@
 //!
 //! Nothing here knows of peers, tasks' numbers or time.
 
+mod arrive;
 mod buffer;
 pub(crate) mod erased;
 mod failure;
@@ -22,6 +23,7 @@ mod table;
 mod through;
 
 pub use crate::cancel::Attempt;
+pub use arrive::RunSpiller;
 pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedPartition, erased_round};
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};
