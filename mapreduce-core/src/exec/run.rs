@@ -259,6 +259,7 @@ impl FileReader {
         self.spanning.clear();
         self.spanning.shrink_to(SPANNING_KEPT);
         self.spanning.extend_from_slice(rest);
+        self.read = self.block.len();
         let shape = loop {
             match Shape::of(&self.spanning) {
                 Some(shape) => break shape,
