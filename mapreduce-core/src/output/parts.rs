@@ -159,7 +159,8 @@ impl Staging {
     pub fn write<J: Job>(&self, partition: u32, run: &Run) -> Result<StagedPart, Error> {
         let write = || -> Result<StagedPart> {
             let mut part = TextPart::create(self.attempt_path(&format!("partition {partition}")))?;
-            for (key, value) in run.cursor() {
+            let mut reader = run.reader();
+            while let Some((key, value)) = reader.next_pair()? {
                 let key = <OutputKeyOf<J> as Datum>::decode(key)?;
                 let value = <OutputValueOf<J> as Datum>::decode(value)?;
                 PairWriter::<OutputKeyOf<J>, OutputValueOf<J>>::write(&mut part, &key, &value)?;
