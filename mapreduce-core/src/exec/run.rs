@@ -184,19 +184,9 @@ pub(super) const LENGTHS_BYTES_MAX: usize = 2 * usize::BITS.div_ceil(7) as usize
 /// A key and a value, encoded.
 pub type Pair<'a> = (&'a [u8], &'a [u8]);
 
-#[inline]
-pub(super) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<Pair<'a>> {
-    let key = take_length(bytes)?;
-    let value = take_length(bytes)?;
-    let (key, rest) = bytes.split_at_checked(key)?;
-    let (value, rest) = rest.split_at_checked(value)?;
-    *bytes = rest;
-    Some((key, value))
-}
-
 /// How many bytes a pair takes in a run.
 #[inline]
-pub(super) fn pair_bytes(key: usize, value: usize) -> usize {
+pub(crate) fn pair_bytes(key: usize, value: usize) -> usize {
     let length = |n: usize| (usize::BITS - (n | 1).leading_zeros()).div_ceil(7) as usize;
     length(key) + length(value) + key + value
 }
@@ -215,6 +205,25 @@ pub(super) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value:
         len += 1;
     }
     &room[..len]
+}
+
+/// Appends a pair to the bytes of a run.
+#[inline]
+pub(crate) fn push_pair(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    bytes.extend_from_slice(put_lengths(&mut [0; LENGTHS_BYTES_MAX], key.len(), value.len()));
+    bytes.extend_from_slice(key);
+    bytes.extend_from_slice(value);
+}
+
+/// Takes a pair off the front of the bytes of a run.
+#[inline]
+pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<Pair<'a>> {
+    let key = take_length(bytes)?;
+    let value = take_length(bytes)?;
+    let (key, rest) = bytes.split_at_checked(key)?;
+    let (value, rest) = rest.split_at_checked(value)?;
+    *bytes = rest;
+    Some((key, value))
 }
 
 #[inline]
