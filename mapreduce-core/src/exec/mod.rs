@@ -8,9 +8,12 @@
 //!
 //! Nothing here knows of peers, tasks' numbers or time.
 
+mod arena;
 mod buffer;
+mod entries;
 pub(crate) mod erased;
 mod failure;
+mod index;
 mod map;
 mod merge;
 mod reader;
@@ -18,6 +21,7 @@ mod reduce;
 mod round;
 mod run;
 mod segment;
+mod sort;
 mod spill;
 mod table;
 mod through;

@@ -31,7 +31,6 @@ impl<'a> Segments<'a> {
         self.partitions
     }
 
-    #[expect(dead_code, reason = "the emitters make one segment as yet")]
     pub(super) fn segment_bytes(&self) -> usize {
         self.segment_bytes
     }
