@@ -89,12 +89,13 @@ pub use counters::Counters;
 pub use datum::Datum;
 pub use engine::{Engine, Handle};
 pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
-pub use input::{
-    Csv, CsvFiles, CsvOptions, Dataset, Fixed, FixedFiles, Input, ItemSlice, Items, LineBlock, Lines, Progress, ReadError, Records, RowBlock, RowFile,
-    RowSlice, Rows, Split, SplitInfo, TextFiles, Utf8Block, Utf8Lines,
-};
 #[cfg(feature = "parquet")]
 pub use input::ParquetFiles;
+pub use input::{
+    Csv, CsvFiles, CsvOptions, Dataset, Fixed, FixedFiles, Input, ItemSlice, Items, LineBlock, Lines,
+    Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split, SplitInfo, TextFiles, Utf8Block,
+    Utf8Lines,
+};
 pub use job::{
     Combiner, Emit, Fold, Group, HashPartitioner, Identity, InputOf, Iterative, Job, JobId, KeyOf, Mapper,
     Max, Min, NoCombiner, OutputKeyOf, OutputValueOf, Partitioner, RangePartitioner, Reducer, SimpleJob, Sum,

@@ -150,5 +150,8 @@ fn unparsable<T>(shape: &CsvShape, record: &ByteRecord, error: &csv::Error) -> S
     if quoted.len() < content.len() {
         quoted.push_str("...");
     }
-    format!("{name} is {quoted:?}: {said}; correct it, or give the field of `{}` another type", type_name::<T>())
+    format!(
+        "{name} is {quoted:?}: {said}; correct it, or give the field of `{}` another type",
+        type_name::<T>()
+    )
 }

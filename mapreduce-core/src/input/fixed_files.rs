@@ -1,16 +1,15 @@
 //! [`FixedFiles`]: binary files of records that all have the same length.
 
 use super::{
-    Blocks, Input, ReadError, Records, SharedFiles, SplitInfo, compression::Compression, file_list, plan,
+    Blocks, Input, ReadError, Records, SharedFiles, SplitInfo,
+    compression::Compression,
+    file_list, plan,
     row_reader::RowChunks,
     send,
     source::{self, FileRange, SourceFile},
 };
 use crate::{Error, Schema, exec::Chunks};
-use std::{
-    path::Path,
-    slice::ChunksExact,
-};
+use std::{path::Path, slice::ChunksExact};
 
 /// Records that are byte strings of one length. [`Rows`](super::Rows) are records of numbers.
 #[derive(Clone, Copy, Debug)]
@@ -176,7 +175,9 @@ impl Input for FixedFiles {
     }
 
     fn describe(&self, split: &SplitInfo) -> String {
-        source::describe_as(&self.files, split, |_, range| format!("records {} to {}", range.start, range.end))
+        source::describe_as(&self.files, split, |_, range| {
+            format!("records {} to {}", range.start, range.end)
+        })
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
