@@ -94,6 +94,8 @@ pub use input::{
     LineBlock, Lines, Pairs, Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split,
     SplitInfo, TextFiles, Utf8Block, Utf8Lines,
 };
+#[cfg(feature = "parquet")]
+pub use input::ParquetFiles;
 pub use job::{
     CachedFile, Combiner, Emit, Fold, FullJoin, Group, HashPartitioner, Identity, InnerJoin, InputOf,
     Iterative, Job, JobId, JoinError, KeyOf, LeftJoin, Mapper, Max, Min, NoCombiner, NoReducer, OutputKeyOf,
