@@ -89,13 +89,13 @@ pub use counters::Counters;
 pub use datum::Datum;
 pub use engine::{Engine, Handle};
 pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
+#[cfg(feature = "parquet")]
+pub use input::ParquetFiles;
 pub use input::{
     Both, Chained, Csv, CsvFiles, CsvOptions, Dataset, Either, Fixed, FixedFiles, Input, ItemSlice, Items,
     LineBlock, Lines, Pairs, Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split,
     SplitInfo, TextFiles, Utf8Block, Utf8Lines,
 };
-#[cfg(feature = "parquet")]
-pub use input::ParquetFiles;
 pub use job::{
     CachedFile, Combiner, Emit, Fold, FullJoin, Group, HashPartitioner, Identity, InnerJoin, InputOf,
     Iterative, Job, JobId, JoinError, KeyOf, LeftJoin, Mapper, Max, Min, NoCombiner, NoReducer, OutputKeyOf,
