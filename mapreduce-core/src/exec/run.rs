@@ -6,6 +6,7 @@
 
 use super::{
     reader::RunReader,
+    spill::BLOCK_BYTES,
     spill::{SpillBlocks, SpillError, SpillFile},
 };
 use crate::{hash, memory::Held};
@@ -122,7 +123,23 @@ impl Run {
     /// The pairs' bytes in the layout of the module's description, wherever they lie. A chunk need not end where a pair
     /// does.
     pub fn chunks(&self) -> RunChunks {
-        RunChunks { run: self.clone(), blocks: self.blocks(), block: Vec::new(), done: false }
+        RunChunks { run: self.clone(), blocks: self.blocks(), block: Vec::new(), before: 0 }
+    }
+
+    /// The [chunks](Self::chunks) from byte `at` on.
+    ///
+    /// # Errors
+    /// When a spill file cannot be read or is damaged.
+    pub(crate) fn chunks_from(&self, at: u64) -> Result<RunChunks, SpillError> {
+        let mut chunks = self.chunks();
+        chunks.before = match &mut chunks.blocks {
+            Some(blocks) => {
+                blocks.skip(at / BLOCK_BYTES as u64)?;
+                at as usize % BLOCK_BYTES
+            }
+            None => at as usize,
+        };
+        Ok(chunks)
     }
 
     /// Reads the pairs in order.
@@ -160,7 +177,8 @@ pub struct RunChunks {
     run: Run,
     blocks: Option<SpillBlocks>,
     block: Vec<u8>,
-    done: bool,
+    /// Bytes in front of the next chunk: of the run in memory, or of the next block of the file.
+    before: usize,
 }
 
 impl RunChunks {
@@ -169,12 +187,20 @@ impl RunChunks {
     /// # Errors
     /// When a spill file cannot be read or is damaged.
     pub fn next_chunk(&mut self) -> Result<Option<&[u8]>, SpillError> {
-        if let Some(blocks) = &mut self.blocks {
-            return Ok(blocks.next_block(&mut self.block)?.then_some(&self.block[..]));
-        }
-        let bytes = self.run.in_memory().filter(|bytes| !bytes.is_empty() && !self.done);
-        self.done = true;
-        Ok(bytes)
+        let before = self.before;
+        let bytes = match &mut self.blocks {
+            Some(blocks) => {
+                blocks.next_block(&mut self.block)?;
+                self.before = 0;
+                &self.block[..]
+            }
+            None => {
+                // It comes in one piece.
+                self.before = usize::MAX;
+                self.run.in_memory().unwrap_or_default()
+            }
+        };
+        Ok(bytes.get(before..).filter(|bytes| !bytes.is_empty()))
     }
 }
 
