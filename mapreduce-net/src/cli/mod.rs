@@ -58,6 +58,7 @@ mod peer;
 mod pool;
 mod program;
 mod report;
+mod resident;
 mod run;
 mod signals;
 
