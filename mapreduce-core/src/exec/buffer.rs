@@ -2,7 +2,8 @@
 
 use super::{
     map::{Collect, TaskContext},
-    run::{Run, compare, prefix},
+    run::{Run, compare, pair_bytes, prefix},
+    segment::Segments,
 };
 use crate::{Datum, Emit, Key, Partitioner, Result};
 
@@ -10,6 +11,7 @@ use crate::{Datum, Emit, Key, Partitioner, Result};
 pub(super) struct Buffer<'a, K: ?Sized> {
     task: TaskContext<'a>,
     partitioner: &'a dyn Partitioner<K>,
+    segments: Segments<'a>,
     /// The pairs of each partition.
     partitions: Vec<Vec<Pair>>,
     arena: Vec<u8>,
@@ -36,9 +38,13 @@ impl Pair {
 }
 
 impl<'a, K: ?Sized> Buffer<'a, K> {
-    pub(super) fn new(task: TaskContext<'a>, partitioner: &'a dyn Partitioner<K>, partitions: u32) -> Self {
-        let partitions = (0..partitions).map(|_| Vec::new()).collect();
-        Self { task, partitioner, partitions, arena: Vec::new() }
+    pub(super) fn new(
+        task: TaskContext<'a>,
+        partitioner: &'a dyn Partitioner<K>,
+        segments: Segments<'a>,
+    ) -> Self {
+        let partitions = (0..segments.partitions()).map(|_| Vec::new()).collect();
+        Self { task, partitioner, segments, partitions, arena: Vec::new() }
     }
 }
 
@@ -76,22 +82,21 @@ impl<K: ?Sized + Key> Buffer<'_, K> {
 
 impl<'a, K: ?Sized + Key> Collect<'a> for Buffer<'a, K> {
     fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)> {
-        let Self { task, partitions, arena, .. } = self;
-        let mut runs = Vec::with_capacity(partitions.len());
-        for mut pairs in partitions {
+        let Self { task, mut segments, mut partitions, arena, .. } = self;
+        let bytes = |pair: &Pair| pair_bytes(pair.key as usize, pair.value as usize);
+        let mut writer = segments.begin(partitions.iter().flatten().map(bytes).sum())?;
+        for (partition, pairs) in (0..).zip(&mut partitions) {
             // The offset makes the order total: pairs of one key stay in the order in which they were emitted. Pairs
             // without a single byte share the offset of the next pair and come before it.
             pairs.sort_unstable_by(|a, b| {
                 let by_key = compare((a.prefix, a.key(&arena)), (b.prefix, b.key(&arena)));
                 by_key.then_with(|| (a.offset, a.value).cmp(&(b.offset, b.value)))
             });
-            let bytes = pairs.iter().map(|pair| pair.key as usize + pair.value as usize + 4).sum();
-            let mut run = Run::with_capacity(bytes);
-            for pair in &pairs {
-                run.push(pair.key(&arena), pair.value(&arena));
+            for pair in pairs {
+                writer.push(partition, pair.key(&arena), pair.value(&arena))?;
             }
-            runs.push(run);
         }
-        Ok((runs, task))
+        segments.end(writer)?;
+        Ok((segments.finish()?, task))
     }
 }

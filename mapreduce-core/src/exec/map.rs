@@ -1,7 +1,7 @@
 //! What a map task leaves, and what its two emitters have in common.
 
 use super::{Attempt, run::Run};
-use crate::{Counters, Partitioner, Result, counters::TaskCounters};
+use crate::{Counters, Key, Partitioner, Result, counters::TaskCounters};
 
 /// What a map task leaves: one sorted run per partition, and its counters.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,7 @@ impl MapOutput {
 
     /// The bytes of all runs.
     pub fn bytes(&self) -> u64 {
-        self.runs.iter().map(|run| run.as_bytes().len() as u64).sum()
+        self.runs.iter().map(Run::byte_len).sum()
     }
 
     /// A checksum over all runs: two attempts of a deterministic mapper have the same.
@@ -79,7 +79,7 @@ impl<'a> TaskContext<'a> {
 
 /// Asks the partitioner, and does not believe everything it says.
 #[inline]
-pub(super) fn partition<K: ?Sized + 'static>(
+pub(super) fn partition<K: ?Sized + Key>(
     partitioner: &dyn Partitioner<K>,
     key: &K,
     encoded: &[u8],
@@ -88,7 +88,7 @@ pub(super) fn partition<K: ?Sized + 'static>(
     if partitions == 1 {
         return Ok(0);
     }
-    let partition = partitioner.partition(key, encoded, partitions);
+    let partition = partitioner.partition(key, K::group(encoded)?, partitions);
     if partition < partitions {
         return Ok(partition);
     }

@@ -1,17 +1,49 @@
-//! [`Run`]: pairs of encoded keys and values, one after the other.
+//! [`Run`]: pairs of encoded keys and values, one after the other, in memory or in a spill file.
 //!
 //! Layout: for each pair `key length | value length | key | value`, the lengths as LEB128 (7 bits a byte, low bits
 //! first, the top bit set on all but the last). A run of a map task is sorted by the bytes of its keys; pairs of the
 //! same key keep the order in which they were emitted.
 
-use crate::hash;
-use std::cmp::Ordering;
+use super::spill::{SpillBlocks, SpillError, SpillFile};
+use crate::{hash, memory::Held};
+use std::{cmp::Ordering, ops::Range, sync::Arc};
 
 /// Encoded pairs: what a map task leaves for one partition, or a reduce task for its driver. [`Run::default`] has none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Where the pairs lie, in memory or in a [spill file](crate::Memory), cannot be told from what they are. Cloning is
+/// cheap; when the last clone of the runs of a task is dropped, so is what they hold.
+#[derive(Clone, Debug, Default)]
 pub struct Run {
-    bytes: Vec<u8>,
-    pairs: u64,
+    /// The runs of one task share what they lie in. `None` if there are no pairs.
+    stored: Option<(Arc<Stored>, u32)>,
+}
+
+/// What some runs lie in.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) place: Place,
+    pub(super) extents: Vec<Extent>,
+    /// What of it is in memory, if that is counted.
+    pub(super) _held: Option<Held>,
+}
+
+#[derive(Debug)]
+pub(super) enum Place {
+    Memory(Vec<u8>),
+    File(Arc<SpillFile>),
+}
+
+/// Where a run lies, and what is in it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Extent {
+    pub(super) partition: u32,
+    pub(super) pairs: u64,
+    /// The bytes of the pairs.
+    pub(super) raw: u64,
+    /// Their xxh3.
+    pub(super) checksum: u64,
+    /// The bytes in memory or of the file.
+    pub(super) at: Range<u64>,
 }
 
 impl Run {
@@ -22,82 +54,344 @@ impl Run {
     ///
     /// // A key of one byte and a value of two.
     /// let run = Run::from_bytes(b"\x01\x02kvv".to_vec(), 1).ok_or("whole")?;
-    /// assert!(run.cursor().eq([(&b"k"[..], &b"vv"[..])]));
+    /// assert_eq!(run.reader().next_pair()?, Some((&b"k"[..], &b"vv"[..])));
     /// assert_eq!(Run::from_bytes(b"\x01\x02kv".to_vec(), 1), None);
-    /// # Ok::<(), &str>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_bytes(bytes: Vec<u8>, pairs: u64) -> Option<Self> {
-        let mut cursor = RunCursor { rest: &bytes };
+        let mut rest = &bytes[..];
         let mut found = 0;
-        while !cursor.rest.is_empty() {
-            cursor.next()?;
+        while !rest.is_empty() {
+            take_pair(&mut rest)?;
             found += 1;
         }
-        (found == pairs).then_some(Self { bytes, pairs })
+        if found != pairs {
+            return None;
+        }
+        if pairs == 0 {
+            return Some(Self::default());
+        }
+        let raw = bytes.len() as u64;
+        let extent = Extent { partition: 0, pairs, raw, checksum: hash::checksum(&bytes), at: 0..raw };
+        let stored = Stored { place: Place::Memory(bytes), extents: vec![extent], _held: None };
+        Some(Self { stored: Some((Arc::new(stored), 0)) })
     }
 
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), pairs: 0 }
+    /// A run for each of the partitions: those of `stored`, and empty ones.
+    pub(super) fn all(stored: Stored, partitions: u32) -> Vec<Self> {
+        let mut runs = vec![Self::default(); partitions as usize];
+        let stored = Arc::new(stored);
+        for (i, extent) in (0..).zip(&stored.extents) {
+            runs[extent.partition as usize] = Self { stored: Some((stored.clone(), i)) };
+        }
+        runs
     }
 
-    #[inline]
-    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
-        push_length(&mut self.bytes, key.len());
-        push_length(&mut self.bytes, value.len());
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(value);
-        self.pairs += 1;
+    fn extent(&self) -> Option<&Extent> {
+        self.stored.as_ref().map(|(stored, i)| &stored.extents[*i as usize])
     }
 
     /// The number of pairs.
     pub fn pairs(&self) -> u64 {
-        self.pairs
+        self.extent().map_or(0, |extent| extent.pairs)
     }
 
-    /// The pairs' bytes, in the layout of the module's description.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The number of [bytes](Self::chunks).
+    pub fn byte_len(&self) -> u64 {
+        self.extent().map_or(0, |extent| extent.raw)
+    }
+
+    /// xxh3 of the [bytes](Self::chunks), from when they were made.
+    pub fn checksum(&self) -> u64 {
+        self.extent().map_or_else(|| hash::checksum(&[]), |extent| extent.checksum)
+    }
+
+    /// The pairs' bytes in the layout of the module's description, unless they lie in a file.
+    pub fn in_memory(&self) -> Option<&[u8]> {
+        let Some((stored, i)) = &self.stored else { return Some(&[]) };
+        let at = &stored.extents[*i as usize].at;
+        match &stored.place {
+            Place::Memory(bytes) => Some(&bytes[at.start as usize..at.end as usize]),
+            Place::File(_) => None,
+        }
+    }
+
+    /// The pairs' bytes in the layout of the module's description, wherever they lie. A chunk need not end where a pair
+    /// does.
+    pub fn chunks(&self) -> RunChunks {
+        RunChunks { run: self.clone(), blocks: self.blocks(), block: Vec::new(), done: false }
     }
 
     /// Reads the pairs in order.
-    pub fn cursor(&self) -> RunCursor<'_> {
-        RunCursor { rest: &self.bytes }
+    pub fn reader(&self) -> RunReader<'_> {
+        let from = match self.in_memory() {
+            Some(rest) => Source::Memory { rest, pair: (&[], &[]) },
+            None => Source::File(Box::new(FileReader::new(self.blocks()))),
+        };
+        RunReader { from }
     }
 
-    /// xxh3 of the bytes.
-    pub fn checksum(&self) -> u64 {
-        hash::checksum(&self.bytes)
+    /// The blocks of the file that the run lies in, if it lies in one.
+    fn blocks(&self) -> Option<SpillBlocks> {
+        let (stored, i) = self.stored.as_ref()?;
+        let Range { start, end } = stored.extents[*i as usize].at;
+        match &stored.place {
+            Place::Memory(_) => None,
+            Place::File(file) => Some(SpillBlocks::new(file.clone(), start, end)),
+        }
+    }
+}
+
+impl PartialEq for Run {
+    /// Whether both have as many pairs and bytes, and the same checksum.
+    fn eq(&self, other: &Self) -> bool {
+        let seen = |run: &Self| (run.pairs(), run.byte_len(), run.checksum());
+        seen(self) == seen(other)
+    }
+}
+
+impl Eq for Run {}
+
+/// The bytes of a [`Run`], a chunk at a time.
+#[derive(Debug)]
+pub struct RunChunks {
+    run: Run,
+    blocks: Option<SpillBlocks>,
+    block: Vec<u8>,
+    done: bool,
+}
+
+impl RunChunks {
+    /// The next chunk, or `None` behind the last: all of the run if it is in memory, else at most 64 KiB.
+    ///
+    /// # Errors
+    /// When a spill file cannot be read or is damaged.
+    pub fn next_chunk(&mut self) -> Result<Option<&[u8]>, SpillError> {
+        if let Some(blocks) = &mut self.blocks {
+            return Ok(blocks.next_block(&mut self.block)?.then_some(&self.block[..]));
+        }
+        let bytes = self.run.in_memory().filter(|bytes| !bytes.is_empty() && !self.done);
+        self.done = true;
+        Ok(bytes)
     }
 }
 
 /// Reads the pairs of a [`Run`].
-#[derive(Clone, Debug)]
-pub struct RunCursor<'a> {
-    rest: &'a [u8],
+#[derive(Debug)]
+pub struct RunReader<'a> {
+    from: Source<'a>,
 }
 
-impl<'a> Iterator for RunCursor<'a> {
-    /// Encoded key and encoded value.
-    type Item = (&'a [u8], &'a [u8]);
+#[derive(Debug)]
+enum Source<'a> {
+    Memory { rest: &'a [u8], pair: (&'a [u8], &'a [u8]) },
+    File(Box<FileReader>),
+}
+
+impl<'a> RunReader<'a> {
+    /// The next pair, encoded key and encoded value, or `None` behind the last.
+    ///
+    /// # Errors
+    /// When a spill file cannot be read or is damaged.
+    pub fn next_pair(&mut self) -> Result<Option<(&[u8], &[u8])>, SpillError> {
+        Ok(self.advance()?.then(|| self.pair()))
+    }
+
+    /// Goes on to the next pair. False behind the last.
+    #[inline]
+    pub(super) fn advance(&mut self) -> Result<bool, SpillError> {
+        match &mut self.from {
+            Source::Memory { rest, pair } => match take_pair(rest) {
+                Some(next) => {
+                    *pair = next;
+                    Ok(true)
+                }
+                None => Ok(false),
+            },
+            Source::File(reader) => reader.advance(),
+        }
+    }
+
+    /// The pair that it has advanced to.
+    #[inline]
+    pub(super) fn pair(&self) -> (&[u8], &[u8]) {
+        match &self.from {
+            Source::Memory { pair, .. } => *pair,
+            Source::File(reader) => reader.pair(),
+        }
+    }
 
     #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let key = take_length(&mut self.rest)?;
-        let value = take_length(&mut self.rest)?;
-        let (key, rest) = self.rest.split_at_checked(key)?;
-        let (value, rest) = rest.split_at_checked(value)?;
-        self.rest = rest;
-        Some((key, value))
+    pub(super) fn key(&self) -> &[u8] {
+        self.pair().0
+    }
+
+    /// The key for as long as the run is there, if it is in memory.
+    #[inline]
+    pub(super) fn lasting_key(&self) -> Option<&'a [u8]> {
+        match &self.from {
+            Source::Memory { pair, .. } => Some(pair.0),
+            Source::File(_) => None,
+        }
     }
 }
 
-#[inline]
-fn push_length(out: &mut Vec<u8>, mut length: usize) {
-    while length >= 0x80 {
-        out.push(length as u8 | 0x80);
-        length >>= 7;
+/// Reads the pairs of a run in a spill file. Most lie within a block and are read where they are.
+#[derive(Debug)]
+struct FileReader {
+    blocks: Option<SpillBlocks>,
+    block: Vec<u8>,
+    /// How much of the block was read.
+    read: usize,
+    /// A pair that spans blocks.
+    spanning: Vec<u8>,
+    spans: bool,
+    /// Where in either of them key and value are.
+    key: Range<usize>,
+    value: Range<usize>,
+}
+
+/// A longer buffer for pairs that span blocks is not kept.
+const SPANNING_KEPT: usize = 1 << 20;
+
+impl FileReader {
+    fn new(blocks: Option<SpillBlocks>) -> Self {
+        let none = 0..0;
+        Self {
+            blocks,
+            block: Vec::new(),
+            read: 0,
+            spanning: Vec::new(),
+            spans: false,
+            key: none.clone(),
+            value: none,
+        }
     }
-    out.push(length as u8);
+
+    fn pair(&self) -> (&[u8], &[u8]) {
+        let bytes = if self.spans { &self.spanning } else { &self.block };
+        (&bytes[self.key.clone()], &bytes[self.value.clone()])
+    }
+
+    fn advance(&mut self) -> Result<bool, SpillError> {
+        if self.read == self.block.len() && !self.next_block()? {
+            return Ok(false);
+        }
+        let rest = &self.block[self.read..];
+        if let Some(shape) = Shape::of(rest)
+            && shape.end <= rest.len()
+        {
+            self.spans = false;
+            self.place(&shape, self.read);
+            self.read += shape.end;
+            return Ok(true);
+        }
+        self.spanning.clear();
+        self.spanning.shrink_to(SPANNING_KEPT);
+        self.spanning.extend_from_slice(rest);
+        let shape = loop {
+            match Shape::of(&self.spanning) {
+                Some(shape) => break shape,
+                // The lengths themselves span blocks.
+                None if !self.next_block()? => return Ok(false),
+                None => {
+                    let taken = self.block.len().min(LENGTHS_BYTES_MAX);
+                    self.spanning.extend_from_slice(&self.block[..taken]);
+                    self.read = taken;
+                }
+            }
+        };
+        match self.spanning.len().checked_sub(shape.end) {
+            // More was taken than the pair has.
+            Some(surplus) => self.read -= surplus,
+            None => {
+                self.spanning.reserve_exact(shape.end - self.spanning.len());
+                while self.spanning.len() < shape.end {
+                    if self.read == self.block.len() && !self.next_block()? {
+                        return Ok(false);
+                    }
+                    let missing = shape.end - self.spanning.len();
+                    let rest = &self.block[self.read..];
+                    let taken = &rest[..missing.min(rest.len())];
+                    self.spanning.extend_from_slice(taken);
+                    self.read += taken.len();
+                }
+            }
+        }
+        self.spans = true;
+        self.place(&shape, 0);
+        Ok(true)
+    }
+
+    fn place(&mut self, shape: &Shape, base: usize) {
+        let split = base + shape.lengths + shape.key;
+        self.key = base + shape.lengths..split;
+        self.value = split..base + shape.end;
+    }
+
+    fn next_block(&mut self) -> Result<bool, SpillError> {
+        self.read = 0;
+        match &mut self.blocks {
+            Some(blocks) => blocks.next_block(&mut self.block),
+            None => Ok(false),
+        }
+    }
+}
+
+/// The most bytes that the two lengths of a pair take.
+const LENGTHS_BYTES_MAX: usize = 2 * usize::BITS.div_ceil(7) as usize;
+
+/// How long a pair is.
+struct Shape {
+    /// The bytes of the two lengths.
+    lengths: usize,
+    key: usize,
+    /// All bytes.
+    end: usize,
+}
+
+impl Shape {
+    /// `None` if the lengths do not end within the bytes.
+    #[inline]
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let key = take_length(&mut rest)?;
+        let value = take_length(&mut rest)?;
+        let lengths = bytes.len() - rest.len();
+        // What a damaged length says is nowhere: it ends behind all there is.
+        Some(Self { lengths, key, end: lengths.saturating_add(key).saturating_add(value) })
+    }
+}
+
+/// How many bytes a pair takes in a run.
+#[inline]
+pub(crate) fn pair_bytes(key: usize, value: usize) -> usize {
+    let length = |n: usize| (usize::BITS - (n | 1).leading_zeros()).div_ceil(7) as usize;
+    length(key) + length(value) + key + value
+}
+
+/// The two lengths in front of a pair, in `room`.
+#[inline]
+pub(super) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value: usize) -> &[u8] {
+    let mut len = 0;
+    for mut length in [key, value] {
+        while length >= 0x80 {
+            room[len] = length as u8 | 0x80;
+            length >>= 7;
+            len += 1;
+        }
+        room[len] = length as u8;
+        len += 1;
+    }
+    &room[..len]
+}
+
+/// Appends a pair to the bytes of a run.
+#[inline]
+pub(crate) fn push_pair(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    bytes.extend_from_slice(put_lengths(&mut [0; LENGTHS_BYTES_MAX], key.len(), value.len()));
+    bytes.extend_from_slice(key);
+    bytes.extend_from_slice(value);
 }
 
 /// Takes a pair off the front of the bytes of a run.
@@ -152,58 +446,57 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pairs_come_back_as_they_were_pushed(pairs in vec((vec(any::<u8>(), 0..300), vec(any::<u8>(), 0..300)), 0..8)) {
-            let mut run = Run::default();
-            pairs.iter().for_each(|(key, value)| run.push(key, value));
-            prop_assert_eq!(run.pairs(), pairs.len() as u64);
-            prop_assert!(run.cursor().eq(pairs.iter().map(|(key, value)| (&key[..], &value[..]))));
-        }
-
-        #[test]
         fn prefixes_never_contradict_the_order_of_the_keys(a in vec(0..2u8, 0..10), b in vec(0..2u8, 0..10)) {
             prop_assert_eq!(compare((prefix(&a), &a), (prefix(&b), &b)), a.cmp(&b));
         }
-    }
 
-    proptest! {
         #[test]
         fn bytes_are_a_run_only_if_they_are_as_many_whole_pairs_as_said(
             pairs in vec((vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..200)), 0..6),
             other in any::<u64>(),
         ) {
-            let mut run = Run::default();
-            let mut ends = vec![0];
+            let (mut bytes, mut ends) = (Vec::new(), vec![0]);
             for (key, value) in &pairs {
-                run.push(key, value);
-                ends.push(run.bytes.len());
+                bytes.extend_from_slice(put_lengths(&mut Default::default(), key.len(), value.len()));
+                bytes.extend([&key[..], value].concat());
+                ends.push(bytes.len());
+                prop_assert_eq!(pair_bytes(key.len(), value.len()), bytes.len() - ends[ends.len() - 2]);
             }
-            for len in 0..run.bytes.len() {
-                let cut = run.bytes[..len].to_vec();
-                prop_assert_eq!(Run::from_bytes(cut.clone(), run.pairs), None);
+            let count = pairs.len() as u64;
+            for len in 0..bytes.len() {
+                let cut = bytes[..len].to_vec();
+                prop_assert_eq!(Run::from_bytes(cut.clone(), count), None);
                 // What ends with a pair is a run of fewer.
                 let whole = ends.iter().position(|end| *end == len);
-                for pairs in 0..run.pairs {
+                for pairs in 0..count {
                     prop_assert_eq!(Run::from_bytes(cut.clone(), pairs).is_some(), whole == Some(pairs as usize));
                 }
             }
-            for count in [run.pairs + 1, run.pairs.wrapping_sub(1), other].into_iter().filter(|n| *n != run.pairs) {
-                prop_assert_eq!(Run::from_bytes(run.bytes.clone(), count), None);
+            for count in [count + 1, count.wrapping_sub(1), other].into_iter().filter(|n| *n != count) {
+                prop_assert_eq!(Run::from_bytes(bytes.clone(), count), None);
             }
-            let longer = [&run.bytes[..], &[0]].concat();
-            prop_assert_eq!(Run::from_bytes(longer, run.pairs), None);
-            prop_assert_eq!(Run::from_bytes(run.bytes.clone(), run.pairs), Some(run));
+            let longer = [&bytes[..], &[0]].concat();
+            prop_assert_eq!(Run::from_bytes(longer, count), None);
+            let run = Run::from_bytes(bytes.clone(), count).unwrap();
+            prop_assert_eq!((run.pairs(), run.byte_len()), (count, bytes.len() as u64));
+            prop_assert_eq!((run.in_memory(), run.checksum()), (Some(&bytes[..]), hash::checksum(&bytes)));
+            let mut reader = run.reader();
+            for (key, value) in &pairs {
+                prop_assert_eq!(reader.next_pair().unwrap(), Some((&key[..], &value[..])));
+            }
+            prop_assert!(reader.next_pair().unwrap().is_none());
         }
     }
 
     /// A run may have come over a network.
     #[test]
-    fn a_run_that_is_cut_short_ends_early() {
-        let mut run = Run::default();
-        run.push(&[1; 200], &[2; 200]);
-        let whole = run.as_bytes().to_vec();
-        for len in 0..whole.len() {
-            assert_eq!(RunCursor { rest: &whole[..len] }.count(), 0);
+    fn a_pair_that_is_cut_short_is_none() {
+        let mut bytes = put_lengths(&mut Default::default(), 200, 200).to_vec();
+        bytes.extend([1; 400]);
+        for len in 0..bytes.len() {
+            assert_eq!(take_pair(&mut &bytes[..len]), None);
         }
-        assert_eq!(RunCursor { rest: &[0xff; 20] }.count(), 0);
+        assert_eq!(take_pair(&mut &[0xff; 20][..]), None);
+        assert!(take_pair(&mut &bytes[..]).is_some());
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     map::{Collect, TaskContext},
-    run::{Run, compare, prefix},
+    run::{Run, compare, pair_bytes, prefix},
+    segment::Segments,
 };
 use crate::{Combiner, Datum, Emit, Key, Partitioner, Result, hash};
 use hashbrown::HashTable;
@@ -13,7 +14,7 @@ pub(super) struct Table<'a, K: ?Sized, V: ?Sized + ToOwned, C> {
     task: TaskContext<'a>,
     combiner: &'a C,
     partitioner: &'a dyn Partitioner<K>,
-    partitions: u32,
+    segments: Segments<'a>,
     entries: HashTable<Entry<V::Owned>>,
     arena: Vec<u8>,
     scratch: Vec<u8>,
@@ -39,10 +40,10 @@ impl<'a, K: ?Sized, V: ?Sized + ToOwned, C> Table<'a, K, V, C> {
         task: TaskContext<'a>,
         combiner: &'a C,
         partitioner: &'a dyn Partitioner<K>,
-        partitions: u32,
+        segments: Segments<'a>,
     ) -> Self {
         let entries = HashTable::new();
-        Self { task, combiner, partitioner, partitions, entries, arena: Vec::new(), scratch: Vec::new() }
+        Self { task, combiner, partitioner, segments, entries, arena: Vec::new(), scratch: Vec::new() }
     }
 }
 
@@ -84,7 +85,7 @@ where
             self.combiner.combine(key, &mut entry.value, value);
             return Ok(());
         }
-        let partition = super::map::partition(self.partitioner, key, encoded, self.partitions)?;
+        let partition = super::map::partition(self.partitioner, key, encoded, self.segments.partitions())?;
         let length = super::map::length("key", encoded.len())?;
         let offset = self.arena.len();
         self.arena.extend_from_slice(encoded);
@@ -102,18 +103,21 @@ where
     C: Combiner<K, V>,
 {
     fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)> {
-        let Self { task, partitions, entries, arena, mut scratch, .. } = self;
+        let Self { task, mut segments, entries, arena, mut scratch, .. } = self;
         let mut entries: Vec<_> = entries.into_iter().collect();
         entries.sort_unstable_by(|a, b| {
             let by_key = || compare((a.prefix, a.key(&arena)), (b.prefix, b.key(&arena)));
             a.partition.cmp(&b.partition).then_with(by_key)
         });
-        let mut runs = vec![Run::default(); partitions as usize];
+        // Most values take no more bytes encoded than as they are.
+        let bytes = |entry: &Entry<_>| pair_bytes(entry.length as usize, size_of::<V::Owned>());
+        let mut writer = segments.begin(entries.iter().map(bytes).sum())?;
         for entry in &entries {
             scratch.clear();
             Borrow::<V>::borrow(&entry.value).encode(&mut scratch)?;
-            runs[entry.partition as usize].push(entry.key(&arena), &scratch);
+            writer.push(entry.partition, entry.key(&arena), &scratch)?;
         }
-        Ok((runs, task))
+        segments.end(writer)?;
+        Ok((segments.finish()?, task))
     }
 }

@@ -1,7 +1,7 @@
 //! [`FilterError`]: why a filter did not succeed.
 
 use super::form::SEQUENCE;
-use crate::{Error, TaskFailure, codec::CodecError};
+use crate::{Error, TaskFailure, codec::CodecError, exec::SpillError};
 use std::io;
 
 /// Why a filter did not succeed. What it has written by then is of no use; a process should end with a status other than
@@ -37,6 +37,9 @@ pub enum FilterError {
         /// What the system said.
         source: io::Error,
     },
+    /// What the job has emitted could not be kept.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// A value that the job has emitted, or a line of output, cannot be put into text.
     #[error(transparent)]
     Codec(#[from] CodecError),

@@ -6,7 +6,7 @@ use super::{
     form::{LineForm, LineWriter},
 };
 use crate::{
-    Counters, InputOf, Job, Records, SplitInfo,
+    Counters, InputOf, Job, Memory, Records, SplitInfo,
     exec::{Attempt, MapTask, Round},
     input::{Blocks, ReadError, SplitCache},
 };
@@ -43,12 +43,21 @@ where
     let mut chunks = LineChunks::new(input);
     let mut lines = LineWriter::new(output, LineForm::of::<J>(options), options.split);
     let (mut records, mut counters) = (0, Counters::default());
-    let attempt = Attempt::default();
+    let (attempt, memory) = (Attempt::default(), Memory::limited(u64::MAX));
     let mut ended = false;
     while !ended {
         let split = SplitInfo { pieces: Vec::new(), bytes: options.piece_bytes, first_record: None };
         let mut cache = SplitCache::default();
-        let task = MapTask { split: &split, cache: &mut cache, attempt: &attempt };
+        let task = MapTask {
+            index: 0,
+            splits: 1,
+            split: &split,
+            cache: &mut cache,
+            attempt: &attempt,
+            // What a piece leaves is written out before the next one is read.
+            segment_bytes: usize::MAX,
+            memory: &memory,
+        };
         let piece = Piece::<InputOf<J>, _> {
             chunks: &mut chunks,
             input: options.input,
@@ -62,8 +71,11 @@ where
             let record = error.failure.record.map(|record| records + record);
             FilterError::Task(error.failure.with_record(record))
         })?;
-        for (key, value) in mapped.runs.iter().flat_map(|run| run.cursor()) {
-            lines.pair(key, value)?;
+        for run in &mapped.runs {
+            let mut pairs = run.reader();
+            while let Some((key, value)) = pairs.next_pair()? {
+                lines.pair(key, value)?;
+            }
         }
         records += mapped.records;
         counters.merge(&mapped.counters);

@@ -1,7 +1,10 @@
 //! [`Chained`]: the output of one job as the input of the next; its records are [`Pairs`].
 
 use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, plan};
-use crate::{Counters, Datum, Error, Report, Schema, exec::Run};
+use crate::{
+    Counters, Datum, Error, Report, Schema,
+    exec::{Run, RunReader, pair_bytes, push_pair, take_pair},
+};
 use std::{
     borrow::{Borrow, Cow},
     fmt,
@@ -90,14 +93,15 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Chained<K, V> {
 
     /// The bytes they take.
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.as_bytes().len() as u64).sum()
+        self.parts.iter().map(Run::byte_len).sum()
     }
 
     fn blocks<'a>(&'a self, split: &'a SplitInfo) -> PairBlocks<'a, K, V> {
         PairBlocks {
             parts: &self.parts,
             pieces: split.pieces.iter(),
-            rest: &[],
+            open: None,
+            block: Vec::new(),
             buffer: PairBuffer::default(),
         }
     }
@@ -114,8 +118,9 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
         let mut record = 0;
         for (source, part) in (0..).zip(&self.parts) {
             let mut at = 0;
-            for pair in (PairEnds { rest: part.as_bytes() }) {
-                let bytes = pair.ok_or_else(malformed)? as u64;
+            let mut pairs = part.reader();
+            while let Some((key, value)) = pairs.next_pair().map_err(ReadError::from)? {
+                let bytes = pair_bytes(key.len(), value.len()) as u64;
                 cut.pair(source, at..at + bytes, record);
                 at += bytes;
                 record += 1;
@@ -142,8 +147,8 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         let mut blocks = self.blocks(split);
-        while let Some(block) = blocks.next_bytes()? {
-            sink(block);
+        while blocks.advance()? {
+            sink(&blocks.block);
         }
         Ok(())
     }
@@ -182,24 +187,6 @@ impl Cut {
     }
 }
 
-/// How many bytes each pair takes; `None` if the rest is no pair.
-struct PairEnds<'a> {
-    rest: &'a [u8],
-}
-
-impl Iterator for PairEnds<'_> {
-    type Item = Option<usize>;
-
-    fn next(&mut self) -> Option<Option<usize>> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let before = self.rest.len();
-        let pair = crate::exec::take_pair(&mut self.rest);
-        Some(pair.map(|_| before - self.rest.len()))
-    }
-}
-
 fn malformed() -> ReadError {
     ReadError::Malformed { place: "output of a job".into(), message: "a pair is cut off".into() }
 }
@@ -208,39 +195,58 @@ fn malformed() -> ReadError {
 struct PairBlocks<'a, K: ?Sized + Datum, V: ?Sized + Datum> {
     parts: &'a [Run],
     pieces: std::slice::Iter<'a, Piece>,
-    /// What is left of the current piece.
-    rest: &'a [u8],
+    /// Reads the current piece.
+    open: Option<PieceReader<'a>>,
+    /// Bytes of whole pairs.
+    block: Vec<u8>,
     buffer: PairBuffer<K, V>,
 }
 
-impl<'a, K: ?Sized + Datum, V: ?Sized + Datum> PairBlocks<'a, K, V> {
-    /// The next block of whole pairs.
-    fn next_bytes(&mut self) -> Result<Option<&'a [u8]>, ReadError> {
-        while self.rest.is_empty() {
-            let Some(Piece { source, range }) = self.pieces.next() else { return Ok(None) };
-            let part = self.parts.get(*source as usize).ok_or_else(malformed)?;
-            let range = range.start as usize..range.end as usize;
-            self.rest = part.as_bytes().get(range).ok_or_else(malformed)?;
-        }
-        let mut end = 0;
-        for pair in (PairEnds { rest: self.rest }) {
-            let bytes = pair.ok_or_else(malformed)?;
-            if end > 0 && end + bytes > BLOCK_BYTES {
-                break;
+impl<K: ?Sized + Datum, V: ?Sized + Datum> PairBlocks<'_, K, V> {
+    /// Reads the next block of whole pairs. False behind the last one.
+    fn advance(&mut self) -> Result<bool, ReadError> {
+        self.block.clear();
+        loop {
+            if let Some(open) = &mut self.open
+                && open.fill(&mut self.block)?
+            {
+                return Ok(true);
             }
-            end += bytes;
+            let Some(Piece { source, range }) = self.pieces.next() else { return Ok(false) };
+            let part = self.parts.get(*source as usize).ok_or_else(malformed)?;
+            self.open = Some(PieceReader { pairs: part.reader(), at: 0, range: range.clone() });
         }
-        let (block, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        Ok(Some(block))
+    }
+}
+
+/// Reads the pairs of a part that lie in a range of its bytes.
+struct PieceReader<'a> {
+    pairs: RunReader<'a>,
+    /// Bytes of the pairs so far.
+    at: u64,
+    range: Range<u64>,
+}
+
+impl PieceReader<'_> {
+    /// Puts the next pairs into `block`. False if there are none.
+    fn fill(&mut self, block: &mut Vec<u8>) -> Result<bool, ReadError> {
+        while self.at < self.range.end && block.len() < BLOCK_BYTES {
+            let (key, value) = self.pairs.next_pair()?.ok_or_else(malformed)?;
+            // What is ahead of the range has to be read past: where its pairs end is known to nobody else.
+            if self.at >= self.range.start {
+                push_pair(block, key, value);
+            }
+            self.at += pair_bytes(key.len(), value.len()) as u64;
+        }
+        Ok(!block.is_empty())
     }
 }
 
 impl<K: ?Sized + Datum, V: ?Sized + Datum> Blocks<Pairs<K, V>> for PairBlocks<'_, K, V> {
     fn next_block(&mut self) -> Result<Option<PairBlock<'_, K, V>>, ReadError> {
-        match self.next_bytes()? {
-            Some(bytes) => Pairs::block(&(), bytes, &mut self.buffer).map(Some),
-            None => Ok(None),
+        match self.advance()? {
+            true => Pairs::block(&(), &self.block, &mut self.buffer).map(Some),
+            false => Ok(None),
         }
     }
 }
@@ -263,7 +269,7 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Records for Pairs<K, V> {
         buffer.0.clear();
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (key, value) = crate::exec::take_pair(&mut rest).ok_or_else(malformed)?;
+            let (key, value) = take_pair(&mut rest).ok_or_else(malformed)?;
             buffer.0.push((Part::decode(key).map_err(decoded)?, Part::decode(value).map_err(decoded)?));
         }
         Ok(PairBlock { rest: bytes, pairs: buffer.0.iter() })
@@ -325,7 +331,7 @@ impl<'a, K: ?Sized + Datum, V: ?Sized + Datum> Iterator for PairBlock<'a, K, V> 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let (key, value) = self.pairs.next()?;
-        let (key_bytes, value_bytes) = crate::exec::take_pair(&mut self.rest)?;
+        let (key_bytes, value_bytes) = take_pair(&mut self.rest)?;
         Some((key.lend(key_bytes), value.lend(value_bytes)))
     }
 

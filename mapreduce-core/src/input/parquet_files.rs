@@ -4,7 +4,9 @@ mod columns;
 mod row;
 
 use super::{
-    Blocks, Input, Items, ReadError, SplitInfo, compression::Compression, file_list, items, plan,
+    Blocks, Input, Items, ReadError, SplitInfo,
+    compression::Compression,
+    file_list, items, plan,
     source::{self, SourceFile},
 };
 use crate::Error;
@@ -120,7 +122,9 @@ fn open_file(source: &SourceFile, names: Option<&[&str]>) -> Result<ParquetFile,
         Ok(Err(error)) => {
             return Err(refuse(format!("is no complete Parquet file ({error}); make or copy it again")));
         }
-        Err(_) => return Err(refuse("is damaged: its last bytes make no sense; make or copy it again".into())),
+        Err(_) => {
+            return Err(refuse("is damaged: its last bytes make no sense; make or copy it again".into()));
+        }
     };
     let schema = metadata.file_metadata().schema_descr();
     let all: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
@@ -209,7 +213,8 @@ impl<T: Send + Sync + Serialize + DeserializeOwned + 'static> Input for ParquetF
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
-        let (mut groups, mut rows, mut block, mut sent) = (self.row_groups(split), Vec::<T>::new(), Vec::new(), 0);
+        let (mut groups, mut rows, mut block, mut sent) =
+            (self.row_groups(split), Vec::<T>::new(), Vec::new(), 0);
         while groups.next(&mut rows)? {
             items::send(&rows, sent, &mut block, sink)?;
             sent += rows.len() as u64;
@@ -289,9 +294,10 @@ impl OpenFile<'_> {
                     Err(error) => (error.to_string(), format!("row group {group}")),
                 }
             }
-            columns::GroupError::Parquet(group, error) => {
-                (format!("{error}; the file may be damaged, make or copy it again"), format!("row group {group}"))
-            }
+            columns::GroupError::Parquet(group, error) => (
+                format!("{error}; the file may be damaged, make or copy it again"),
+                format!("row group {group}"),
+            ),
             columns::GroupError::Row { group, row, message } => {
                 (message, format!("row group {group}, row {row} of it"))
             }

@@ -240,10 +240,9 @@ fn meaning(descriptor: &ColumnDescriptor) -> Meaning {
     }
     match descriptor.converted_type() {
         ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON => Meaning::Text,
-        ConvertedType::UINT_8
-        | ConvertedType::UINT_16
-        | ConvertedType::UINT_32
-        | ConvertedType::UINT_64 => Meaning::Unsigned,
+        ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64 => {
+            Meaning::Unsigned
+        }
         ConvertedType::DECIMAL => Meaning::Decimal { scale: descriptor.type_scale() },
         _ => Meaning::AsTheyAre,
     }
