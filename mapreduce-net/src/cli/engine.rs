@@ -80,14 +80,6 @@ pub(super) fn threads(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Parses what `--memory` is given.
-pub(super) fn size(text: &str) -> Result<u64, &'static str> {
-    match parse_size::parse_size(text) {
-        Ok(0) | Err(_) => Err("give a size such as 200MB, 1.5GiB or 512m (M is a million bytes, MiB 1048576)"),
-        Ok(bytes) => Ok(bytes),
-    }
-}
-
 /// Parses counts of which there must be one.
 pub(super) fn positive<T: FromStr>(text: &str) -> Result<T, &'static str> {
     text.parse().map_err(|_| "give a whole number, 1 or more, that is not too large")
@@ -187,23 +179,6 @@ impl Rounds for AnyRounds<'_> {
         match self.0 {
             Either::Local(rounds) => rounds.into_report(),
             Either::Pool(rounds) => rounds.into_report(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_may_have_units() {
-        for (text, bytes) in
-            [("4096", 4096), ("200MB", 200_000_000), ("512m", 512_000_000), ("1.5GiB", 3 << 29), ("64 KiB", 1 << 16)]
-        {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for wrong in ["", "0", "-1", "many", "1XB", "1e99", "nan"] {
-            assert!(size(wrong).is_err(), "{wrong}");
         }
     }
 }
