@@ -233,14 +233,6 @@ pub(super) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value:
     &room[..len]
 }
 
-/// Appends a pair to the bytes of a run.
-#[inline]
-pub(crate) fn push_pair(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    bytes.extend_from_slice(put_lengths(&mut [0; LENGTHS_BYTES_MAX], key.len(), value.len()));
-    bytes.extend_from_slice(key);
-    bytes.extend_from_slice(value);
-}
-
 /// Takes a pair off the front of the bytes of a run.
 #[inline]
 pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<Pair<'a>> {
