@@ -26,4 +26,5 @@ pub use map::MapOutput;
 pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
 pub use round::set_up;
 pub(crate) use round::{MapTask, ReduceTask, Round};
+pub(crate) use run::take_pair;
 pub use run::{Run, RunCursor};

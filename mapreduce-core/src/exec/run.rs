@@ -100,6 +100,17 @@ fn push_length(out: &mut Vec<u8>, mut length: usize) {
     out.push(length as u8);
 }
 
+/// Takes a pair off the front of the bytes of a run.
+#[inline]
+pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let key = take_length(bytes)?;
+    let value = take_length(bytes)?;
+    let (key, rest) = bytes.split_at_checked(key)?;
+    let (value, rest) = rest.split_at_checked(value)?;
+    *bytes = rest;
+    Some((key, value))
+}
+
 #[inline]
 fn take_length(bytes: &mut &[u8]) -> Option<usize> {
     let mut length = 0;

@@ -128,3 +128,45 @@ impl<K: ?Sized + Key + Datum, V: ?Sized + Datum> Reducer<K, V> for Identity {
         Ok(())
     }
 }
+
+/// No reducer, for jobs that only map: their output is what the mapper emits, in the order of the splits, and is neither
+/// sorted nor grouped. There is no combiner then that would have something to fold: name
+/// [`NoCombiner`](super::NoCombiner).
+///
+/// ```
+/// use mapreduce_core::prelude::*;
+///
+/// /// Lines that hold a word.
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct Grep {
+///     word: String,
+/// }
+///
+/// impl Mapper for Grep {
+///     type Input = Items<String>;
+///     type Key = str;
+///     type Value = ();
+///     fn map(&self, line: &String, out: &mut impl Emit<str, ()>) -> Result {
+///         if line.contains(&self.word) { out.emit(line, &()) } else { Ok(()) }
+///     }
+/// }
+///
+/// impl SimpleJob for Grep {
+///     const NAME: &'static str = "grep";
+///     type Combiner = NoCombiner;
+///     type Reducer = NoReducer;
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoReducer;
+
+impl<K: ?Sized + Key + Datum, V: ?Sized + Datum> Reducer<K, V> for NoReducer {
+    const ENABLED: bool = false;
+
+    type Key = K;
+    type Value = V;
+
+    fn reduce(&self, key: &K, values: &mut Values<'_, V>, out: &mut impl Emit<K, V>) -> Result {
+        Identity.reduce(key, values, out)
+    }
+}

@@ -50,6 +50,7 @@
 
 mod engine;
 mod error;
+mod filter;
 mod log;
 mod peer;
 mod pool;
@@ -63,8 +64,9 @@ pub use clap;
 
 pub use engine::{AnyEngine, AnyRounds, PoolArgs};
 pub use error::{CliError, one_line};
+pub use filter::{LineArgs, MapArgs, ReduceArgs};
 pub use peer::PeerArgs;
 pub use pool::{PoolCommand, PoolCreateArgs, PoolStatusArgs};
-pub use program::{LineRecords, Program};
+pub use program::{LineRecords, NoParams, Program};
 pub use run::{Run, RunArgs};
-pub use signals::until_signalled;
+pub use signals::{signal_status, until_signalled};

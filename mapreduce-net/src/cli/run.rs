@@ -123,7 +123,7 @@ impl From<Box<dyn std::error::Error + Send + Sync>> for CliError {
 impl From<Error> for CliError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Cancelled => Self::Interrupted { status: signals::status() },
+            Error::Cancelled => Self::Interrupted { status: signals::signal_status() },
             error => Self::Job(error),
         }
     }

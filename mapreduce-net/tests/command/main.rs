@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
 
 mod faults;
+mod filters;
 mod local;
 mod pool;
 mod refusals;
