@@ -227,7 +227,7 @@ impl<'a> Contest<'a> {
             let mut command = setup.workshop.python(script);
             command.arg(what).arg(&source).arg(output).arg(setup.threads.to_string());
             if script != "peer_polars.py" {
-                command.arg(&setup.workshop.scratch);
+                command.arg(&setup.workshop.spill);
             }
             command
         });
@@ -259,9 +259,9 @@ impl<'a> Contest<'a> {
         let source = input.to_path_buf();
         self.add("GNU sort", input, Some(aim), move |output| {
             let mut command = Command::new("sort");
-            // Its M is 1024 * 1024 bytes; MB is a million, as it is here.
+            // In bytes, for its M is not a million.
             command.env("LC_ALL", "C").arg(format!("--parallel={}", setup.threads));
-            command.arg(format!("--buffer-size={memory_mb}MB")).arg("-T").arg(&setup.workshop.scratch);
+            command.arg(format!("--buffer-size={memory_mb}000000b")).arg("-T").arg(&setup.workshop.spill);
             command.arg("-o").arg(output).arg(&source);
             command
         });
@@ -295,7 +295,7 @@ impl<'a> Contest<'a> {
             let mut command = Command::new("bash");
             let script = "set -o pipefail; \"$1\" map < \"$2\" | sort -T \"$4\" | \"$1\" reduce > \"$3\"";
             command.args(["-c", script, "bash"]).arg(setup.workshop.example("word_count").get_program());
-            command.arg(&source).arg(output).arg(&setup.workshop.scratch).env("LC_ALL", "C");
+            command.arg(&source).arg(output).arg(&setup.workshop.spill).env("LC_ALL", "C");
             command
         });
         if setup.java {

@@ -95,6 +95,7 @@ impl<'a> Inputs<'a> {
         let range = if many { drawn_from(rows as u64, keys) } else { keys };
         let raw = self.file(&format!("{name}.u64"), |path| Ok(write_rows(path, rows, range)?))?;
         let parquet = self.file(&format!("{name}.parquet"), |path| {
+            fs::create_dir_all(&self.workshop.spill)?;
             let status = self.workshop.python("rows_to_parquet.py").arg(&raw).arg(path).status()?;
             if status.success() { Ok(()) } else { Err("rows_to_parquet.py has failed".into()) }
         })?;

@@ -146,6 +146,7 @@ fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop) -> Result<Outcom
             }
             inputs::warm(&contestant.input)?;
             let output = workshop.fresh("output")?;
+            fs::create_dir_all(&workshop.spill)?;
             let turn = process::run(&mut (contestant.command)(&output), &beside, LIMIT);
             let checked = turn.and_then(|turn| {
                 let content = Content::read(&output, order, as_a_whole)?;
@@ -166,6 +167,8 @@ fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop) -> Result<Outcom
                 }
             }
             remove(&output)?;
+            // What a process that is about to end still holds there is removed after the next turn.
+            let _ = remove(&workshop.spill);
         }
     }
     let mut notes = absent;

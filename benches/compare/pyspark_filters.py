@@ -3,8 +3,8 @@ tab, value. Checks that the result is what the job's own `run` gives.
 
 usage: pyspark_filters.py [--sort-command] [--threads N] [--partitions N] PROGRAM INPUT OUTPUT
 
-PROGRAM is the job's command, for instance target/release/examples/word_count, and INPUT a text file. Spark cuts the input,
-starts a process for each cut and partition, brings the pairs to their partitions, and sorts them there by key; with
+PROGRAM is the job's command, for instance target/release/examples/word_count, and INPUT a text file. Spark cuts the input into pieces,
+starts a process for each piece and each partition, brings the pairs to their partitions, and sorts them there by key; with
 --sort-command that last step is left to `sort`. OUTPUT is the folder that Spark writes; it must not be there yet.
 """
 
@@ -54,14 +54,22 @@ def key_and_value(line):
 
 def under_spark(context, program, source, partitions, sort_command):
     """An RDD of lines of the job's output."""
+
+    def run_map(split, lines):
+        return through([program, "map", "--no-end", "--split", str(split)], lines)
+
+    def run_reduce(lines):
+        # Without the lines that say that these are all: they would reach one of the partitions only.
+        return through([program, "reduce", "--no-end"], lines)
+
     lines = context.textFile(source, use_unicode=False)
-    pairs = lines.mapPartitions(lambda lines: through([program, "map"], lines)).map(key_and_value)
+    pairs = lines.mapPartitionsWithIndex(run_map).map(key_and_value)
     if sort_command:
         grouped = pairs.partitionBy(partitions, zlib.crc32).map(b"\t".join)
         in_order = grouped.mapPartitions(lambda lines: through(["sort"], lines))
     else:
         in_order = pairs.repartitionAndSortWithinPartitions(partitions, zlib.crc32).map(b"\t".join)
-    return in_order.mapPartitions(lambda lines: through([program, "reduce"], lines))
+    return in_order.mapPartitions(run_reduce)
 
 
 def parts(folder):

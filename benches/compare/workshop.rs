@@ -16,8 +16,10 @@ pub(crate) struct Workshop {
     programs: PathBuf,
     /// The inputs, which are kept.
     pub(crate) inputs: PathBuf,
-    /// Outputs and what does not fit into memory.
+    /// Outputs.
     pub(crate) scratch: PathBuf,
+    /// What does not fit into memory in a turn, and whatever else it leaves.
+    pub(crate) spill: PathBuf,
     /// The virtual environment.
     environment: PathBuf,
 }
@@ -36,6 +38,7 @@ impl Workshop {
             programs,
             inputs: all.join("inputs"),
             scratch: all.join("scratch"),
+            spill: all.join("scratch").join("spill"),
             environment: all.join("python"),
         };
         fs::create_dir_all(&workshop.inputs)?;
@@ -88,7 +91,8 @@ impl Workshop {
     /// A script of `benches/compare` in the virtual environment.
     pub(crate) fn python(&self, script: &str) -> Command {
         let mut command = Command::new(self.interpreter());
-        command.arg(self.sources.join("compare").join(script)).env("TMPDIR", &self.scratch);
+        command.arg(self.sources.join("compare").join(script));
+        command.env("TMPDIR", &self.spill).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 
