@@ -41,8 +41,10 @@
 //! * [`key`]: what can be grouped by, and its order-preserving encoding. [`datum`]: what can be a value. [`block`]:
 //!   vectors of numbers as raw bytes.
 //! * [`input`]: files, rows and items; splits and their caches. [`output`]: returned pairs or part files.
-//! * [`Local`] is an [`Engine`], which runs jobs, and [`Handle`] a job in the background; [`Options`], [`Cancel`],
-//!   [`Counters`], [`Error`].
+//! * [`Local`] is an [`Engine`], which runs jobs, and [`Handle`] a job in the background; [`Options`], [`Memory`],
+//!   [`Cancel`], [`Counters`], [`Error`].
+//!
+//! * [`filter`]: the two parts of a job as filters, for other engines.
 //!
 //! What is below:
 //!
@@ -67,11 +69,13 @@ pub mod datum;
 pub mod engine;
 mod error;
 pub mod exec;
+pub mod filter;
 mod hash;
 pub mod input;
 pub mod job;
 pub mod key;
 pub mod local;
+mod memory;
 mod options;
 pub mod output;
 pub mod prelude;
@@ -92,19 +96,20 @@ pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
 #[cfg(feature = "parquet")]
 pub use input::ParquetFiles;
 pub use input::{
-    Csv, CsvFiles, CsvOptions, Dataset, Fixed, FixedFiles, Input, ItemSlice, Items, LineBlock, Lines,
-    Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split, SplitInfo, TextFiles, Utf8Block,
-    Utf8Lines,
+    Both, Chained, Csv, CsvFiles, CsvOptions, Dataset, Either, Fixed, FixedFiles, Input, ItemSlice, Items,
+    LineBlock, Lines, Pairs, Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split,
+    SplitInfo, TextFiles, Utf8Block, Utf8Lines,
 };
 pub use job::{
-    Combiner, Emit, Fold, Group, HashPartitioner, Identity, InputOf, Iterative, Job, JobId, KeyOf, Mapper,
-    Max, Min, NoCombiner, OutputKeyOf, OutputValueOf, Partitioner, RangePartitioner, Reducer, SimpleJob, Sum,
-    ValueOf, Values,
+    CachedFile, Combiner, Emit, Fold, FullJoin, Group, HashPartitioner, Identity, InnerJoin, InputOf,
+    Iterative, Job, JobId, JoinError, KeyOf, LeftJoin, Mapper, Max, Min, NoCombiner, NoReducer, OutputKeyOf,
+    OutputValueOf, Partitioner, RangePartitioner, Reducer, SimpleJob, Sum, ValueOf, Values,
 };
-pub use key::{Key, KeyPart};
+pub use key::{Key, KeyPart, Sorted};
 pub use local::Local;
+pub use memory::{Held, Memory, TaskMemory};
 pub use options::Options;
-pub use output::{Iterated, Output, PartFiles, Report, Written};
+pub use output::{Format, Iterated, Output, PartFiles, Report, Written};
 pub use registry::{Registry, RegistryError};
 pub use schema::Schema;
 

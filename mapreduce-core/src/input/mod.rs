@@ -11,6 +11,8 @@
 //! | [`RowSlice`], [`RowFile`] | [`Rows`] | ranges of whole rows |
 //! | [`ParquetFiles`] (feature `parquet`) | [`Items`], structs by the names of columns | row groups |
 //! | [`ItemSlice`] | [`Items`] | ranges of items |
+//! | [`Chained`] | [`Pairs`] | ranges of the output of a job |
+//! | [`Both`] | [`Either`] of two | those of the first, then those of the second |
 //!
 //! In the process that runs the job, splits are opened and read as they lie. For other nodes there are two ways: the
 //! driver sends the bytes of a split ([`Input::ship`]), or, if the user says that all nodes see the same files
@@ -22,7 +24,9 @@
 //! Files are compared with what they were when the input was made (length and time of modification) whenever a split is
 //! opened, and again when it has been read: one that has changed is a [`ReadError`], not another output.
 
+mod both;
 mod cache;
+mod chained;
 mod compression;
 mod csv_files;
 mod csv_parser;
@@ -46,7 +50,9 @@ mod split;
 mod text_files;
 mod window;
 
+pub use both::{Both, Either, EitherIter};
 pub use cache::SplitCache;
+pub use chained::{Chained, PairBlock, PairBuffer, Pairs};
 pub use csv_files::{CsvFiles, CsvOptions};
 pub use csv_records::{Csv, CsvBuffer, CsvShape};
 pub use dataset::Dataset;

@@ -19,6 +19,7 @@
 //! | [`Option`] | `00` for `None`, which comes first; `01` and the part for `Some` |
 //! | [`Reverse`](std::cmp::Reverse) | the part, every bit inverted: descending |
 //! | tuples of 2 to 8 parts | the parts one after another, the last one too |
+//! | [`Sorted`] | both parts one after another |
 //! | structs by [`impl_key!`](crate::impl_key) | the named fields as parts, in the order they are named |
 //!
 //! A part's encoding is never the beginning of another value's, so what follows a part has no say in its order. For the
@@ -54,6 +55,7 @@ mod float;
 mod integer;
 mod option;
 mod reverse;
+mod sorted;
 mod structs;
 mod tuple;
 
@@ -61,6 +63,7 @@ use std::borrow::Cow;
 
 use crate::{codec::CodecError, schema::Schema};
 
+pub use sorted::Sorted;
 #[doc(hidden)]
 pub use structs::field_schema;
 
@@ -115,6 +118,23 @@ pub trait Key: ToOwned<Owned: Send + Sync> + Send + Sync + 'static {
         Ok(encoded)
     }
 
+    /// The bytes of an encoding, if every key of the type has as many and these are at most eight: such keys are looked
+    /// up and sorted as numbers. The default, `None`, is always right.
+    const WIDTH: Option<usize> = None;
+
+    /// If there is a [`WIDTH`](Self::WIDTH), the number that the encoding is, big-endian, when zeros fill it up to eight
+    /// bytes. Not called otherwise.
+    ///
+    /// ```
+    /// use mapreduce_core::Key;
+    ///
+    /// assert_eq!((u16::WIDTH, 0x0102_u16.word()), (Some(2), 0x0102_0000_0000_0000));
+    /// ```
+    #[inline]
+    fn word(&self) -> u64 {
+        0
+    }
+
     /// Adds the name of the type's encoding to `schema`.
     fn schema(schema: &mut Schema);
 }
@@ -150,6 +170,17 @@ pub trait KeyPart: Key + Clone {
     ///
     /// [`CodecError::Decode`] if `bytes` do not begin with the part encoding of a key of this type.
     fn decode_part(bytes: &mut &[u8]) -> Result<Self, CodecError>;
+
+    /// Takes one encoding off the front of `bytes` without decoding it, where that is faster. Whether it is the encoding
+    /// of a key need not be looked at more closely than to find its end.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::Decode`] if `bytes` have no end of an encoding.
+    #[inline]
+    fn skip_part(bytes: &mut &[u8]) -> Result<(), CodecError> {
+        Self::decode_part(bytes).map(drop)
+    }
 }
 
 /// The key whose part encoding is the whole of `bytes`: what [`Key::decode`] is for a type that encodes alike as a whole
@@ -180,10 +211,30 @@ fn take<K: ?Sized, const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CodecEr
     }
 }
 
-/// `Key` for a `KeyPart` that encodes alike as a whole and as a part.
+/// A big-endian number of `width` bytes with zeros behind it, as one of eight bytes.
+#[inline]
+fn fill_up(number: u128, width: usize) -> u64 {
+    (number << (8 * (16 - width)) >> 64) as u64
+}
+
+/// `Key` for a `KeyPart` that encodes alike as a whole and as a part. The second closure is there for those of fixed
+/// width: it gives the encoding as an unsigned number.
 macro_rules! key_as_part {
-    ({$($generics:tt)*} $key:ty, |$schema:ident| $describe:expr) => {
+    ({$($generics:tt)*} $key:ty, |$schema:ident| $describe:expr $(, |$key_word:ident| $word:expr)?) => {
         impl<$($generics)*> $crate::key::Key for $key {
+            $(
+                const WIDTH: Option<usize> = match size_of::<$key>() {
+                    width @ ..=8 => Some(width),
+                    _ => None,
+                };
+
+                #[inline]
+                fn word(&self) -> u64 {
+                    let $key_word = *self;
+                    $crate::key::fill_up(u128::from($word), size_of::<$key>())
+                }
+            )?
+
             #[inline]
             fn encode(&self, out: &mut Vec<u8>) {
                 $crate::key::KeyPart::encode_part(self, out);

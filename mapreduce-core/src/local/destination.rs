@@ -1,9 +1,9 @@
 //! Where reduce tasks write: back to the program, or part files.
 
 use crate::{
-    Job, OutputKeyOf, OutputValueOf, Result,
+    Job, Memory, OutputKeyOf, OutputValueOf, Result,
     exec::{PairWriter, Pairs, Run},
-    output::{StagedPart, Staging, TextPart},
+    output::{PartWriter, StagedPart, Staging},
     schedule::{AttemptId, TaskReport},
 };
 
@@ -19,33 +19,32 @@ pub(super) trait Destination<J: Job>: Sync {
 }
 
 /// Back to the program, encoded.
-pub(super) struct Returned;
+pub(super) struct Returned(pub(super) Memory);
 
 impl<J: Job> Destination<J> for Returned {
     type Writer = Pairs;
     type Part = Run;
 
     fn open(&self, _: AttemptId) -> Result<Pairs> {
-        Ok(Pairs::default())
+        Pairs::new(&self.0)
     }
 
     fn close(&self, writer: Pairs) -> Result<(Run, TaskReport)> {
-        let run = writer.run;
-        let report =
-            TaskReport { records: run.pairs(), bytes: run.as_bytes().len() as u64, checksum: run.checksum() };
+        let run = writer.finish()?;
+        let report = TaskReport { records: run.pairs(), bytes: run.byte_len(), checksum: run.checksum() };
         Ok((run, report))
     }
 }
 
 impl<J: Job> Destination<J> for Staging {
-    type Writer = TextPart;
+    type Writer = PartWriter;
     type Part = StagedPart;
 
-    fn open(&self, attempt: AttemptId) -> Result<TextPart> {
-        TextPart::create(self.attempt_path(&attempt.to_string()))
+    fn open(&self, attempt: AttemptId) -> Result<PartWriter> {
+        Staging::open::<J>(self, &attempt.to_string())
     }
 
-    fn close(&self, writer: TextPart) -> Result<(Self::Part, TaskReport)> {
+    fn close(&self, writer: PartWriter) -> Result<(Self::Part, TaskReport)> {
         let part = writer.finish()?;
         let report = TaskReport { records: part.records, bytes: part.bytes, checksum: part.checksum };
         Ok((part, report))

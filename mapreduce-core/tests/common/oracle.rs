@@ -22,7 +22,7 @@ impl<K: ?Sized + Key, V: ?Sized + Datum> Emit<K, V> for Emitted<K> {
     fn emit(&mut self, key: &K, value: &V) -> Result {
         let mut encoded = Vec::new();
         Key::encode(key, &mut encoded);
-        let partition = self.partitioner.partition(key, &encoded, self.partitions);
+        let partition = self.partitioner.partition(key, K::group(&encoded)?, self.partitions);
         self.groups.entry((partition, encoded)).or_default().push(encode(|out| value.encode(out))?);
         Ok(())
     }
