@@ -4,7 +4,8 @@
 //! its match, so replacing the winner takes one comparison per level.
 
 use super::{
-    run::{Run, RunReader, compare, prefix},
+    reader::RunReader,
+    run::{Run, compare, prefix},
     segment::SegmentWriter,
     spill::SpillError,
 };
