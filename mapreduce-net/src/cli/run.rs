@@ -85,12 +85,20 @@ impl RunArgs {
     }
 }
 
+/// The formats by their names on the command line.
+const FORMATS: &[(&str, Format)] = &[
+    ("text", Format::Text),
+    ("csv", Format::Csv),
+    ("jsonl", Format::JsonLines),
+    #[cfg(feature = "parquet")]
+    ("parquet", Format::Parquet),
+];
+
 /// Parses what `--format` is given.
 fn format() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(["text", "csv", "jsonl"]).map(|name| match &*name {
-        "csv" => Format::Csv,
-        "jsonl" => Format::JsonLines,
-        _ => Format::Text,
+    PossibleValuesParser::new(FORMATS.iter().map(|(name, _)| *name)).map(|given| {
+        let format = FORMATS.iter().find(|(name, _)| *name == given);
+        format.expect("the parser lets no other names pass").1
     })
 }
 
