@@ -41,7 +41,7 @@ fn ctrl_c_in_the_middle_ends_the_run_and_leaves_no_file() {
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).expect("the end");
     let output = child.wait_with_output().expect("an end");
-    assert_eq!(output.status.code(), Some(1), "{rest}");
+    assert_eq!(output.status.code(), Some(130), "{rest}");
     assert_eq!(rest.lines().last(), Some("error: interrupted; nothing was written"));
     assert!(output.stdout.is_empty());
     assert!(folder.content() == before, "the folder has changed");

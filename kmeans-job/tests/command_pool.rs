@@ -114,3 +114,18 @@ fn the_options_of_a_pool_need_a_pool() {
     assert!(run.refused(1).starts_with("error: no.pool: no such pool file"), "{run:?}");
     assert!(!lab.path("m.json").exists());
 }
+
+#[test]
+fn an_input_that_is_not_there_is_said_ahead_of_the_wait_for_a_pool() {
+    let lab = lab(1);
+    lab.run("pool create --address 127.0.0.1:9 --output nobody.pool").succeeded();
+    let files = [
+        ("fit points.csv --k 2", "points.csv"),
+        ("predict model.json points.npy --labels l.npy", "model.json"),
+    ];
+    for (args, path) in files {
+        let run = lab.run(&format!("{args} --pool nobody.pool --wait 1"));
+        assert_eq!(run.status, Some(1), "{args}");
+        assert!(run.stderr.starts_with(&format!("error: {path}: ")), "{}", run.stderr);
+    }
+}

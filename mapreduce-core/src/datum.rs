@@ -5,11 +5,11 @@ use std::{
     borrow::Cow,
 };
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
 
 use crate::{
     codec::{self, CodecError},
-    schema::Schema,
+    schema::{Column, ColumnKind, Schema},
 };
 
 /// Anything that can be emitted as a value.
@@ -77,6 +77,16 @@ pub trait Datum: ToOwned<Owned: Send + Sync> + Send + Sync + 'static {
     /// [`CodecError::Text`] if JSON cannot hold the value: a map whose keys are neither strings nor numbers.
     fn write_text(&self, out: &mut Vec<u8>) -> Result<(), CodecError>;
 
+    /// Hands the value to a serializer of another format, for structured part files. A byte string goes as bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the serializer.
+    fn serialize_to<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+
+    /// The columns that values of the type take in a table.
+    fn columns() -> Vec<Column>;
+
     /// Adds what the type looks like on the wire to `schema`.
     fn schema(schema: &mut Schema);
 
@@ -119,6 +129,21 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Datum for 
         Ok(())
     }
 
+    fn serialize_to<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let any: &dyn Any = self;
+        match any.downcast_ref::<Vec<u8>>() {
+            Some(bytes) => serializer.serialize_bytes(bytes),
+            None => self.serialize(serializer),
+        }
+    }
+
+    fn columns() -> Vec<Column> {
+        match TypeId::of::<T>() == TypeId::of::<Vec<u8>>() {
+            true => Column::single(ColumnKind::Bytes),
+            false => Column::all_of::<T>(),
+        }
+    }
+
     fn schema(schema: &mut Schema) {
         schema.serde_type::<T>();
     }
@@ -149,6 +174,14 @@ impl Datum for str {
         Ok(())
     }
 
+    fn serialize_to<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+
+    fn columns() -> Vec<Column> {
+        Column::single(ColumnKind::Text)
+    }
+
     fn schema(schema: &mut Schema) {
         schema.text("raw str");
     }
@@ -169,6 +202,14 @@ impl Datum for [u8] {
     fn write_text(&self, out: &mut Vec<u8>) -> Result<(), CodecError> {
         out.extend_from_slice(self);
         Ok(())
+    }
+
+    fn serialize_to<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self)
+    }
+
+    fn columns() -> Vec<Column> {
+        Column::single(ColumnKind::Bytes)
     }
 
     fn schema(schema: &mut Schema) {

@@ -84,6 +84,16 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The output cannot be written in the format that was asked for.
+    #[error("job {job}: its output cannot be written as {format}: {message}")]
+    Format {
+        /// The job.
+        job: String,
+        /// The format.
+        format: crate::Format,
+        /// What is wrong and what can be done.
+        message: String,
+    },
     /// The output could not be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Output {

@@ -44,6 +44,8 @@
 //! * [`Local`] is an [`Engine`], which runs jobs, and [`Handle`] a job in the background; [`Options`], [`Memory`],
 //!   [`Cancel`], [`Counters`], [`Error`].
 //!
+//! * [`filter`]: the two parts of a job as filters, for other engines.
+//!
 //! What is below:
 //!
 //! * [`engine`]: what every [`Engine`] has in common, and what it takes to build one. [`local`]: the one on threads of
@@ -67,6 +69,7 @@ pub mod datum;
 pub mod engine;
 mod error;
 pub mod exec;
+pub mod filter;
 mod hash;
 pub mod input;
 pub mod job;
@@ -90,20 +93,23 @@ pub use counters::Counters;
 pub use datum::Datum;
 pub use engine::{Engine, Handle};
 pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
+#[cfg(feature = "parquet")]
+pub use input::ParquetFiles;
 pub use input::{
-    Dataset, Input, ItemSlice, Items, LineBlock, Lines, Progress, ReadError, Records, RowBlock, RowFile,
-    RowSlice, Rows, Split, SplitInfo, TextFiles, Utf8Block, Utf8Lines,
+    Both, Chained, Csv, CsvFiles, CsvOptions, Dataset, Either, Fixed, FixedFiles, Input, ItemSlice, Items,
+    LineBlock, Lines, Pairs, Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split,
+    SplitInfo, TextFiles, Utf8Block, Utf8Lines,
 };
 pub use job::{
-    Combiner, Emit, Fold, Group, HashPartitioner, Identity, InputOf, Iterative, Job, JobId, KeyOf, Mapper,
-    Max, Min, NoCombiner, OutputKeyOf, OutputValueOf, Partitioner, RangePartitioner, Reducer, SimpleJob, Sum,
-    ValueOf, Values,
+    CachedFile, Combiner, Emit, Fold, FullJoin, Group, HashPartitioner, Identity, InnerJoin, InputOf,
+    Iterative, Job, JobId, JoinError, KeyOf, LeftJoin, Mapper, Max, Min, NoCombiner, NoReducer, OutputKeyOf,
+    OutputValueOf, Partitioner, RangePartitioner, Reducer, SimpleJob, Sum, ValueOf, Values,
 };
-pub use key::{Key, KeyPart};
+pub use key::{Key, KeyPart, Sorted};
 pub use local::Local;
 pub use memory::{Held, Memory, TaskMemory};
 pub use options::Options;
-pub use output::{Iterated, Output, PartFiles, Report, Written};
+pub use output::{Format, Iterated, Output, PartFiles, Report, Written};
 pub use registry::{Registry, RegistryError};
 pub use schema::Schema;
 

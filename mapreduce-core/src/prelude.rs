@@ -1,8 +1,9 @@
 //! What a program that defines and runs jobs needs: `use mapreduce_core::prelude::*;`.
 
 pub use crate::{
-    Block, Combiner, Dataset, Emit, Engine, Fold, Identity, ItemSlice, Items, Iterative, Job, Key, Lines,
-    Local, Mapper, Max, Min, NoCombiner, Options, Output, PartFiles, Reducer, Result, RowSlice, Rows,
-    SimpleJob, Split, Sum, TextFiles, Utf8Lines, Values,
+    Block, Both, CachedFile, Combiner, Dataset, Either, Emit, Engine, Fold, Format, FullJoin, Identity,
+    InnerJoin, ItemSlice, Items, Iterative, Job, Key, LeftJoin, Lines, Local, Mapper, Max, Min, NoCombiner,
+    NoReducer, Options, Output, Pairs, PartFiles, Reducer, Result, RowSlice, Rows, SimpleJob, Sorted, Split,
+    Sum, TextFiles, Utf8Lines, Values,
 };
 pub use serde::{Deserialize, Serialize};

@@ -16,8 +16,11 @@
 //!
 //! Key encodings, which are not serde's, have texts of their own, close to these.
 
+mod columns;
 mod node;
 mod probe;
+
+pub use columns::{Column, ColumnKind};
 
 use std::fmt;
 

@@ -6,11 +6,12 @@ use mapreduce_net::cli::Program;
 struct WordCount;
 
 impl Mapper for WordCount {
-    type Input = Utf8Lines;
-    type Key = str;
+    type Input = Lines;
+    type Key = [u8];
     type Value = u64;
-    fn map(&self, line: &str, out: &mut impl Emit<str, u64>) -> Result {
-        line.split_ascii_whitespace().try_for_each(|word| out.emit(word, &1))
+    fn map(&self, line: &[u8], out: &mut impl Emit<[u8], u64>) -> Result {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.try_for_each(|word| out.emit(word, &1))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kmeans_job::{DataError, data::LoadError, model::ModelError, output::OutputError, palette::PaletteError};
 use mapreduce_core::RegistryError;
-use mapreduce_net::cli::CliError;
+use mapreduce_net::cli::{CliError, signal_status};
 use std::{error::Error, io, path::PathBuf};
 
 /// Why a command did not succeed.
@@ -69,6 +69,7 @@ impl CommandError {
     /// What the process exits with.
     pub(crate) fn status(&self) -> u8 {
         match self {
+            Self::Interrupted => signal_status(),
             Self::Pool(error) => error.status(),
             _ => 1,
         }

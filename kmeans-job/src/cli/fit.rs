@@ -8,7 +8,10 @@ use super::{
     paths::{self, Named},
     report::{self, FitReport},
 };
-use kmeans_job::output::{self, OutputError};
+use kmeans_job::{
+    data,
+    output::{self, OutputError},
+};
 use mapreduce_core::Cancel;
 use std::{path::Path, time::Instant};
 
@@ -24,8 +27,10 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         inputs.push(Named { name: "--init", path });
     }
     paths::check(&inputs, &outputs)?;
-    let engine = run.pool.engine(run.threads, cancel)?;
+    // What is soon read is read ahead of the wait for a pool.
+    data::check(input)?;
     let start = cluster::load_start(&search.init, cancel)?;
+    let engine = run.pool.engine(run.threads, cancel)?;
     let points = cluster::load_points(input, cancel)?;
     let load_seconds = started.elapsed().as_secs_f64();
 

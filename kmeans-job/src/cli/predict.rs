@@ -8,7 +8,7 @@ use super::{
     paths::{self, Named},
     report::{self, PredictReport, PredictSeconds},
 };
-use kmeans_job::{Model, PredictError, PredictOptions, output, predict};
+use kmeans_job::{Model, PredictError, PredictOptions, data, output, predict};
 use mapreduce_core::Cancel;
 use std::time::Instant;
 
@@ -17,8 +17,10 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     let started = Instant::now();
     let inputs = [Named { name: "MODEL", path: model_path }, Named { name: "INPUT", path: input }];
     paths::check(&inputs, &[Named { name: "--labels", path: labels }])?;
-    let engine = run.pool.engine(run.threads, cancel)?;
+    // What is soon read is read ahead of the wait for a pool.
     let model = Model::load(model_path)?;
+    data::check(input)?;
+    let engine = run.pool.engine(run.threads, cancel)?;
     let points = cluster::load_points(input, cancel)?;
     let load = started.elapsed().as_secs_f64();
 

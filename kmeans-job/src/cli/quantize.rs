@@ -31,10 +31,10 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
         return Err(CommandError::SharedImage { path: input.clone() });
     }
     paths::check(&inputs, &[Named { name: "--output", path: output }])?;
-    let engine = run.pool.engine(run.threads, cancel)?;
     let start = cluster::load_start(&search.init, cancel)?;
     let image = image::load_rgb(input)?;
     interrupt::check(cancel)?;
+    let engine = run.pool.engine(run.threads, cancel)?;
     let load_seconds = started.elapsed().as_secs_f64();
 
     let job = Quantization { engine: &engine, path: input, search, start, quiet: run.quiet, cancel };

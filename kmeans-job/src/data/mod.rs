@@ -205,8 +205,7 @@ impl Points {
 /// # Ok::<(), data::LoadError>(())
 /// ```
 pub fn load(path: &Path, interrupted: &dyn Fn() -> bool) -> Result<Points, LoadError> {
-    check_readable(path)?;
-    match Format::of(path)? {
+    match format(path)? {
         Format::Npy => npy::load(path, interrupted),
         Format::Table { delimiter } => csv::load(path, delimiter, interrupted).map(Points::F64),
         Format::Image => {
@@ -220,6 +219,20 @@ pub fn load(path: &Path, interrupted: &dyn Fn() -> bool) -> Result<Points, LoadE
             Ok(Points::F32(image.to_matrix()))
         }
     }
+}
+
+/// Whether [`load`] could begin: the file can be opened, and its extension names a format. For those who have other work
+/// to do first that would be in vain.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn check(path: &Path) -> Result<(), LoadError> {
+    format(path).map(drop)
+}
+
+fn format(path: &Path) -> Result<Format, LoadError> {
+    check_readable(path)?;
+    Format::of(path)
 }
 
 /// The formats that [`load`] reads.

@@ -2,8 +2,8 @@
 
 use super::{Handle, StagedPart, Staging, whole};
 use crate::{
-    Counters, Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, PartFiles, Report,
-    Written, exec::Run, schedule::Event,
+    Chained, Counters, Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output,
+    OutputKeyOf, OutputValueOf, PartFiles, Report, Written, exec::Run, schedule::Event,
 };
 use std::sync::Arc;
 
@@ -94,6 +94,25 @@ pub trait Engine: Sync {
         I: Input<Records = InputOf<J>>,
     {
         whole::run(self, job, shared, data, options, &mut |_| {})
+    }
+
+    /// Runs a job and keeps its output as it is, encoded, as the input of another job: in memory, or in temporary files
+    /// where it does not fit.
+    ///
+    /// # Errors
+    /// As [`run_with`](Self::run_with).
+    fn chain<J, I>(
+        &self,
+        job: &J,
+        shared: &J::Shared,
+        data: &Dataset<I>,
+        options: &Options,
+    ) -> Result<Chained<OutputKeyOf<J>, OutputValueOf<J>>, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        whole::chain(self, job, shared, data, options, &mut |_| {})
     }
 
     /// Runs a job and writes its output as part files, which appear when all of them are complete.

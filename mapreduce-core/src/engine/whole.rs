@@ -3,7 +3,8 @@
 
 use super::{Engine, Handle, RoundOutput, Rounds, Staging};
 use crate::{
-    Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, PartFiles, Written,
+    Chained, Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, OutputKeyOf,
+    OutputValueOf, PartFiles, Written,
     exec::{Run, set_up},
     schedule::Event,
 };
@@ -29,6 +30,27 @@ where
     decode(begin::<E, J>(engine, options, events)?.round(job, shared, data)?)
 }
 
+/// [`Engine::chain`], with events.
+///
+/// # Errors
+/// Those of [`Engine::chain`].
+pub fn chain<E, J, I>(
+    engine: &E,
+    job: &J,
+    shared: &J::Shared,
+    data: &Dataset<I>,
+    options: &Options,
+    events: &mut dyn FnMut(Event),
+) -> Result<Chained<OutputKeyOf<J>, OutputValueOf<J>>, Error>
+where
+    E: Engine + ?Sized,
+    J: Job,
+    I: Input<Records = InputOf<J>>,
+{
+    let round = begin::<E, J>(engine, options, events)?.round(job, shared, data)?;
+    Ok(Chained::new(round.parts, round.counters, round.report))
+}
+
 /// [`Engine::write`], with events.
 ///
 /// # Errors
@@ -47,7 +69,7 @@ where
     J: Job,
     I: Input<Records = InputOf<J>>,
 {
-    let staging = Staging::create(to)?;
+    let staging = Staging::create::<J>(to)?;
     let round = begin::<E, J>(engine, options, events)?.round_to_files(job, shared, data, &staging)?;
     let parts = staging.commit(J::NAME, J::VERSION, round.parts)?;
     Ok(Written { parts, counters: round.counters, report: round.report })

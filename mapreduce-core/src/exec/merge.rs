@@ -4,7 +4,8 @@
 //! its match, so replacing the winner takes one comparison per level.
 
 use super::{
-    run::{Run, RunReader, prefix},
+    reader::RunReader,
+    run::{Run, prefix},
     segment::SegmentWriter,
     spill::SpillError,
 };

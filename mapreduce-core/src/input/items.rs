@@ -77,19 +77,29 @@ where
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         let mut block = Vec::new();
         for piece in &split.pieces {
-            let mut items = &self.items.as_ref()[within(&piece.range)];
-            while !items.is_empty() {
-                let taken = codec::encode_some(items, BLOCK_BYTES, &mut block).map_err(|error| {
-                    let at = piece.range.end - items.len() as u64;
-                    let place = format!("items from {at} on");
-                    ReadError::Malformed { place, message: error.to_string() }
-                })?;
-                sink(&block);
-                items = &items[taken..];
-            }
+            send(&self.items.as_ref()[within(&piece.range)], piece.range.start, &mut block, sink)?;
         }
         Ok(())
     }
+}
+
+/// Hands items to `sink`, encoded and in blocks of about the same length. `first` is the number of the first one.
+pub(super) fn send<T: Serialize>(
+    mut items: &[T],
+    first: u64,
+    block: &mut Vec<u8>,
+    sink: &mut dyn FnMut(&[u8]),
+) -> Result<(), ReadError> {
+    let end = first + items.len() as u64;
+    while !items.is_empty() {
+        let taken = codec::encode_some(items, BLOCK_BYTES, block).map_err(|error| {
+            let place = format!("items from {} on", end - items.len() as u64);
+            ReadError::Malformed { place, message: error.to_string() }
+        })?;
+        sink(block);
+        items = &items[taken..];
+    }
+    Ok(())
 }
 
 struct ItemBlocks<'a, T> {

@@ -1,16 +1,9 @@
 //! [`LineReader`]: the bytes of lines in ranges of files, a block of whole lines at a time.
 
-use super::{ReadError, source::FileRange};
+use super::{ReadError, source::FileRange, window::Window};
 use crate::{Result, exec::Chunks};
 use memchr::{memchr, memrchr};
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    vec,
-};
-
-/// How much is read at once. A block ends at the last line end in it; a longer line makes the buffer grow.
-const BLOCK_BYTES: usize = 256 << 10;
+use std::vec;
 
 /// Reads the lines that begin in ranges of files, one range after the other.
 pub(super) struct LineReader {
@@ -33,15 +26,22 @@ impl LineReader {
                 return Ok(true);
             }
             let Some(range) = self.ranges.next() else { return Ok(false) };
-            let bytes = self.open.take().map(|reader| reader.bytes).unwrap_or_default();
-            self.open = Some(RangeReader::open(range, bytes)?);
+            let buffer = self.open.take().map(|reader| reader.window.into_buffer()).unwrap_or_default();
+            self.open = Some(RangeReader::open(range, buffer)?);
         }
+    }
+
+    /// The part of a file that is being read.
+    pub(super) fn file(&self) -> Option<&FileRange> {
+        self.open.as_ref().map(|reader| reader.window.range())
     }
 
     /// The block: whole lines, their file, and where in it they are.
     pub(super) fn lines(&self) -> (&[u8], &str, u64) {
         match &self.open {
-            Some(RangeReader { path, bytes, offset, lines, .. }) => (&bytes[..*lines], path, *offset),
+            Some(RangeReader { window, lines, .. }) => {
+                (&window.bytes()[..*lines], window.place(), window.offset())
+            }
             None => (&[], "", 0),
         }
     }
@@ -53,123 +53,154 @@ impl Chunks for LineReader {
     }
 }
 
-/// Reads the whole lines that begin in a byte range.
+/// Reads the whole lines that begin in a byte range of a file, or all lines of one that is compressed.
 struct RangeReader {
-    path: String,
-    planned: u64,
-    file: File,
-    end: u64,
-    /// The file's bytes from `offset` on that have been read: `lines` of them are the current block, whole lines.
-    bytes: Vec<u8>,
-    filled: usize,
+    /// What has been read: `lines` bytes of it are the current block, whole lines.
+    window: Window,
     lines: usize,
-    offset: u64,
+    /// The first byte of the content that belongs to somebody else.
+    end: u64,
 }
 
 impl RangeReader {
-    fn open(range: FileRange, bytes: Vec<u8>) -> Result<Self, ReadError> {
-        // One byte earlier: if that is a line end, the line behind it begins in this range.
-        let offset = range.bytes.start.saturating_sub(1);
-        let file = File::open(&range.path)
-            .and_then(|mut file| file.seek(SeekFrom::Start(offset)).map(|_| file))
-            .map_err(range.unreadable(offset))?;
-        let mut reader = Self {
-            path: range.shown(),
-            planned: range.planned,
-            file,
-            end: range.bytes.end,
-            bytes,
-            filled: 0,
-            lines: 0,
-            offset,
-        };
-        if range.bytes.start > 0 {
-            reader.skip_line()?;
+    fn open(range: FileRange, buffer: Vec<u8>) -> Result<Self, ReadError> {
+        if range.file.is_whole() {
+            let header_bytes = range.file.header_bytes;
+            let window = Window::open(range, header_bytes, buffer)?;
+            return Ok(Self { window, lines: 0, end: u64::MAX });
         }
+        let (start, end) = (range.bytes.start, range.bytes.end);
+        if start <= range.file.header_bytes {
+            return Ok(Self { window: Window::open(range, start, buffer)?, lines: 0, end });
+        }
+        // One byte earlier: if that is a line end, the line behind it begins in this range.
+        let mut reader = Self { window: Window::open(range, start - 1, buffer)?, lines: 0, end };
+        reader.skip_line()?;
         Ok(reader)
     }
 
     /// Drops what belongs to the range before: everything up to the first line end.
     fn skip_line(&mut self) -> Result<(), ReadError> {
         loop {
-            let read = self.read_more()?;
-            match memchr(b'\n', &self.bytes[..self.filled]) {
+            let more = self.window.read_more()?;
+            let filled = self.window.bytes().len();
+            let read_to = self.window.offset() + filled as u64;
+            match memchr(b'\n', self.window.bytes()) {
                 Some(end) => {
                     self.lines = end + 1;
                     return Ok(());
                 }
-                None if read == 0 || self.offset + self.filled as u64 >= self.end => {
+                None if !more || read_to >= self.end => {
                     // No line begins in this range.
-                    self.lines = self.filled;
-                    self.end = self.end.min(self.offset + self.filled as u64);
+                    self.lines = filled;
+                    self.end = self.end.min(read_to);
                     return Ok(());
                 }
-                None => {
-                    self.offset += self.filled as u64;
-                    self.filled = 0;
-                }
+                None => self.window.drop_front(filled),
             }
         }
     }
 
     /// Drops the current block and makes the next one: whole lines that begin before `end`. False behind the last.
     fn fill(&mut self) -> Result<bool, ReadError> {
-        self.bytes.copy_within(self.lines..self.filled, 0);
-        self.filled -= self.lines;
-        self.offset += self.lines as u64;
+        self.window.drop_front(self.lines);
         self.lines = 0;
-        if self.offset >= self.end {
+        let offset = self.window.offset();
+        if offset >= self.end {
+            self.window.check()?;
             return Ok(false);
         }
+        // The last line is the one that begins before `end`; it ends at the first line end from `end - 1` on.
+        let last_byte = usize::try_from(self.end - 1 - offset).unwrap_or(usize::MAX);
         let mut searched = 0;
         loop {
-            // The last line is the one that begins before `end`; it ends at the first line end from `end - 1` on.
-            let last_byte = (self.end - 1 - self.offset) as usize;
-            if self.filled > last_byte
-                && let Some(end) = memchr(b'\n', &self.bytes[last_byte.max(searched)..self.filled])
+            let bytes = self.window.bytes();
+            let filled = bytes.len();
+            if filled > last_byte
+                && let Some(end) = memchr(b'\n', &bytes[last_byte.max(searched)..])
             {
                 self.lines = last_byte.max(searched) + end + 1;
                 return Ok(true);
             }
-            let before = self.filled.min(last_byte);
+            let before = filled.min(last_byte);
             if searched < before
-                && let Some(end) = memrchr(b'\n', &self.bytes[searched..before])
+                && let Some(end) = memrchr(b'\n', &bytes[searched..before])
             {
                 self.lines = searched + end + 1;
                 return Ok(true);
             }
-            searched = self.filled;
-            if self.read_more()? == 0 {
-                self.lines = self.filled;
-                return Ok(self.filled > 0);
+            searched = filled;
+            if !self.window.read_more()? {
+                self.lines = filled;
+                if filled == 0 {
+                    self.window.check()?;
+                }
+                return Ok(filled > 0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::file_list;
+    use std::fs;
+
+    /// The lengths of the blocks of a file, with lines of at most `bytes_max` bytes, or the error.
+    fn blocks(content: &[u8], bytes_max: usize) -> Result<Vec<usize>, ReadError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("text");
+        fs::write(&path, content).expect("written");
+        let file = file_list::list("", [&path]).expect("listed").remove(0);
+        let mut reader = RangeReader::open(file.range(0..file.bytes), Vec::new())?;
+        reader.window.limit(bytes_max);
+        let mut blocks = Vec::new();
+        while reader.fill()? {
+            blocks.push(reader.lines);
+        }
+        Ok(blocks)
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_an_error_that_says_where_it_begins() {
+        for (before, len) in [(0, 1_000_001), (7, 1_000_001), (300_000, 3_000_000)] {
+            let line = [vec![b'a'; before], b"\n".to_vec(), vec![b'b'; len]].concat();
+            for text in [line.clone(), [&line[..], b"\nshort\n"].concat()] {
+                match blocks(&text, 1_000_000) {
+                    Err(ReadError::LineTooLong { offset, bytes_max: 1_000_000, .. }) => {
+                        assert_eq!(offset, before as u64 + 1);
+                    }
+                    other => panic!("{other:?}"),
+                }
             }
         }
     }
 
-    /// Reads behind what is there. The end of the file before its planned length is an error.
-    fn read_more(&mut self) -> Result<usize, ReadError> {
-        let wanted = self.filled + BLOCK_BYTES.max(self.filled);
-        if self.bytes.len() < wanted {
-            self.bytes.resize(wanted, 0);
+    #[test]
+    fn a_line_may_be_as_long_as_the_limit() {
+        let line = vec![b'a'; 999_999];
+        assert_eq!(blocks(&line, 1_000_000).expect("read"), [999_999]);
+        let lines = [&line[..], b"\n", &line, b"\n"].concat();
+        assert_eq!(blocks(&lines, 1_000_000).expect("read"), [1_000_000; 2]);
+    }
+
+    #[test]
+    fn the_buffer_grows_little_beyond_a_long_line_and_shrinks_again() {
+        let long = 40_000_000;
+        let text = [vec![b'a'; long], b"\n".to_vec(), b"a line\n".repeat(1_000_000)].concat();
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("text");
+        fs::write(&path, &text).expect("written");
+        let file = file_list::list("", [&path]).expect("listed").remove(0);
+        let mut reader = RangeReader::open(file.range(0..file.bytes), Vec::new()).expect("opened");
+        assert!(reader.fill().expect("read") && reader.lines > long);
+        assert!(reader.window.bytes().len() < long + long / 8 + 1, "{}", reader.window.bytes().len());
+        let mut read = reader.lines;
+        while reader.fill().expect("read") {
+            read += reader.lines;
         }
-        let offset = self.offset + self.filled as u64;
-        // Up to the planned length only: lines appended meanwhile are not part of the job.
-        let left = usize::try_from(self.planned - offset).unwrap_or(usize::MAX);
-        let room = (self.bytes.len() - self.filled).min(left);
-        let mut read = 0;
-        while read < room {
-            match self.file.read(&mut self.bytes[self.filled + read..self.filled + room]) {
-                Ok(0) => {
-                    let end = offset + read as u64;
-                    let found = self.file.metadata().map_or(end, |now| now.len().min(end));
-                    return Err(ReadError::Shrunk { path: self.path.clone(), expected: self.planned, found });
-                }
-                Ok(n) => read += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(ReadError::Io { path: self.path.clone(), offset, source }),
-            }
-        }
-        self.filled += read;
-        Ok(read)
+        assert_eq!(read, text.len());
+        assert!(reader.window.into_buffer().capacity() < 1 << 20);
     }
 }

@@ -6,18 +6,41 @@
 //! | input | records | splits |
 //! |---|---|---|
 //! | [`TextFiles`] | [`Lines`] or [`Utf8Lines`] | byte ranges; a line belongs to the split its first byte is in |
+//! | [`CsvFiles`] | [`Csv`], structs by the names in the header | as text |
+//! | [`FixedFiles`] | [`Fixed`], byte strings of one length | ranges of records |
 //! | [`RowSlice`], [`RowFile`] | [`Rows`] | ranges of whole rows |
+//! | [`ParquetFiles`] (feature `parquet`) | [`Items`], structs by the names of columns | row groups |
 //! | [`ItemSlice`] | [`Items`] | ranges of items |
+//! | [`Chained`] | [`Pairs`] | ranges of the output of a job |
+//! | [`Both`] | [`Either`] of two | those of the first, then those of the second |
 //!
 //! In the process that runs the job, splits are opened and read as they lie. For other nodes there are two ways: the
 //! driver sends the bytes of a split ([`Input::ship`]), or, if the user says that all nodes see the same files
 //! ([`Dataset::on_shared_storage`]), each reads [them](SharedFiles) itself. Both give [`Records::block`] the same bytes.
+//!
+//! Text and CSV files may be compressed, as their names say: `.gz` (feature `gzip`) and `.zst` (feature `zstd`). Such a
+//! file is in one split, since it cannot be read from the middle on; small ones share a split.
+//!
+//! Files are compared with what they were when the input was made (length and time of modification) whenever a split is
+//! opened, and again when it has been read: one that has changed is a [`ReadError`], not another output.
 
+mod both;
 mod cache;
+mod chained;
+mod compression;
+mod csv_files;
+mod csv_parser;
+mod csv_reader;
+mod csv_records;
 mod dataset;
+mod error;
+mod file_list;
+mod fixed_files;
 mod items;
 mod line_reader;
 mod lines;
+#[cfg(feature = "parquet")]
+mod parquet_files;
 mod plan;
 mod row_reader;
 mod rows;
@@ -25,18 +48,27 @@ mod shared_files;
 mod source;
 mod split;
 mod text_files;
+mod window;
 
+pub use both::{Both, Either, EitherIter};
 pub use cache::SplitCache;
+pub use chained::{Chained, PairBlock, PairBuffer, Pairs};
+pub use csv_files::{CsvFiles, CsvOptions};
+pub use csv_records::{Csv, CsvBuffer, CsvShape};
 pub use dataset::Dataset;
+pub use error::ReadError;
+pub use fixed_files::{Fixed, FixedBlock, FixedFiles};
 pub use items::{ItemSlice, Items};
 pub use lines::{LineBlock, Lines, Utf8Block, Utf8Lines};
+#[cfg(feature = "parquet")]
+pub use parquet_files::ParquetFiles;
 pub use plan::{Piece, SplitInfo};
 pub use rows::{RowBlock, RowFile, RowSlice, Rows};
 pub use shared_files::SharedFiles;
 pub use split::{Progress, Split};
 pub use text_files::TextFiles;
 
-use crate::{Error, FailureKind, Schema, exec::Chunks};
+use crate::{Error, Schema, exec::Chunks};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fs::Metadata, io, path::Path};
 
@@ -117,6 +149,10 @@ pub trait Input: Send + Sync {
     }
 }
 
+/// The longest line of text, and the longest record of a CSV file: 1 GiB. What is read is held whole, so a file without
+/// line ends is an error and not the end of the process.
+pub const LINE_BYTES_MAX: usize = 1 << 30;
+
 /// Hands all chunks to `sink`.
 fn send(chunks: &mut dyn Chunks, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
     while let Some(chunk) = chunks.next_chunk()? {
@@ -132,70 +168,6 @@ pub trait Blocks<R: Records> {
     /// # Errors
     /// When the split cannot be read.
     fn next_block(&mut self) -> Result<Option<R::Block<'_>>, ReadError>;
-}
-
-/// Why a block could not be read. Names the file and the offset where there are such.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadError {
-    /// The operating system said no. Trying again may help.
-    #[error("{path}: cannot read at byte {offset}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Where in the file.
-        offset: u64,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file is shorter than it was when the job was planned.
-    #[error(
-        "{path}: ends at byte {found}, but had {expected} bytes when the job was planned; do not change the input of a running job"
-    )]
-    Shrunk {
-        /// The file.
-        path: String,
-        /// Its length when the job was planned.
-        expected: u64,
-        /// Its length now.
-        found: u64,
-    },
-    /// Text is not UTF-8. Trying again does not help.
-    #[error("{place}: not UTF-8 at byte {offset}; read the input as `Lines` (bytes), or convert the file")]
-    NotUtf8 {
-        /// The file.
-        place: String,
-        /// Where in the file.
-        offset: u64,
-    },
-    /// The bytes are not what the records say they are. Trying again does not help.
-    #[error("{place}: {message}")]
-    Malformed {
-        /// Where: a file and an offset, or words for one.
-        place: String,
-        /// What is wrong and what can be done.
-        message: String,
-    },
-    /// An input of a kind that has no [`Input::ship`]. Trying again does not help.
-    #[error(
-        "{input}: this kind of input cannot be sent to other nodes; run the job on `Local`, or implement `Input::ship`"
-    )]
-    NotShippable {
-        /// Where the split is.
-        input: String,
-    },
-    /// A file of a dataset [on shared storage](Dataset::on_shared_storage) is missing or different on this node. The
-    /// node is at fault; another may have the right one.
-    #[error(
-        "{path}: is not the file that the driver reads: {difference}; give all nodes the same storage under the same \
-         path, or leave `on_shared_storage` out"
-    )]
-    NotShared {
-        /// The file.
-        path: String,
-        /// What is different.
-        difference: String,
-    },
 }
 
 /// An input that the system does not let us look at.
@@ -215,33 +187,4 @@ fn file_length(path: &Path, metadata: &Metadata) -> Result<u64, Error> {
         input: path.display().to_string(),
         message: "is not a file; write what is to be read to a file first".into(),
     })
-}
-
-impl ReadError {
-    /// Whether reading again gives the same error, on whichever node.
-    pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Io { .. } | Self::NotShared { .. })
-    }
-
-    /// The kind of failure of an attempt that fails with this error: [`Storage`](FailureKind::Storage) if the node is
-    /// at fault, [`Read`](FailureKind::Read) otherwise.
-    pub fn kind(&self) -> FailureKind {
-        match self {
-            Self::NotShared { .. } => FailureKind::Storage,
-            _ => FailureKind::Read,
-        }
-    }
-
-    /// Says where the block was that [`Records::block`] could not read.
-    pub(crate) fn within(self, path: &str, offset: u64) -> Self {
-        match self {
-            Self::Malformed { place, message } => {
-                Self::Malformed { place: format!("{path}, block at byte {offset}, {place}"), message }
-            }
-            Self::NotUtf8 { offset: within, .. } => {
-                Self::NotUtf8 { place: path.to_string(), offset: offset + within }
-            }
-            other => other,
-        }
-    }
 }

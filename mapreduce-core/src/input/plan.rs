@@ -1,5 +1,6 @@
 //! The plan of an input: how it is cut into splits. A pure function of the input's size and of the options.
 
+use super::source::SourceFile;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -51,4 +52,80 @@ pub(super) fn even(count: u64, unit_bytes: u64, per_split: u64) -> Vec<SplitInfo
             }
         })
         .collect()
+}
+
+/// Splits of files that are cut at any byte, or not at all where they must stay whole. Small ones share a split.
+pub(super) fn of_files(files: &[SourceFile], asked: Option<u64>) -> Vec<SplitInfo> {
+    let total = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.content_bytes()));
+    let mut packer = Packer::new(split_bytes(total, asked));
+    for (source, file) in files.iter().enumerate() {
+        if file.is_whole() {
+            let bytes = file.content_bytes();
+            if bytes > 0 {
+                packer.add(source as u32, 0..file.bytes, bytes, None);
+            }
+            continue;
+        }
+        let mut start = file.header_bytes;
+        while start < file.bytes {
+            let end = file.bytes.min(start.saturating_add(packer.room()));
+            packer.add(source as u32, start..end, end - start, None);
+            start = end;
+        }
+    }
+    packer.finish()
+}
+
+/// Packs pieces into splits of about the same size, in order.
+pub(super) struct Packer {
+    target: u64,
+    open: SplitInfo,
+    splits: Vec<SplitInfo>,
+}
+
+impl Packer {
+    pub(super) fn new(target: u64) -> Self {
+        Self { target: target.max(1), open: empty(), splits: Vec::new() }
+    }
+
+    /// The bytes that the open split still takes.
+    pub(super) fn room(&self) -> u64 {
+        self.target - self.open.bytes
+    }
+
+    /// Adds a piece of about `bytes` bytes that is not to be cut, of which the first record is the given one of all. It
+    /// begins a new split if it does not fit into the open one. What follows the last piece directly is joined to it.
+    pub(super) fn add(&mut self, source: u32, range: Range<u64>, bytes: u64, first_record: Option<u64>) {
+        if bytes > self.room() && !self.open.pieces.is_empty() {
+            self.close();
+        }
+        if self.open.pieces.is_empty() {
+            self.open.first_record = first_record;
+        }
+        match self.open.pieces.last_mut() {
+            Some(last) if last.source == source && last.range.end == range.start => {
+                last.range.end = range.end
+            }
+            _ => self.open.pieces.push(Piece { source, range }),
+        }
+        self.open.bytes = self.open.bytes.saturating_add(bytes);
+        if self.open.bytes >= self.target {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        self.splits.push(std::mem::replace(&mut self.open, empty()));
+    }
+
+    pub(super) fn finish(mut self) -> Vec<SplitInfo> {
+        if !self.open.pieces.is_empty() {
+            self.close();
+        }
+        self.splits
+    }
+}
+
+fn empty() -> SplitInfo {
+    SplitInfo { pieces: Vec::new(), bytes: 0, first_record: None }
 }

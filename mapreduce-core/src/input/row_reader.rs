@@ -32,14 +32,17 @@ impl RowReader {
     /// The length of the next block, or `None` behind the last one.
     pub(super) fn next_len(&mut self) -> Result<Option<usize>, ReadError> {
         loop {
-            if let Some((range, _)) = &self.open
-                && !range.bytes.is_empty()
-            {
+            if let Some((range, file)) = &self.open {
+                if range.bytes.is_empty() {
+                    range.check(file)?;
+                    self.open = None;
+                    continue;
+                }
                 let left = usize::try_from(range.bytes.end - range.bytes.start).unwrap_or(usize::MAX);
                 return Ok(Some(left.min(block_rows(self.row_bytes) * self.row_bytes)));
             }
             let Some(range) = self.ranges.next() else { return Ok(None) };
-            let file = File::open(&range.path).map_err(range.unreadable(range.bytes.start))?;
+            let file = range.open()?;
             self.open = Some((range, file));
         }
     }
@@ -49,10 +52,8 @@ impl RowReader {
         let Some((range, file)) = &mut self.open else { return Ok(()) };
         let start = range.bytes.start;
         if let Err(error) = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(block)) {
-            return Err(match file.metadata() {
-                Ok(now) if now.len() < range.planned => range.shrunk(now.len()),
-                _ => range.unreadable(start)(error),
-            });
+            range.check(file)?;
+            return Err(range.unreadable(start)(error));
         }
         range.bytes.start += block.len() as u64;
         Ok(())

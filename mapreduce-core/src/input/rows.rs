@@ -1,7 +1,7 @@
 //! Rows of numbers: [`RowSlice`] in memory, [`RowFile`] on disk.
 
 use super::{
-    Blocks, Input, ReadError, Records, SharedFiles, SplitInfo, file_length, items, plan,
+    Blocks, Input, ReadError, Records, SharedFiles, SplitInfo, file_list, items, plan,
     row_reader::{RowChunks, RowReader, block_rows},
     send,
     source::{FileRange, SourceFile},
@@ -9,11 +9,7 @@ use super::{
 };
 use crate::{Error, Schema};
 use bytemuck::Pod;
-use std::{
-    fs,
-    marker::PhantomData,
-    path::{Path, PathBuf},
-};
+use std::{fs, marker::PhantomData, path::Path, slice};
 
 /// Records that are rows of a fixed number of `T`: `f32`, `f64`, any integer.
 pub struct Rows<T>(PhantomData<fn() -> T>);
@@ -41,7 +37,7 @@ impl<'a, T> RowBlock<'a, T> {
 
 impl<'a, T> IntoIterator for RowBlock<'a, T> {
     type Item = &'a [T];
-    type IntoIter = std::slice::ChunksExact<'a, T>;
+    type IntoIter = slice::ChunksExact<'a, T>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.values.chunks_exact(self.width)
@@ -193,7 +189,7 @@ impl<T: Pod + Send + Sync> Blocks<Rows<T>> for SliceBlocks<'_, T> {
 /// Rows of little-endian numbers in a file, for instance the body of a `.npy`. Read by position, a block at a time.
 #[derive(Clone, Debug)]
 pub struct RowFile<T> {
-    path: PathBuf,
+    file: SourceFile,
     offset: u64,
     width: usize,
     rows: u64,
@@ -206,12 +202,13 @@ impl<T: Pod> RowFile<T> {
     /// # Errors
     /// When the file cannot be read or the bytes behind `offset` are no whole number of rows.
     pub fn open(path: impl AsRef<Path>, offset: u64, width: usize) -> Result<Self, Error> {
-        let path = path.as_ref().to_path_buf();
-        let metadata = fs::metadata(&path).map_err(unreadable(&path))?;
-        let bytes = file_length(&path, &metadata)?;
+        let path = path.as_ref();
+        let metadata = fs::metadata(path).map_err(unreadable(path))?;
+        let file = file_list::file(path.to_path_buf(), &metadata)?;
+        let bytes = file.bytes;
         match (bytes.checked_sub(offset), row_bytes::<T>(width)) {
             (Some(body), Some(row_bytes)) if body.is_multiple_of(row_bytes as u64) => {
-                Ok(Self { rows: body / row_bytes as u64, path, offset, width, number: PhantomData })
+                Ok(Self { rows: body / row_bytes as u64, file, offset, width, number: PhantomData })
             }
             _ => Err(Error::Input {
                 input: path.display().to_string(),
@@ -228,16 +225,10 @@ impl<T: Pod> RowFile<T> {
         self.width * size_of::<T>()
     }
 
-    /// The file's length: rows from the offset to the end.
-    fn bytes(&self) -> u64 {
-        self.offset + self.rows * self.row_bytes() as u64
-    }
-
     fn ranges(&self, split: &SplitInfo) -> Vec<FileRange> {
-        let file = SourceFile { path: self.path.clone(), bytes: self.bytes() };
         let byte = |row: u64| self.offset + row * self.row_bytes() as u64;
         let pieces = split.pieces.iter();
-        pieces.map(|piece| file.range(byte(piece.range.start)..byte(piece.range.end))).collect()
+        pieces.map(|piece| self.file.range(byte(piece.range.start)..byte(piece.range.end))).collect()
     }
 }
 
@@ -258,7 +249,7 @@ impl<T: Pod + Send + Sync> Input for RowFile<T> {
     }
 
     fn describe(&self, split: &SplitInfo) -> String {
-        format!("{}, {}", self.path.display(), items::describe("rows", split))
+        format!("{}, {}", self.file.path.display(), items::describe("rows", split))
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
@@ -266,7 +257,7 @@ impl<T: Pod + Send + Sync> Input for RowFile<T> {
     }
 
     fn files(&self) -> Option<SharedFiles> {
-        Some(SharedFiles::rows(&self.path, self.bytes(), self.offset, self.row_bytes() as u64))
+        Some(SharedFiles::of_rows(slice::from_ref(&self.file), self.offset, self.row_bytes() as u64))
     }
 }
 

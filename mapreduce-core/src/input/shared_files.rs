@@ -6,9 +6,12 @@
 
 use super::{
     Piece, ReadError, SplitInfo,
+    compression::Compression,
+    csv_reader::CsvReader,
+    csv_records::Dialect,
     line_reader::LineReader,
     row_reader::RowChunks,
-    source::{FileRange, SourceFile},
+    source::{FileRange, SourceFile, modified},
 };
 use crate::{Error, exec::Chunks};
 use serde::{Deserialize, Serialize};
@@ -16,7 +19,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
-    path::{self, Path, PathBuf},
+    path::{self, Path},
 };
 use xxhash_rust::xxh3::Xxh3;
 
@@ -56,6 +59,8 @@ enum Layout {
     Lines,
     /// Rows of `row_bytes` bytes from byte `offset` on; pieces are ranges of rows.
     Rows { offset: u64, row_bytes: u64 },
+    /// CSV records that may have line ends in their fields; every piece is a whole file.
+    Csv(Dialect),
 }
 
 /// The bytes of one sample.
@@ -64,16 +69,42 @@ const SAMPLE_BYTES: u64 = 4 << 10;
 const SAMPLES: u64 = 6;
 
 impl SharedFiles {
-    /// Files of lines with their lengths. Pieces of splits are ranges of bytes.
+    /// Files of lines with their lengths. Pieces of splits are ranges of bytes; a file whose name says that it is
+    /// compressed (`.gz`, `.zst`) is one piece.
     pub fn lines(files: impl IntoIterator<Item = (impl AsRef<Path>, u64)>) -> Self {
-        let files = files.into_iter().map(|(path, bytes)| described(path.as_ref(), bytes));
-        Self { files: files.collect(), layout: Layout::Lines }
+        let file = |(path, bytes): (_, u64)| {
+            let mut file = SourceFile::plain(AsRef::<Path>::as_ref(&path).to_path_buf(), bytes, None);
+            file.compression = Compression::of_name(&file.path);
+            file
+        };
+        Self::of_lines(&files.into_iter().map(file).collect::<Vec<_>>())
     }
 
     /// One file of `bytes` bytes that has rows of `row_bytes` bytes each from byte `offset` on. Pieces of splits are
     /// ranges of rows.
     pub fn rows(path: impl AsRef<Path>, bytes: u64, offset: u64, row_bytes: u64) -> Self {
-        Self { files: vec![described(path.as_ref(), bytes)], layout: Layout::Rows { offset, row_bytes } }
+        Self::of_rows(&[SourceFile::plain(path.as_ref().to_path_buf(), bytes, None)], offset, row_bytes)
+    }
+
+    pub(super) fn of_lines(files: &[SourceFile]) -> Self {
+        Self::new(files, Layout::Lines)
+    }
+
+    pub(super) fn of_rows(files: &[SourceFile], offset: u64, row_bytes: u64) -> Self {
+        Self::new(files, Layout::Rows { offset, row_bytes })
+    }
+
+    pub(super) fn of_csv(files: &[SourceFile], dialect: Dialect) -> Self {
+        Self::new(files, Layout::Csv(dialect))
+    }
+
+    fn new(files: &[SourceFile], layout: Layout) -> Self {
+        // Without a current folder a path stays as it is, and a node that does not find it says so.
+        let absolute = |file: &SourceFile| SourceFile {
+            path: path::absolute(&file.path).unwrap_or_else(|_| file.path.clone()),
+            ..file.clone()
+        };
+        Self { files: files.iter().map(absolute).collect(), layout }
     }
 
     /// The paths, all absolute.
@@ -84,15 +115,12 @@ impl SharedFiles {
     /// What a split looks like here, for a node that opens it to compare.
     ///
     /// # Errors
-    /// When a file cannot be read, or is shorter than it was when the splits were planned.
+    /// When a file cannot be read, or is not what it was when the splits were planned.
     pub fn fingerprint(&self, split: &SplitInfo) -> Result<u64, ReadError> {
         let mut hash = Xxh3::new();
         for range in &self.ranges(split)? {
             let mut file = open(range).map_err(range.unreadable(0))?;
-            let found = file.metadata().map_err(range.unreadable(0))?.len();
-            if found < range.planned {
-                return Err(range.shrunk(found));
-            }
+            range.check(&file)?;
             sample(&mut file, range, self.layout, &mut hash)?;
         }
         Ok(hash.digest())
@@ -104,15 +132,15 @@ impl SharedFiles {
     /// # Errors
     /// [`ReadError::NotShared`] when a file is not there, cannot be read, or is not the driver's.
     pub fn open(&self, split: &SplitInfo, fingerprint: u64) -> Result<Box<dyn Chunks + Send>, ReadError> {
-        let ranges = self.ranges(split)?;
+        let mut ranges = self.ranges(split)?;
         let mut hash = Xxh3::new();
-        for range in &ranges {
+        for range in &mut ranges {
             let different = |difference| ReadError::NotShared { path: range.shown(), difference };
             let no = |error: io::Error| different(format!("it cannot be read here: {error}"));
             let mut file = open(range).map_err(no)?;
-            let found = file.metadata().map_err(no)?.len();
-            if found != range.planned {
-                let planned = range.planned;
+            let metadata = file.metadata().map_err(no)?;
+            let (planned, found) = (range.file.bytes, metadata.len());
+            if found != planned {
                 return Err(different(format!(
                     "it has {found} bytes here, but {planned} where the job was planned"
                 )));
@@ -121,6 +149,8 @@ impl SharedFiles {
                 ReadError::Io { source, .. } => no(source),
                 other => other,
             })?;
+            // A copy may be older or younger than the driver's; that it does not change is looked after from here on.
+            range.file.modified = modified(&metadata);
         }
         if hash.digest() != fingerprint {
             let path = match ranges.as_slice() {
@@ -137,6 +167,7 @@ impl SharedFiles {
                 let row_bytes = usize::try_from(row_bytes).map_err(|_| malformed("rows are too long"))?;
                 Box::new(RowChunks::new(ranges, row_bytes))
             }
+            Layout::Csv(dialect) => Box::new(CsvReader::new(ranges, dialect)),
         })
     }
 
@@ -157,7 +188,10 @@ impl SharedFiles {
         let range = |Piece { source, range }: &Piece| {
             let file = self.files.get(*source as usize)?;
             let bytes = self.bytes(range)?;
-            let fits = bytes.start <= bytes.end && bytes.end <= file.bytes;
+            let fits = match file.is_whole() {
+                true => bytes == (0..file.bytes),
+                false => bytes.start <= bytes.end && bytes.end <= file.bytes,
+            };
             fits.then(|| file.range(bytes))
         };
         split.pieces.iter().map(|piece| range(piece).ok_or_else(outside)).collect()
@@ -166,7 +200,7 @@ impl SharedFiles {
     /// The bytes of a piece.
     fn bytes(&self, piece: &Range<u64>) -> Option<Range<u64>> {
         match self.layout {
-            Layout::Lines => Some(piece.clone()),
+            Layout::Lines | Layout::Csv(_) => Some(piece.clone()),
             Layout::Rows { row_bytes: 0, .. } => None,
             Layout::Rows { offset, row_bytes } => {
                 let byte = |row: u64| row.checked_mul(row_bytes)?.checked_add(offset);
@@ -176,20 +210,14 @@ impl SharedFiles {
     }
 }
 
-fn described(path: &Path, bytes: u64) -> SourceFile {
-    // Without a current folder a path stays as it is, and a node that does not find it says so.
-    let path: PathBuf = path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    SourceFile { path, bytes }
-}
-
 fn malformed(message: &str) -> ReadError {
     ReadError::Malformed { place: "files on shared storage".into(), message: message.into() }
 }
 
 /// Opens a file, and nothing that would block or never end.
 fn open(range: &FileRange) -> io::Result<File> {
-    match fs::metadata(&range.path)?.is_file() {
-        true => File::open(&range.path),
+    match fs::metadata(&range.file.path)?.is_file() {
+        true => File::open(&range.file.path),
         false => Err(io::Error::other("it is not a file")),
     }
 }
@@ -197,7 +225,7 @@ fn open(range: &FileRange) -> io::Result<File> {
 /// Adds the length of a file and samples of a range to the fingerprint.
 fn sample(file: &mut File, range: &FileRange, layout: Layout, hash: &mut Xxh3) -> Result<(), ReadError> {
     let Range { start, end } = range.bytes;
-    for number in [range.planned, start, end] {
+    for number in [range.file.bytes, start, end] {
         hash.update(&number.to_le_bytes());
     }
     // Whether a line begins at the start of a range is seen from the byte before.

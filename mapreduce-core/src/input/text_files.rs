@@ -1,16 +1,41 @@
 //! [`TextFiles`]: lines of many files, cut by byte ranges.
 
 use super::{
-    Blocks, Input, Lines, Piece, ReadError, Records, SharedFiles, SplitInfo, Utf8Lines,
-    line_reader::LineReader, plan, send, source::SourceFile, unreadable,
+    Blocks, Input, Lines, ReadError, Records, SharedFiles, SplitInfo, Utf8Lines, file_list,
+    line_reader::LineReader,
+    plan, send,
+    source::{self, SourceFile},
 };
 use crate::Error;
-use std::{fs, marker::PhantomData, path::Path};
+use std::{marker::PhantomData, path::Path};
 
 /// Text files, read line by line in the order in which they are given.
 ///
 /// A large file is cut into byte ranges; a line belongs to the range that its first byte is in. Small files share a
-/// split. A line never continues in the next file.
+/// split. A line never continues in the next file, and is at most [`LINE_BYTES_MAX`](super::LINE_BYTES_MAX) long.
+///
+/// Files named `.gz` and `.zst` are decompressed. Each is read whole by one task; offsets in messages count decompressed
+/// bytes. A file that is cut off or damaged is an error, also if it ends with complete lines.
+///
+/// ```
+/// # #[cfg(feature = "gzip")] {
+/// use mapreduce_core::{Dataset, TextFiles};
+/// use std::io::Write;
+///
+/// # let folder = tempfile::tempdir()?;
+/// let plain = folder.path().join("1.txt");
+/// std::fs::write(&plain, "to be\n")?;
+/// let packed = folder.path().join("2.txt.gz");
+/// let mut gzip = flate2::write::GzEncoder::new(std::fs::File::create(&packed)?, Default::default());
+/// gzip.write_all(b"or not\n")?;
+/// gzip.finish()?;
+///
+/// let data = Dataset::new(TextFiles::open([folder.path()])?)?;
+/// assert_eq!(data.splits().len(), 1);
+/// assert_eq!(data.sample(9, str::to_string)?, ["to be"], "a sample looks at the first block of a split");
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TextFiles<R = Utf8Lines> {
     files: Vec<SourceFile>,
@@ -44,54 +69,15 @@ impl<R> TextFiles<R> {
     /// # Errors
     /// As for [`TextFiles::open`].
     pub fn open_as(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Self, Error> {
-        let mut files = Vec::new();
-        for path in paths {
-            add(path.as_ref(), &mut files)?;
-        }
-        if files.is_empty() {
-            return Err(Error::Input { input: "text files".into(), message: "no file was given".into() });
-        }
+        let mut files = file_list::list("text files", paths)?;
+        file_list::find_compressed(&mut files)?;
         Ok(Self { files, records: PhantomData })
     }
 }
 
-fn add(path: &Path, files: &mut Vec<SourceFile>) -> Result<(), Error> {
-    let metadata = fs::metadata(path).map_err(unreadable(path))?;
-    if !metadata.is_dir() {
-        let bytes = super::file_length(path, &metadata)?;
-        files.push(SourceFile { path: path.to_path_buf(), bytes });
-        return Ok(());
-    }
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(path).map_err(unreadable(path))? {
-        let entry = entry.map_err(unreadable(path))?;
-        if matches!(entry.file_name().as_encoded_bytes().first(), Some(b'.' | b'_')) {
-            continue;
-        }
-        let path = entry.path();
-        let metadata = fs::metadata(&path).map_err(unreadable(&path))?;
-        if metadata.is_file() {
-            entries.push(SourceFile { path, bytes: metadata.len() });
-        }
-    }
-    if entries.is_empty() {
-        return Err(Error::Input {
-            input: path.display().to_string(),
-            message: "the folder has no files; name the files, or a folder that holds them itself".into(),
-        });
-    }
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    files.append(&mut entries);
-    Ok(())
-}
-
 impl<R> TextFiles<R> {
     fn reader(&self, split: &SplitInfo) -> LineReader {
-        let ranges = split
-            .pieces
-            .iter()
-            .map(|Piece { source, range }| self.files[*source as usize].range(range.clone()));
-        LineReader::new(ranges.collect())
+        LineReader::new(source::ranges(&self.files, split))
     }
 }
 
@@ -104,26 +90,7 @@ where
     fn shape(&self) {}
 
     fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
-        let target = plan::split_bytes(self.files.iter().map(|file| file.bytes).sum(), split_bytes);
-        let mut splits = Vec::new();
-        let mut open = SplitInfo { pieces: Vec::new(), bytes: 0, first_record: None };
-        for (source, file) in self.files.iter().enumerate() {
-            let mut start = 0;
-            while start < file.bytes {
-                let end = file.bytes.min(start + target - open.bytes);
-                open.pieces.push(Piece { source: source as u32, range: start..end });
-                open.bytes += end - start;
-                start = end;
-                if open.bytes >= target {
-                    let next = SplitInfo { pieces: Vec::new(), bytes: 0, first_record: None };
-                    splits.push(std::mem::replace(&mut open, next));
-                }
-            }
-        }
-        if !open.pieces.is_empty() {
-            splits.push(open);
-        }
-        Ok(splits)
+        Ok(plan::of_files(&self.files, split_bytes))
     }
 
     fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<R> + 'a>, ReadError> {
@@ -131,18 +98,7 @@ where
     }
 
     fn describe(&self, split: &SplitInfo) -> String {
-        let pieces: Vec<String> = split
-            .pieces
-            .iter()
-            .map(|Piece { source, range }| {
-                let path = self.files[*source as usize].path.display();
-                format!("{path}, bytes {} to {}", range.start, range.end)
-            })
-            .collect();
-        match pieces.as_slice() {
-            [first, .., last] => format!("{first} ... {last}"),
-            _ => pieces.concat(),
-        }
+        source::describe(&self.files, split)
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
@@ -150,7 +106,7 @@ where
     }
 
     fn files(&self) -> Option<SharedFiles> {
-        Some(SharedFiles::lines(self.files.iter().map(|file| (&file.path, file.bytes))))
+        Some(SharedFiles::of_lines(&self.files))
     }
 }
 

@@ -3,20 +3,24 @@
 //!
 //! One file per trait; the types of a job follow from its mapper, see [`KeyOf`] and its neighbours.
 
+mod cached_file;
 mod combiner;
 mod definition;
 mod emit;
 mod iterative;
+mod join;
 mod mapper;
 mod partitioner;
 mod reducer;
 mod simple;
 
+pub use cached_file::CachedFile;
 pub use combiner::{Combiner, Max, Min, NoCombiner, Sum};
 pub use definition::{InputOf, Job, JobId, KeyOf, OutputKeyOf, OutputValueOf, ValueOf};
 pub use emit::Emit;
 pub use iterative::Iterative;
+pub use join::{FullJoin, InnerJoin, JoinError, LeftJoin};
 pub use mapper::Mapper;
 pub use partitioner::{HashPartitioner, Partitioner, RangePartitioner};
-pub use reducer::{Fold, Group, Identity, Reducer, Values};
+pub use reducer::{Fold, Group, Identity, NoReducer, Reducer, Values};
 pub use simple::SimpleJob;

@@ -12,8 +12,8 @@ use std::{
 /// Called once for every key of a partition, in the order of the keys. The output of a partition is what its calls
 /// emit, in that order; the output of the job is its partitions one after the other.
 pub trait Reducer<K: ?Sized + Key, V: ?Sized + Datum>: Send + Sync + 'static {
-    /// Whether pairs are sorted, grouped and reduced at all. Of a job whose reducer says `false` the output is what its
-    /// mapper emitted, in the order of the splits; [`reduce`](Self::reduce) is never called.
+    /// Whether pairs are sorted, combined and grouped at all. Of a job whose reducer says `false` the output is what its
+    /// mapper emitted, in the order of the splits: [`reduce`](Self::reduce) is called for each pair by itself, to emit it.
     const ENABLED: bool = true;
 
     /// The key of the output. It is not sorted again and needs no order.
@@ -126,5 +126,47 @@ impl<K: ?Sized + Key + Datum, V: ?Sized + Datum> Reducer<K, V> for Identity {
             out.emit(key, &value)?;
         }
         Ok(())
+    }
+}
+
+/// No reducer, for jobs that only map: their output is what the mapper emits, in the order of the splits, and is neither
+/// sorted nor grouped. There is no combiner then that would have something to fold: name
+/// [`NoCombiner`](super::NoCombiner).
+///
+/// ```
+/// use mapreduce_core::prelude::*;
+///
+/// /// Lines that hold a word.
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct Grep {
+///     word: String,
+/// }
+///
+/// impl Mapper for Grep {
+///     type Input = Items<String>;
+///     type Key = str;
+///     type Value = ();
+///     fn map(&self, line: &String, out: &mut impl Emit<str, ()>) -> Result {
+///         if line.contains(&self.word) { out.emit(line, &()) } else { Ok(()) }
+///     }
+/// }
+///
+/// impl SimpleJob for Grep {
+///     const NAME: &'static str = "grep";
+///     type Combiner = NoCombiner;
+///     type Reducer = NoReducer;
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoReducer;
+
+impl<K: ?Sized + Key + Datum, V: ?Sized + Datum> Reducer<K, V> for NoReducer {
+    const ENABLED: bool = false;
+
+    type Key = K;
+    type Value = V;
+
+    fn reduce(&self, key: &K, values: &mut Values<'_, V>, out: &mut impl Emit<K, V>) -> Result {
+        Identity.reduce(key, values, out)
     }
 }

@@ -51,6 +51,10 @@ impl KeyPart for String {
         let text = unescape::<Self>(bytes)?;
         Self::from_utf8(text).map_err(|error| CodecError::decode::<Self>(error.as_bytes().len(), NOT_UTF8))
     }
+
+    fn skip_part(bytes: &mut &[u8]) -> Result<(), CodecError> {
+        skip::<Self>(bytes)
+    }
 }
 
 impl KeyPart for Vec<u8> {
@@ -61,6 +65,10 @@ impl KeyPart for Vec<u8> {
 
     fn decode_part(bytes: &mut &[u8]) -> Result<Self, CodecError> {
         unescape::<Self>(bytes)
+    }
+
+    fn skip_part(bytes: &mut &[u8]) -> Result<(), CodecError> {
+        skip::<Self>(bytes)
     }
 }
 
@@ -95,6 +103,26 @@ fn escape(mut text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&[0, 0]);
 }
 
+/// Drops an escaped string from the front of `bytes`.
+fn skip<K>(bytes: &mut &[u8]) -> Result<(), CodecError> {
+    while let Some(zero) = memchr::memchr(0, bytes) {
+        match bytes.get(zero + 1) {
+            Some(0) => {
+                *bytes = &bytes[zero + 2..];
+                return Ok(());
+            }
+            Some(0xFF) => *bytes = &bytes[zero + 2..],
+            _ => break,
+        }
+    }
+    Err(endless::<K>(bytes))
+}
+
+#[cold]
+fn endless<K>(bytes: &[u8]) -> CodecError {
+    CodecError::decode::<K>(bytes.len(), "the string in it does not end with two zero bytes")
+}
+
 /// Takes an escaped string off the front of `bytes`.
 fn unescape<K>(bytes: &mut &[u8]) -> Result<Vec<u8>, CodecError> {
     let mut text = Vec::new();
@@ -113,5 +141,5 @@ fn unescape<K>(bytes: &mut &[u8]) -> Result<Vec<u8>, CodecError> {
             _ => break,
         }
     }
-    Err(CodecError::decode::<K>(bytes.len(), "the string in it does not end with two zero bytes"))
+    Err(endless::<K>(bytes))
 }

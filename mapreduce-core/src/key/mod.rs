@@ -19,6 +19,7 @@
 //! | [`Option`] | `00` for `None`, which comes first; `01` and the part for `Some` |
 //! | [`Reverse`](std::cmp::Reverse) | the part, every bit inverted: descending |
 //! | tuples of 2 to 8 parts | the parts one after another, the last one too |
+//! | [`Sorted`] | both parts one after another |
 //! | structs by [`impl_key!`](crate::impl_key) | the named fields as parts, in the order they are named |
 //!
 //! A part's encoding is never the beginning of another value's, so what follows a part has no say in its order. For the
@@ -54,6 +55,7 @@ mod float;
 mod integer;
 mod option;
 mod reverse;
+mod sorted;
 mod structs;
 mod tuple;
 
@@ -61,6 +63,7 @@ use std::borrow::Cow;
 
 use crate::{codec::CodecError, schema::Schema};
 
+pub use sorted::Sorted;
 #[doc(hidden)]
 pub use structs::field_schema;
 
@@ -168,6 +171,17 @@ pub trait KeyPart: Key + Clone {
     ///
     /// [`CodecError::Decode`] if `bytes` do not begin with the part encoding of a key of this type.
     fn decode_part(bytes: &mut &[u8]) -> Result<Self, CodecError>;
+
+    /// Takes one encoding off the front of `bytes` without decoding it, where that is faster. Whether it is the encoding
+    /// of a key need not be looked at more closely than to find its end.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::Decode`] if `bytes` have no end of an encoding.
+    #[inline]
+    fn skip_part(bytes: &mut &[u8]) -> Result<(), CodecError> {
+        Self::decode_part(bytes).map(drop)
+    }
 }
 
 /// The key whose part encoding is the whole of `bytes`: what [`Key::decode`] is for a type that encodes alike as a whole

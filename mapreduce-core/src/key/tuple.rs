@@ -18,6 +18,13 @@ macro_rules! tuple {
             fn decode_part(bytes: &mut &[u8]) -> Result<Self, CodecError> {
                 Ok(($first::decode_part(bytes)?, $($part::decode_part(bytes)?),+))
             }
+
+            #[inline]
+            fn skip_part(bytes: &mut &[u8]) -> Result<(), CodecError> {
+                $first::skip_part(bytes)?;
+                $($part::skip_part(bytes)?;)+
+                Ok(())
+            }
         }
 
         key_as_part!({$first: KeyPart, $($part: KeyPart),+} ($first, $($part),+), |schema| {

@@ -3,7 +3,7 @@
 use crate::{
     Job, Memory, OutputKeyOf, OutputValueOf, Result,
     exec::{PairWriter, Pairs, Run},
-    output::{StagedPart, Staging, TextPart},
+    output::{PartWriter, StagedPart, Staging},
     schedule::{AttemptId, TaskReport},
 };
 
@@ -37,14 +37,14 @@ impl<J: Job> Destination<J> for Returned {
 }
 
 impl<J: Job> Destination<J> for Staging {
-    type Writer = TextPart;
+    type Writer = PartWriter;
     type Part = StagedPart;
 
-    fn open(&self, attempt: AttemptId) -> Result<TextPart> {
-        TextPart::create(self.attempt_path(&attempt.to_string()))
+    fn open(&self, attempt: AttemptId) -> Result<PartWriter> {
+        Staging::open::<J>(self, &attempt.to_string())
     }
 
-    fn close(&self, writer: TextPart) -> Result<(Self::Part, TaskReport)> {
+    fn close(&self, writer: PartWriter) -> Result<(Self::Part, TaskReport)> {
         let part = writer.finish()?;
         let report = TaskReport { records: part.records, bytes: part.bytes, checksum: part.checksum };
         Ok((part, report))

@@ -1,11 +1,20 @@
 //! What a job gives: returned pairs ([`Output`]) or a folder of part files ([`PartFiles`]), and a [`Report`] of how it
 //! went.
 
+mod cells;
+mod csv;
+mod format;
+mod json_lines;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod part_file;
 mod parts;
-mod text_part;
+mod table;
 
+pub use format::Format;
+pub(crate) use format::PartWriter;
+pub(crate) use part_file::WriteError;
 pub use parts::{Part, PartFiles, StagedPart, Staging, Written};
-pub(crate) use text_part::{TextPart, WriteError};
 
 use crate::{Counters, Datum, Job, OutputKeyOf, OutputValueOf, exec::Run};
 use serde::{Deserialize, Serialize};

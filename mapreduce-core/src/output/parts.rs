@@ -2,14 +2,14 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `part-00000`, `part-00001`, ... (more digits if there are more than 100 000) | the output of each partition: a line for each pair, key, tab, value |
-//! | `_MANIFEST.json` | the job, and of each part its name, records, bytes and xxh3 in hexadecimal |
+//! | `part-00000`, `part-00001`, ... (more digits if there are more than 100 000) | the output of each partition, in the [`Format`] that was asked for |
+//! | `_MANIFEST.json` | the job, the format, and of each part its name, records, bytes and xxh3 in hexadecimal |
 //! | `_SUCCESS` | nothing; for tools that look for it |
 //!
 //! Attempts write into a hidden folder beside the target. When the last part has committed and the manifest is
 //! written, that folder is renamed to the target: one step, after which everything is there.
 
-use super::{Report, TextPart, text_part::WriteError};
+use super::{Format, PartWriter, Report, WriteError};
 use crate::{
     Counters, Datum, Error, Job, OutputKeyOf, OutputValueOf, Result,
     exec::{PairWriter, Run, set_up},
@@ -27,10 +27,7 @@ const PART: &str = "part-";
 /// The most of the target's name that the name of a hidden folder repeats: a name has a limit, and more is added to it.
 const NAME_SHOWN: usize = 32;
 
-/// A folder of text files to write a job's output to.
-///
-/// A pair becomes a line `key<TAB>value`. Text is written as it is, numbers in decimal, other values as JSON; a value
-/// of `()` is left out together with its tab.
+/// A folder of files to write a job's output to: text, unless [another format](Self::with_format) is asked for.
 ///
 /// ```
 /// use mapreduce_core::PartFiles;
@@ -43,12 +40,13 @@ const NAME_SHOWN: usize = 32;
 pub struct PartFiles {
     path: PathBuf,
     overwrite: bool,
+    format: Format,
 }
 
 impl PartFiles {
     /// Writes to the folder `path`, which must not be there yet, in a folder that is.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), overwrite: false }
+        Self { path: path.into(), overwrite: false, format: Format::Text }
     }
 
     /// Whether to replace a folder that an earlier job has written. It stays until the new output is complete and only
@@ -58,6 +56,18 @@ impl PartFiles {
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
+    }
+
+    /// Writes files of that format.
+    #[must_use]
+    pub fn with_format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// The format of the files.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// The folder.
@@ -89,7 +99,7 @@ pub struct Written {
 pub struct Part {
     /// Its name in the folder.
     pub name: String,
-    /// The lines in it.
+    /// The pairs in it.
     pub records: u64,
     /// Its length.
     pub bytes: u64,
@@ -106,6 +116,7 @@ struct Manifest<'a> {
     format: u32,
     job: &'a str,
     job_version: u32,
+    parts_format: Format,
     records: u64,
     bytes: u64,
     parts: &'a [Part],
@@ -144,21 +155,28 @@ pub struct StagedPart {
 
 impl Staging {
     /// Checks that the output can be written, and makes a private folder beside it.
-    pub(crate) fn create(target: &PartFiles) -> Result<Self, Error> {
+    pub(crate) fn create<J: Job>(target: &PartFiles) -> Result<Self, Error> {
         let path = target.path();
+        target.format.check::<J>()?;
         refuse_existing(target)?;
         let folder = staging_folder(path)?;
         Ok(Self { target: target.clone(), folder })
     }
 
-    /// Writes the output of a partition as text, for an engine whose reduce attempts did not. To be called once for each
+    /// What an attempt of a job writes its partition with. `attempt` is unique in the job.
+    pub(crate) fn open<J: Job>(&self, attempt: &str) -> Result<PartWriter> {
+        let path = self.folder.path().join(format!("_attempt {attempt}"));
+        PartWriter::create::<OutputKeyOf<J>, OutputValueOf<J>>(path, self.target.format)
+    }
+
+    /// Writes the output of a partition as a part file, for an engine whose reduce attempts did not. To be called once for each
     /// partition, from any thread.
     ///
     /// # Errors
-    /// When the file cannot be written, or the pairs do not decode or have no text form.
+    /// When the file cannot be written, or the pairs do not decode or have no place in the format.
     pub fn write<J: Job>(&self, partition: u32, run: &Run) -> Result<StagedPart, Error> {
         let write = || -> Result<StagedPart> {
-            let mut part = TextPart::create(self.attempt_path(&format!("partition {partition}")))?;
+            let mut part = self.open::<J>(&format!("partition {partition}"))?;
             let mut reader = run.reader();
             while let Some((key, value)) = reader.next_pair()? {
                 let key = <OutputKeyOf<J> as Datum>::decode(key)?;
@@ -172,11 +190,6 @@ impl Staging {
             Ok(part) => Ok(Ok(part)),
             Err(error) => error.downcast().map(|error| Err(WriteError::into(*error))),
         })?
-    }
-
-    /// Where an attempt writes. `attempt` is unique in the job.
-    pub(crate) fn attempt_path(&self, attempt: &str) -> PathBuf {
-        self.folder.path().join(format!("_attempt {attempt}"))
     }
 
     /// Turns the committed attempts' files, in the order of the partitions, into the output.
@@ -211,6 +224,7 @@ impl Staging {
             format: MANIFEST_FORMAT,
             job,
             job_version,
+            parts_format: self.target.format,
             records: parts.iter().map(|part| part.records).sum(),
             bytes: parts.iter().map(|part| part.bytes).sum(),
             parts: &parts,

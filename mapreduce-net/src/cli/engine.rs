@@ -67,7 +67,7 @@ pub(super) fn connect(
 ) -> Result<blocking::Pool, CliError> {
     match blocking::Pool::connect_unless_cancelled(file, options, cancel)? {
         Some(pool) => Ok(pool),
-        None => Err(CliError::Interrupted { status: signals::status() }),
+        None => Err(CliError::Interrupted { status: signals::signal_status() }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`CliError`]: why a command did not succeed, in one line, and what the process exits with.
 
 use crate::{IdentityError, PeerError, PoolError, pool_file::PoolFileError};
-use mapreduce_core::RegistryError;
+use mapreduce_core::{RegistryError, filter::FilterError};
 use std::{
     error::Error,
     io::{self, Write as _},
@@ -50,9 +50,17 @@ pub enum CliError {
     /// The job, its input or its output.
     #[error(transparent)]
     Job(mapreduce_core::Error),
+    /// A filter.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// What the program's own part of a command failed with.
     #[error(transparent)]
     Other(Box<dyn Error + Send + Sync>),
+    /// `--memory` or `--spill-to` with `--pool`.
+    #[error(
+        "--memory and --spill-to are of jobs on the threads of this process; on a pool the work is done by its peers"
+    )]
+    MemoryOfPool,
     /// The runtime.
     #[error("cannot start the threads of the network: {0}")]
     Runtime(io::Error),

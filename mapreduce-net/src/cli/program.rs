@@ -1,16 +1,17 @@
 //! [`Program`]: a whole command line for a program with a job.
 
-use super::{CliError, PeerArgs, PoolCommand, Run, RunArgs, until_signalled};
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use super::{CliError, MapArgs, PeerArgs, PoolCommand, ReduceArgs, Run, RunArgs, until_signalled};
+use clap::{Args as _, FromArgMatches as _, Subcommand as _};
 use mapreduce_core::{
     InputOf, Job, Lines, Records, Registry, RegistryError, Result, TextFiles, Utf8Lines, Written,
+    filter::FromLines,
 };
 use std::{ffi::OsString, fmt, process::ExitCode};
 
 /// What clap itself exits with.
 const STATUS_USAGE: u8 = 2;
 
-/// A program with a job and the commands `run`, `peer`, `pool create` and `pool status`.
+/// A program with a job and the commands `run`, `peer`, `pool create`, `pool status`, `map` and `reduce`.
 ///
 /// | command | what it does |
 /// |---|---|
@@ -18,8 +19,10 @@ const STATUS_USAGE: u8 = 2;
 /// | `peer --pool FILE` | works for a pool until Ctrl-C or SIGTERM |
 /// | `pool create --address HOST --output FILE` | makes the files of a new pool |
 /// | `pool status --pool FILE` | shows who is in a pool |
+/// | `map < INPUT`, `reduce < SORTED` | run the job's parts as [filters](mapreduce_core::filter) in another engine |
 ///
-/// A job over lines of text without a broadcast value needs no more than [`new`](Self::new), see [the module](super). For
+/// A job over lines of text without a broadcast value needs no more than [`new`](Self::new), see [the module](super). A job
+/// with parameters is made from [arguments of its own](Self::with_params), which `run`, `map` and `reduce` then take. For
 /// other jobs the program says how they are run:
 ///
 /// ```no_run
@@ -52,17 +55,30 @@ const STATUS_USAGE: u8 = 2;
 ///         let ranges = RangePartitioner::from_sample::<[u8]>(&sample, run.options.partitions_for(lines.bytes()));
 ///         Ok(run.write(&Sort, &ranges, &lines)?)
 ///     })
+///     .filters(|_| Ok((Sort, RangePartitioner::default())))
 ///     .main()
 /// }
 /// ```
-pub struct Program {
+pub struct Program<P = NoParams> {
     job: &'static str,
     registry: Result<Registry, RegistryError>,
-    run: RunJob,
+    run: RunJob<P>,
+    filters: Option<RunFilter<P>>,
 }
 
+/// The arguments of a program whose job has none of its own.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct NoParams {}
+
 /// What `run` does.
-type RunJob = Box<dyn FnOnce(&Run<'_>) -> Result<Written> + Send>;
+type RunJob<P> = Box<dyn FnOnce(&P, &Run<'_>) -> Result<Written> + Send>;
+/// What `map` and `reduce` do.
+type RunFilter<P> = Box<dyn FnOnce(&P, Filter) -> Result<(), CliError>>;
+
+enum Filter {
+    Map(MapArgs),
+    Reduce(ReduceArgs),
+}
 
 /// Records that are lines of text files, which [`Program::new`] knows how to open. To be implemented for records of your
 /// own whose block is whole lines.
@@ -70,27 +86,10 @@ type RunJob = Box<dyn FnOnce(&Run<'_>) -> Result<Written> + Send>;
     message = "`{Self}` are not lines of text",
     note = "`Program::new` is for jobs over `Utf8Lines` or `Lines`; use `Program::running` for other inputs"
 )]
-pub trait LineRecords: Records<Shape = ()> {}
+pub trait LineRecords: Records<Shape = ()> + FromLines {}
 
 impl LineRecords for Lines {}
 impl LineRecords for Utf8Lines {}
-
-#[derive(Parser)]
-struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Run the job over files, on threads of this process or on a pool
-    Run(RunArgs),
-    /// Work for a pool, until Ctrl-C or SIGTERM
-    Peer(PeerArgs),
-    /// Make the files of a pool, or show who is in it
-    #[command(subcommand)]
-    Pool(PoolCommand),
-}
 
 impl Program {
     /// A program that runs `job` over text files.
@@ -99,19 +98,91 @@ impl Program {
         J: Job<Shared = ()>,
         InputOf<J>: LineRecords,
     {
-        Self::running::<J>(move |run| {
-            let text = run.dataset(TextFiles::<InputOf<J>>::open_as(run.inputs)?)?;
-            Ok(run.write(&job, &(), &text)?)
-        })
+        Self::with_params(move |_| Ok(job.clone()))
     }
 
     /// A program whose command `run` does what `run` does, with [what the user asked for](Run); `J` is the job that peers
-    /// work on.
+    /// work on. It has no filters unless they are [given](Self::filters).
     pub fn running<J: Job>(run: impl FnOnce(&Run<'_>) -> Result<Written> + Send + 'static) -> Self {
-        Self { job: J::NAME, registry: Registry::new().with::<J>(), run: Box::new(run) }
+        Self::running_with_params::<J>(|_, given| run(given))
+    }
+}
+
+impl<P: clap::Args + Send + 'static> Program<P> {
+    /// As [`new`](Program::new) for a job that `make` makes from arguments: `run`, `map` and `reduce` take those of `P` ahead
+    /// of their own. The names of its fields must be none of [`RunArgs`], [`MapArgs`] and [`ReduceArgs`].
+    ///
+    /// ```no_run
+    /// use mapreduce_core::prelude::*;
+    /// use mapreduce_net::cli::{Program, clap};
+    ///
+    /// #[derive(clap::Args)]
+    /// struct Params {
+    ///     /// Count words of so many bytes and more
+    ///     #[arg(long, default_value_t = 1)]
+    ///     longer_than: usize,
+    /// }
+    /// # #[derive(Clone, Serialize, Deserialize)]
+    /// # struct LongWords { longer_than: usize }
+    /// # impl Mapper for LongWords {
+    /// #     type Input = Lines;
+    /// #     type Key = [u8];
+    /// #     type Value = u64;
+    /// #     fn map(&self, line: &[u8], out: &mut impl Emit<[u8], u64>) -> Result {
+    /// #         line.split(u8::is_ascii_whitespace).filter(|w| w.len() > self.longer_than).try_for_each(|w| out.emit(w, &1))
+    /// #     }
+    /// # }
+    /// # impl SimpleJob for LongWords {
+    /// #     const NAME: &'static str = "long-words";
+    /// #     type Combiner = Sum;
+    /// #     type Reducer = Fold<Sum>;
+    /// # }
+    ///
+    /// fn main() -> std::process::ExitCode {
+    ///     // `LongWords` is a job over lines of text, with a parameter.
+    ///     Program::with_params(|params: &Params| Ok(LongWords { longer_than: params.longer_than })).main()
+    /// }
+    /// ```
+    pub fn with_params<J>(make: impl Fn(&P) -> Result<J> + Clone + Send + 'static) -> Self
+    where
+        J: Job<Shared = ()>,
+        InputOf<J>: LineRecords,
+    {
+        let made = make.clone();
+        Self::running_with_params::<J>(move |params, run| {
+            let job = made(params)?;
+            let text = run.dataset(TextFiles::<InputOf<J>>::open_as(run.inputs)?)?;
+            Ok(run.write(&job, &(), &text)?)
+        })
+        .filters(move |params| Ok((make(params)?, ())))
     }
 
-    /// The same with a further job that peers work on: one that [`running`](Self::running) runs too, or that other
+    /// As [`running`](Program::running), with arguments of the program's own as in [`with_params`](Self::with_params).
+    pub fn running_with_params<J: Job>(
+        run: impl FnOnce(&P, &Run<'_>) -> Result<Written> + Send + 'static,
+    ) -> Self {
+        Self { job: J::NAME, registry: Registry::new().with::<J>(), run: Box::new(run), filters: None }
+    }
+
+    /// The same with the commands `map` and `reduce`, for the job and the broadcast value that `make` gives. The job may be
+    /// another one than that of `run`, with the same keys, values and reducer, that reads lines.
+    #[must_use]
+    pub fn filters<J>(self, make: impl FnOnce(&P) -> Result<(J, J::Shared)> + 'static) -> Self
+    where
+        J: Job,
+        InputOf<J>: FromLines,
+    {
+        let run = move |params: &P, filter| {
+            let (job, shared) = make(params)?;
+            match filter {
+                Filter::Map(args) => args.run(&job, &shared),
+                Filter::Reduce(args) => args.run(&job, &shared),
+            }
+        };
+        Self { filters: Some(Box::new(run)), ..self }
+    }
+
+    /// The same with a further job that peers work on: one that [`running`](Program::running) runs too, or that other
     /// programs submit.
     #[must_use]
     pub fn with_job<J: Job>(self) -> Self {
@@ -125,16 +196,42 @@ impl Program {
 
     /// As [`main`](Self::main), with other arguments, the first of which is the name of the program.
     pub fn main_with(self, args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
-        let about =
-            format!("Runs the map-reduce job {} on threads of this process or on a pool of peers", self.job);
-        let parsed = Args::command().about(about).try_get_matches_from(args);
-        match parsed.and_then(|matches| Args::from_arg_matches(&matches)) {
-            Ok(args) => self.run(args.command),
+        let parsed = self.command_line().try_get_matches_from(args);
+        match parsed.and_then(|matches| Command::from_matches(&matches)) {
+            Ok(command) => self.run(command),
             Err(help_or_usage) => show(&help_or_usage),
         }
     }
 
-    fn run(self, command: Command) -> ExitCode {
+    fn command_line(&self) -> clap::Command {
+        let about =
+            format!("Runs the map-reduce job {} on threads of this process or on a pool of peers", self.job);
+        let command = |name: &'static str, about: &'static str| clap::Command::new(name).about(about);
+        let with_params = |name, about| P::augment_args(command(name, about));
+        let run = with_params("run", "Run the job over files, on threads of this process or on a pool");
+        let map = with_params("map", "Map standard input to lines of pairs, for other engines");
+        let reduce =
+            with_params("reduce", "Reduce sorted lines of pairs on standard input, for other engines");
+        let peer = command("peer", "Work for a pool, until Ctrl-C or SIGTERM");
+        let pool = command("pool", "Make the files of a pool, or show who is in it");
+        let all = clap::Command::new(env!("CARGO_PKG_NAME"))
+            .about(about)
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommand(RunArgs::augment_args(run))
+            .subcommand(PeerArgs::augment_args(peer))
+            .subcommand(PoolCommand::augment_subcommands(
+                pool.subcommand_required(true).arg_required_else_help(true),
+            ));
+        match self.filters {
+            None => all,
+            Some(_) => {
+                all.subcommand(MapArgs::augment_args(map)).subcommand(ReduceArgs::augment_args(reduce))
+            }
+        }
+    }
+
+    fn run(self, command: Command<P>) -> ExitCode {
         // Two jobs of one name are a mistake of the program's, to be seen whatever it is asked to do.
         let registry = match self.registry {
             Ok(registry) => registry,
@@ -144,14 +241,45 @@ impl Program {
         let status = match command {
             // It knows signals of its own.
             Command::Peer(args) => Ok(status(args.run(registry))),
-            Command::Run(args) => until_signalled(move |cancel| status(args.run(cancel, run))),
+            Command::Run(params, args) => {
+                until_signalled(move |cancel| status(args.run(cancel, |given| run(&params, given))))
+            }
             Command::Pool(command) => until_signalled(move |cancel| status(command.run(cancel))),
+            // A signal ends a filter at once, like any other program in a pipe.
+            Command::Filter(params, filter) => {
+                let filters =
+                    self.filters.expect("there are filters among the commands only if the program has them");
+                Ok(status(filters(&params, filter)))
+            }
         };
         status.unwrap_or_else(|error| CliError::Signals(error).report())
     }
 }
 
-impl fmt::Debug for Program {
+enum Command<P> {
+    Run(P, RunArgs),
+    Peer(PeerArgs),
+    Pool(PoolCommand),
+    Filter(P, Filter),
+}
+
+impl<P: clap::Args> Command<P> {
+    fn from_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let Some((name, matches)) = matches.subcommand() else {
+            return Err(clap::Error::new(clap::error::ErrorKind::MissingSubcommand));
+        };
+        let params = || P::from_arg_matches(matches);
+        Ok(match name {
+            "peer" => Self::Peer(PeerArgs::from_arg_matches(matches)?),
+            "pool" => Self::Pool(PoolCommand::from_arg_matches(matches)?),
+            "map" => Self::Filter(params()?, Filter::Map(MapArgs::from_arg_matches(matches)?)),
+            "reduce" => Self::Filter(params()?, Filter::Reduce(ReduceArgs::from_arg_matches(matches)?)),
+            _ => Self::Run(params()?, RunArgs::from_arg_matches(matches)?),
+        })
+    }
+}
+
+impl<P> fmt::Debug for Program<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Program").field("registry", &self.registry).finish_non_exhaustive()
     }
@@ -176,9 +304,59 @@ fn show(message: &clap::Error) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mapreduce_core::prelude::*;
+
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Count;
+
+    impl Mapper for Count {
+        type Input = Lines;
+        type Key = [u8];
+        type Value = u64;
+        fn map(&self, line: &[u8], out: &mut impl Emit<[u8], u64>) -> Result {
+            out.emit(line, &1)
+        }
+    }
+
+    impl SimpleJob for Count {
+        const NAME: &'static str = "count";
+        type Combiner = Sum;
+        type Reducer = Fold<Sum>;
+    }
+
+    #[derive(clap::Args)]
+    struct Params {
+        pattern: String,
+        #[arg(long)]
+        invert: bool,
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
+        Program::new(Count).command_line().debug_assert();
+        Program::with_params(|_: &Params| Ok(Count)).command_line().debug_assert();
+    }
+
+    #[test]
+    fn parameters_stand_ahead_of_the_inputs() {
+        let program = Program::with_params(|_: &Params| Ok(Count));
+        let parse = |args: &str| {
+            let matches = program.command_line().try_get_matches_from(args.split(' ')).unwrap();
+            Command::<Params>::from_matches(&matches).unwrap()
+        };
+        let Command::Run(params, args) = parse("program run a.b --invert c d --output e") else { panic!() };
+        assert_eq!((params.pattern.as_str(), params.invert), ("a.b", true));
+        assert_eq!(args.inputs, ["c", "d"].map(std::path::PathBuf::from));
+        let Command::Filter(params, Filter::Map(args)) = parse("program map a.b --split 3") else { panic!() };
+        assert_eq!((params.pattern.as_str(), args.split), ("a.b", 3));
+        assert!(
+            matches!(parse("program reduce x --no-end"), Command::Filter(_, Filter::Reduce(args)) if args.lines.no_end)
+        );
+    }
+
+    #[test]
+    fn a_program_without_filters_has_no_commands_for_them() {
+        let program = Program::running::<Count>(|_| Err("not run".into()));
+        assert!(program.command_line().try_get_matches_from(["program", "map"]).is_err());
     }
 }

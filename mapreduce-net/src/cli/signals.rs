@@ -56,7 +56,7 @@ pub fn until_signalled(work: impl FnOnce(&Cancel) -> ExitCode + Send + 'static) 
 }
 
 /// What to exit with after [`until_signalled`]'s token was cancelled: 130 or 143.
-pub(super) fn status() -> u8 {
+pub fn signal_status() -> u8 {
     match FIRST.load(Ordering::Relaxed) {
         // The program itself has cancelled.
         0 => STATUS_INTERRUPTED,

@@ -1,0 +1,151 @@
+//! [`Format`]: what the part files of an output look like, and [`PartWriter`], which writes one of them.
+
+use super::{StagedPart, csv, json_lines, part_file::PartFile, table::Table};
+use crate::{Datum, Error, Job, OutputKeyOf, OutputValueOf, Result, exec::PairWriter};
+use serde::{Deserialize, Serialize};
+use std::{fmt, path::PathBuf};
+
+/// What part files hold for a pair.
+///
+/// | format | for each pair | byte strings |
+/// |---|---|---|
+/// | `Text` | `key<TAB>value`, not escaped; numbers in decimal, structs and other values as JSON | as they are |
+/// | `Csv` | a line under a header; what needs quotes has them | as they are |
+/// | `JsonLines` | `{"key":..,"value":..}` | strings; those that are not UTF-8 are an error |
+/// | `Parquet` (feature `parquet`) | a row, columns as in CSV | as they are |
+///
+/// **CSV** has a column for each field of a struct and each part of a tuple, those of the key before those of the value.
+/// A field's column has its name; others are `key`, `value`, `key_0`, `value_0`. If a name would stand twice, all are
+/// preceded by `key_` or `value_`. What is nested in a column is JSON. `None` is an empty cell, an empty string is `""`.
+/// Every part has the header, those without pairs too.
+///
+/// **Parquet** columns are numbers of up to 64 bits, bools, strings and bytes, and options of these. A job whose output has
+/// others is refused before it runs.
+///
+/// Where the key or the value is `()`, it is left out. **JSON** has no word for floats that are not finite: they are
+/// `null`. In CSV and text they are `NaN`, `inf` and `-inf`.
+///
+/// ```
+/// use mapreduce_core::{Format, PartFiles};
+///
+/// let table = PartFiles::new("table").with_format(Format::Csv);
+/// assert_eq!(table.format(), Format::Csv);
+/// assert_eq!(PartFiles::new("lines").format(), Format::Text);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Format {
+    /// Lines of key, tab, value.
+    #[default]
+    Text,
+    /// Comma-separated values with a header (RFC 4180, lines end with a line feed).
+    Csv,
+    /// A JSON object on each line.
+    JsonLines,
+    /// Parquet, compressed with Snappy.
+    #[cfg(feature = "parquet")]
+    Parquet,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Csv => "CSV",
+            Self::JsonLines => "JSON lines",
+            #[cfg(feature = "parquet")]
+            Self::Parquet => "Parquet",
+        })
+    }
+}
+
+impl Format {
+    /// Says before a job runs whether its output can be written so.
+    pub(crate) fn check<J: Job>(self) -> Result<(), Error> {
+        let table = Table::of::<OutputKeyOf<J>, OutputValueOf<J>>;
+        let checked = match self {
+            Self::Text | Self::JsonLines => Ok(()),
+            Self::Csv if table().names.is_empty() => {
+                Err("neither the key nor the value has a column; write text".to_string())
+            }
+            Self::Csv => Ok(()),
+            #[cfg(feature = "parquet")]
+            Self::Parquet => super::parquet::check(&table()),
+        };
+        checked.map_err(|message| Error::Format { job: J::NAME.to_string(), format: self, message })
+    }
+}
+
+/// Writes the pairs of a reduce attempt to a part file.
+pub(crate) struct PartWriter(Form);
+
+enum Form {
+    /// A format whose pairs follow one another.
+    Lines(PartFile, Lines),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<super::parquet::ParquetPart>),
+}
+
+/// A format of lines, with what it needs to know of the types.
+enum Lines {
+    Text,
+    Csv(Table),
+    Json,
+}
+
+impl PartWriter {
+    /// Creates the file for pairs of `K` and `V`.
+    pub(crate) fn create<K, V>(path: PathBuf, format: Format) -> Result<Self>
+    where
+        K: ?Sized + Datum,
+        V: ?Sized + Datum,
+    {
+        Ok(Self(match format {
+            Format::Text => Form::Lines(PartFile::create(path)?, Lines::Text),
+            Format::JsonLines => Form::Lines(PartFile::create(path)?, Lines::Json),
+            Format::Csv => {
+                let mut file = PartFile::create(path)?;
+                let table = Table::of::<K, V>();
+                csv::append_header(file.buffer(), &table);
+                Form::Lines(file, Lines::Csv(table))
+            }
+            #[cfg(feature = "parquet")]
+            Format::Parquet => Form::Parquet(Box::new(super::parquet::ParquetPart::create::<K, V>(path)?)),
+        }))
+    }
+
+    /// Writes what is still buffered.
+    pub(crate) fn finish(self) -> Result<StagedPart> {
+        match self.0 {
+            Form::Lines(file, _) => Ok(file.finish()?),
+            #[cfg(feature = "parquet")]
+            Form::Parquet(part) => part.finish(),
+        }
+    }
+}
+
+impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for PartWriter {
+    #[inline]
+    fn write(&mut self, key: &K, value: &V) -> Result {
+        let (file, lines) = match &mut self.0 {
+            Form::Lines(file, lines) => (file, lines),
+            #[cfg(feature = "parquet")]
+            Form::Parquet(part) => return part.append(key, value),
+        };
+        let out = file.buffer();
+        match lines {
+            Lines::Text => {
+                key.write_text(out)?;
+                if !V::is_unit() {
+                    out.push(b'\t');
+                    value.write_text(out)?;
+                }
+                out.push(b'\n');
+            }
+            Lines::Csv(table) => csv::append(out, table, key, value)?,
+            Lines::Json => json_lines::append(out, key, value)?,
+        }
+        Ok(file.appended(1)?)
+    }
+}
