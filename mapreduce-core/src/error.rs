@@ -1,6 +1,6 @@
 //! [`Error`]: why a job did not succeed, and [`Result`], what user code returns.
 
-use crate::{codec::CodecError, input::ReadError, schedule::TaskId};
+use crate::{codec::CodecError, exec::SpillError, input::ReadError, schedule::TaskId};
 use serde::{Deserialize, Serialize};
 use std::{fmt, io, path::PathBuf};
 
@@ -101,6 +101,19 @@ pub enum Error {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Output that waited in a spill file could not be read back.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
+    /// The memory budget does not hold what a single task works with.
+    #[error(
+        "a budget of {budget_bytes} bytes of memory is too small: one task takes {needed_bytes}; give more, or make `segment_bytes` smaller"
+    )]
+    MemoryTooSmall {
+        /// The budget.
+        budget_bytes: u64,
+        /// What is needed at least.
+        needed_bytes: u64,
     },
     /// The threads could not be started.
     #[error("cannot start {threads} threads: {message}; ask for fewer")]
@@ -221,6 +234,9 @@ pub enum FailureKind {
     Deadline,
     /// The attempt was cancelled; not a failure of the task.
     Cancelled,
+    /// What did not fit into memory could not be written to a spill file or read back
+    /// ([`SpillError`](crate::exec::SpillError)).
+    Spill,
 }
 
 impl fmt::Display for FailureKind {
@@ -234,6 +250,7 @@ impl fmt::Display for FailureKind {
             Self::Write => "cannot write",
             Self::Deadline => "deadline passed",
             Self::Cancelled => "cancelled",
+            Self::Spill => "cannot spill",
         })
     }
 }

@@ -41,8 +41,10 @@
 //! * [`key`]: what can be grouped by, and its order-preserving encoding. [`datum`]: what can be a value. [`block`]:
 //!   vectors of numbers as raw bytes.
 //! * [`input`]: files, rows and items; splits and their caches. [`output`]: returned pairs or part files.
-//! * [`Local`] is an [`Engine`], which runs jobs, and [`Handle`] a job in the background; [`Options`], [`Cancel`],
-//!   [`Counters`], [`Error`].
+//! * [`Local`] is an [`Engine`], which runs jobs, and [`Handle`] a job in the background; [`Options`], [`Memory`],
+//!   [`Cancel`], [`Counters`], [`Error`].
+//!
+//! * [`filter`]: the two parts of a job as filters, for other engines.
 //!
 //! What is below:
 //!
@@ -73,6 +75,7 @@ pub mod input;
 pub mod job;
 pub mod key;
 pub mod local;
+mod memory;
 mod options;
 pub mod output;
 pub mod prelude;
@@ -104,6 +107,7 @@ pub use job::{
 };
 pub use key::{Key, KeyPart, Sorted};
 pub use local::Local;
+pub use memory::{Held, Memory, TaskMemory};
 pub use options::Options;
 pub use output::{Format, Iterated, Output, PartFiles, Report, Written};
 pub use registry::{Registry, RegistryError};

@@ -16,6 +16,10 @@ pub struct Options {
     /// Reduce tasks, and parts of the output. Default: one for every 32 MiB of input, at least 1 and at most 64. Each
     /// costs a few microseconds and, with part files, a file.
     pub partitions: Option<u32>,
+    /// At so many bytes a map task cuts what was emitted into a sorted segment; several are merged when it ends. Default
+    /// 16 MiB. A task works with about twice as much memory. Like the splits, this is a part of the plan: a combiner that
+    /// is not exact may give other bits with another value, on every engine the same.
+    pub segment_bytes: usize,
     /// How often a task may fail in user code before the job does. Default 4.
     pub attempts_max: u32,
     /// How long an attempt may take, from when it is handed to a thread; where other work shares the threads, waiting
@@ -32,6 +36,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             partitions: None,
+            segment_bytes: 16 << 20,
             attempts_max: 4,
             task_deadline: None,
             rounds_max: 1_000_000,

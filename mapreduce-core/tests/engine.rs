@@ -14,7 +14,7 @@ use common::{
     probe::{Probe, numbers},
 };
 use mapreduce_core::{
-    Dataset, Engine, Error, FailureKind, Input, InputOf, ItemSlice, Job, JobId, Options, PartFiles,
+    Dataset, Engine, Error, FailureKind, Input, InputOf, ItemSlice, Job, JobId, Memory, Options, PartFiles,
     RangePartitioner, ReadError, Registry, Report, RowFile, RowSlice, SplitInfo, TaskFailure, TextFiles,
     codec,
     engine::{RoundOutput, Rounds, Tally, place, ship},
@@ -119,14 +119,24 @@ impl Node<'_> {
             }
         };
         let attempt = &Attempt::default();
-        let input = MapInput { split: &split, shape: self.shape, chunks: &mut *chunks, cache, attempt };
+        let input = MapInput {
+            index,
+            splits: data.splits().len() as u32,
+            split: &split,
+            shape: self.shape,
+            chunks: &mut *chunks,
+            cache,
+            attempt,
+            segment_bytes: Options::default().segment_bytes,
+            memory: &Memory::limited(u64::MAX),
+        };
         let mut output = self.round.map(input).map_err(|mut error| {
             error.failure.place = place(data, TaskId::Map(index));
             error
         })?;
         // Over the network and back.
         for run in &mut output.runs {
-            *run = Run::from_bytes(run.as_bytes().to_vec(), run.pairs()).unwrap();
+            *run = Run::from_bytes(run.in_memory().unwrap().to_vec(), run.pairs()).unwrap();
         }
         Ok(output)
     }
@@ -179,11 +189,11 @@ impl NodeRounds<'_> {
             TaskId::Reduce(partition) => {
                 let runs: Vec<&Run> =
                     outputs.values().map(|output| &output.runs[partition as usize]).collect();
-                match node.round.reduce(partition, &runs, &Attempt::default()) {
+                match node.round.reduce(partition, &runs, &Attempt::default(), &Memory::limited(u64::MAX)) {
                     Ok(reduced) => {
                         let report = TaskReport {
                             records: reduced.run.pairs(),
-                            bytes: reduced.run.as_bytes().len() as u64,
+                            bytes: reduced.run.byte_len(),
                             checksum: reduced.run.checksum(),
                         };
                         let verdict = self.coordinator.handle_completed(Time::ZERO, peer, attempt, report);

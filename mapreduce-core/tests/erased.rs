@@ -9,8 +9,8 @@ use common::{
     probe::{Probe, numbers, sum, sums},
 };
 use mapreduce_core::{
-    Cancel, Dataset, Engine, Error, FailureKind, Input, ItemSlice, JobId, KeyOf, Partitioner, ReadError,
-    Registry, TaskFailure, codec,
+    Cancel, Dataset, Engine, Error, FailureKind, Input, ItemSlice, JobId, KeyOf, Memory, Partitioner,
+    ReadError, Registry, TaskFailure, codec,
     engine::ship,
     exec::{
         Attempt, AttemptError, Chunks, ErasedRound, MapInput, MapOutput, ReducedPartition, Run, erased_round,
@@ -46,8 +46,20 @@ fn map<I: Input>(
 ) -> Result<MapOutput, AttemptError> {
     let mut chunks = Sent(Vec::new(), 0);
     ship(data, split, &mut |chunk| chunks.0.push(chunk.to_vec())).unwrap();
-    let split = &data.splits()[split as usize];
-    round.map(MapInput { split, shape: &[], chunks: &mut chunks, cache, attempt })
+    let splits = data.splits().len() as u32;
+    let memory = &Memory::limited(u64::MAX);
+    let input = MapInput {
+        index: split,
+        splits,
+        split: &data.splits()[split as usize],
+        shape: &[],
+        chunks: &mut chunks,
+        cache,
+        attempt,
+        segment_bytes: Options::default().segment_bytes,
+        memory,
+    };
+    round.map(input)
 }
 
 fn failed<T>(result: Result<T, AttemptError>) -> TaskFailure {
@@ -64,7 +76,7 @@ fn run(round: &dyn ErasedRound, data: &Dataset<ItemSlice<u64, Vec<u64>>>) -> Red
         .map(|split| map(round, data, split, &mut SplitCache::default(), &attempt).unwrap())
         .collect();
     let runs: Vec<&Run> = maps.iter().map(|output| &output.runs[0]).collect();
-    round.reduce(0, &runs, &attempt).unwrap()
+    round.reduce(0, &runs, &attempt, &Memory::limited(u64::MAX)).unwrap()
 }
 
 #[test]
@@ -76,13 +88,12 @@ fn an_erased_round_of_a_typed_job_reduces_to_the_typed_output() {
     };
     let job = Probe::default().on_reduce(count);
     let reduced = run(&*erased_round(&job, &(), 1).unwrap(), &data);
-    let pairs: Vec<(u64, u64)> = reduced
-        .run
-        .cursor()
-        .map(|(key, value)| {
-            (*<u64 as mapreduce_core::Datum>::decode(key).unwrap(), codec::decode(value).unwrap())
-        })
-        .collect();
+    let mut pairs: Vec<(u64, u64)> = Vec::new();
+    let mut reader = reduced.run.reader();
+    while let Some((key, value)) = reader.next_pair().unwrap() {
+        let key = *<u64 as mapreduce_core::Datum>::decode(key).unwrap();
+        pairs.push((key, codec::decode(value).unwrap()));
+    }
     assert_eq!(pairs, sums(1_000));
     assert_eq!((reduced.keys, reduced.counters.get("sums")), (10, 10));
     let typed = engine().run(&job, &(), &data).unwrap();
@@ -123,7 +134,10 @@ fn an_attempt_that_is_not_wanted_stops() {
     let cache = &mut SplitCache::default();
     assert_eq!(failed(map(&*round, &data, 0, cache, &attempt)).kind, FailureKind::Cancelled);
     let output = map(&*round, &data, 0, cache, &Attempt::default()).unwrap();
-    assert_eq!(failed(round.reduce(0, &[&output.runs[0]], &attempt)).kind, FailureKind::Cancelled);
+    assert_eq!(
+        failed(round.reduce(0, &[&output.runs[0]], &attempt, &Memory::limited(u64::MAX))).kind,
+        FailureKind::Cancelled
+    );
     let job = Cancel::new();
     let attempt = Attempt::of(&job);
     job.cancel();
@@ -147,7 +161,8 @@ fn failures_say_the_record_and_the_key_but_not_the_split() {
     );
 
     let output = map(&*round, &data, 0, &mut SplitCache::default(), &Attempt::default()).unwrap();
-    let failure = failed(round.reduce(1, &[&output.runs[1]], &Attempt::default()));
+    let failure =
+        failed(round.reduce(1, &[&output.runs[1]], &Attempt::default(), &Memory::limited(u64::MAX)));
     assert_eq!((failure.kind, &*failure.message), (FailureKind::Panic, "no sum of 3"));
     assert!(failure.place.starts_with("partition 1, key "), "{failure}");
 }

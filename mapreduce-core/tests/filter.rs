@@ -2,7 +2,7 @@
 //! sorted are noticed.
 
 use mapreduce_core::{
-    Combiner, Counters,
+    Combiner, Counters, Memory,
     codec::CodecError,
     filter::{self, FilterError, FilterOptions},
     prelude::*,
@@ -178,6 +178,48 @@ impl SimpleJob for Sort {
     type Reducer = Identity;
 }
 
+/// Pairs each line of the first input with those of the second that begin with the same byte.
+#[derive(Clone, Serialize, Deserialize)]
+struct Matches;
+
+impl Mapper for Matches {
+    type Input = Either<Lines, Utf8Lines>;
+    type Key = [u8];
+    type Value = String;
+    fn map(&self, line: Either<&[u8], &str>, out: &mut impl Emit<[u8], String>) -> Result {
+        let (side, line) = match line {
+            Either::Left(line) => ("left", str::from_utf8(line)?),
+            Either::Right(line) => ("right", line),
+        };
+        out.emit(&line.as_bytes()[..line.len().min(1)], &format!("{side} {line}"))
+    }
+}
+
+impl SimpleJob for Matches {
+    const NAME: &'static str = "matches";
+    type Combiner = NoCombiner;
+    type Reducer = Identity;
+}
+
+/// Lines with an `a`, in the order in which they come.
+#[derive(Clone, Serialize, Deserialize)]
+struct Grep;
+
+impl Mapper for Grep {
+    type Input = Lines;
+    type Key = [u8];
+    type Value = u64;
+    fn map(&self, line: &[u8], out: &mut impl Emit<[u8], u64>) -> Result {
+        if line.contains(&b'a') { out.emit(line, &(line.len() as u64)) } else { Ok(()) }
+    }
+}
+
+impl SimpleJob for Grep {
+    const NAME: &'static str = "grep";
+    type Combiner = NoCombiner;
+    type Reducer = NoReducer;
+}
+
 /// What a run writes in one part.
 fn run<J: Job<Shared = ()>>(job: &J, input: &[u8]) -> Vec<u8>
 where
@@ -254,6 +296,7 @@ proptest! {
         let in_order = FilterOptions { keep_order: true, ..options.clone() };
         prop_assert_eq!(filters(&JoinedEarly, &input, per_part, &in_order), run(&JoinedEarly, &input));
         prop_assert_eq!(filters(&Count, &input, per_part, &in_order), run(&Count, &input));
+        prop_assert_eq!(filters(&Grep, &input, per_part, &options), run(&Grep, &input));
     }
 
     #[test]
@@ -301,6 +344,41 @@ fn keys_are_grouped_by_their_part() {
     let options = FilterOptions { piece_bytes: 5, ..FilterOptions::default() };
     let expected = "97\t[[120,false],[121,true]]\n98\t[[97,true],[98,false],[99,true]]\n";
     assert_eq!(filters(&Seconds, input, 2, &options), expected.as_bytes());
+    assert_eq!(run(&Seconds, input), expected.as_bytes());
+}
+
+#[test]
+fn without_a_reducer_pairs_stay_in_their_order() {
+    let options = FilterOptions { piece_bytes: 4, ..FilterOptions::default() };
+    let input = b"ca\nab\tc\nb\nca\nca\n\na";
+    assert_eq!(filters(&Grep, input, 2, &options), b"ca\t2\nab\tc\t4\nca\t2\nca\t2\na\t1\n");
+    assert_eq!(filters(&Grep, input, 2, &options), run(&Grep, input));
+    let lines = sorted(&map(&Grep, b"ca\nab\tc\n", &options));
+    let expected =
+        "00000000-000000000000\tca\t2\n00000000-000000000001\tab\x10Ic\t4\n\u{10FFFF}end\t00000000\t2\n";
+    assert_eq!(String::from_utf8(lines.clone()).unwrap(), expected);
+    let reduced = filter::reduce(&Grep, &(), &*lines, std::io::sink(), &options).unwrap();
+    assert_eq!((reduced.keys, reduced.lines), (0, 2));
+    let twice = lines
+        .split_inclusive(|byte| *byte == b'\n')
+        .flat_map(|line| [line, line])
+        .collect::<Vec<_>>()
+        .concat();
+    assert!(matches!(reduce(&Grep, &twice, &options), Err(FilterError::Repeated { line: 2 })));
+}
+
+#[test]
+fn a_job_over_two_inputs_maps_one_after_the_other() {
+    let map = |input, split| {
+        let options = FilterOptions { input, split, ..FilterOptions::default() };
+        let mut lines = Vec::new();
+        let text: &[u8] = if input == 0 { b"ab\nba\n" } else { "aé\nb\n".as_bytes() };
+        filter::map(&Matches, &(), text, &mut lines, &options).map(|_| lines)
+    };
+    let lines = [map(1, 1).unwrap(), map(0, 0).unwrap()].concat();
+    let expected = "a\tleft ab\na\tright aé\nb\tleft ba\nb\tright b\n";
+    assert_eq!(reduce(&Matches, &sorted(&lines), &FilterOptions::default()).unwrap(), expected.as_bytes());
+    assert_eq!(map(2, 0).unwrap_err().to_string(), "there is no input 2: the job has 2, counted from 0");
 }
 
 #[test]
@@ -516,4 +594,60 @@ fn long_lines_and_many_pass() {
     }
     let options = FilterOptions { piece_bytes: 300_000, ..FilterOptions::default() };
     assert!(filters(&Count, &input, usize::MAX, &options) == run(&Count, &input));
+}
+
+/// Emits each line a thousand times.
+#[derive(Clone, Serialize, Deserialize)]
+struct Multiply;
+
+impl Mapper for Multiply {
+    type Input = Lines;
+    type Key = [u8];
+    type Value = u64;
+    fn map(&self, line: &[u8], out: &mut impl Emit<[u8], u64>) -> Result {
+        (0..1_000).try_for_each(|n| out.emit(line, &n))
+    }
+}
+
+#[derive(Default)]
+struct LastAndNumber;
+
+impl Reducer<[u8], u64> for LastAndNumber {
+    type Key = [u8];
+    type Value = (u64, u64);
+    fn reduce(
+        &self,
+        key: &[u8],
+        values: &mut Values<'_, u64>,
+        out: &mut impl Emit<[u8], (u64, u64)>,
+    ) -> Result {
+        let (mut last, mut number) = (0, 0);
+        while let Some(value) = values.next()? {
+            (last, number) = (*value, number + 1);
+        }
+        out.emit(key, &(last, number))
+    }
+}
+
+impl SimpleJob for Multiply {
+    const NAME: &'static str = "multiply";
+    type Combiner = NoCombiner;
+    type Reducer = LastAndNumber;
+}
+
+#[test]
+fn a_map_that_emits_more_than_its_memory_spills() {
+    let input: Vec<u8> = (0..2_000).flat_map(|i| format!("line {}\n", i % 700).into_bytes()).collect();
+    let memory = Memory::limited(40 << 20);
+    let options = FilterOptions { memory: memory.clone(), ..FilterOptions::default() };
+    let output = filters(&Multiply, &input, usize::MAX, &options);
+    assert!(memory.spilled_bytes() > 0);
+    assert!(output == run(&Multiply, &input));
+}
+
+#[test]
+fn a_budget_that_is_too_small_is_refused() {
+    let options = FilterOptions { memory: Memory::limited(1 << 20), ..FilterOptions::default() };
+    let refused = filter::map(&Count, &(), &b"a"[..], Vec::new(), &options);
+    assert!(matches!(refused, Err(FilterError::Job(mapreduce_core::Error::MemoryTooSmall { .. }))));
 }

@@ -233,10 +233,10 @@ fn unsigned_numbers_say_that_they_are() {
     engine().write(&job, &(), &data, &to, &Options::default()).unwrap();
     let reader = SerializedFileReader::new(File::open(out.join("part-00000")).unwrap()).unwrap();
     let columns = reader.metadata().file_metadata().schema_descr().columns();
-    assert_eq!(columns.iter().map(|column| column.physical_type()).collect::<Vec<_>>(), [
-        PhysicalType::INT64,
-        PhysicalType::INT32
-    ]);
+    assert_eq!(
+        columns.iter().map(|column| column.physical_type()).collect::<Vec<_>>(),
+        [PhysicalType::INT64, PhysicalType::INT32]
+    );
     let logical = format!("{:?}", columns[0].logical_type_ref());
     assert!(logical.contains("64") && logical.contains("false"), "{logical}");
     let manifest = std::fs::read_to_string(out.join("_MANIFEST.json")).unwrap();

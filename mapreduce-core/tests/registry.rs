@@ -11,8 +11,8 @@ use common::{
     probe::Probe,
 };
 use mapreduce_core::{
-    Dataset, Error, FailureKind, Input, InputOf, ItemSlice, Job, JobId, Local, Options, RangePartitioner,
-    ReadError, Records, Registry, RegistryError, RowSlice, SplitInfo, TextFiles, codec,
+    Dataset, Error, FailureKind, Input, InputOf, ItemSlice, Job, JobId, Local, Memory, Options,
+    RangePartitioner, ReadError, Records, Registry, RegistryError, RowSlice, SplitInfo, TextFiles, codec,
     exec::{Attempt, AttemptError, Chunks, ErasedRound, MapInput, MapOutput, Run},
     input::SplitCache,
     prelude::*,
@@ -69,7 +69,9 @@ fn map(
     chunks: &mut dyn Chunks,
 ) -> Result<MapOutput, AttemptError> {
     let (cache, attempt) = (&mut SplitCache::default(), &Attempt::default());
-    round.map(MapInput { split, shape, chunks, cache, attempt })
+    let memory = &Memory::limited(u64::MAX);
+    let segment_bytes = Options::default().segment_bytes;
+    round.map(MapInput { index: 0, splits: 1, split, shape, chunks, cache, attempt, segment_bytes, memory })
 }
 
 /// Runs a job over the splits of `data`, whose blocks `send` encodes, the way a node does.
@@ -96,15 +98,20 @@ where
         let output = map(&*round, split, &shape, &mut Sent::new(chunks.clone())).unwrap();
         let again = map(&*round, split, &shape, &mut Sent::new(chunks)).unwrap();
         assert_eq!((&output.runs, output.checksum()), (&again.runs, again.checksum()));
-        assert_eq!(output.bytes(), output.runs.iter().map(|run| run.as_bytes().len() as u64).sum::<u64>());
+        assert_eq!(output.bytes(), output.runs.iter().map(Run::byte_len).sum::<u64>());
         output.runs.into_iter().zip(&mut runs).for_each(|(run, runs)| runs.push(run));
     }
     let mut pairs = Vec::new();
     for (partition, runs) in runs.iter().enumerate() {
         let runs: Vec<&Run> = runs.iter().collect();
-        let reduced = round.reduce(partition as u32, &runs, &Attempt::default()).unwrap().run;
-        assert_eq!(reduced.cursor().count() as u64, reduced.pairs());
-        pairs.extend(reduced.cursor().map(|(key, value)| (key.to_vec(), value.to_vec())));
+        let memory = Memory::limited(u64::MAX);
+        let reduced = round.reduce(partition as u32, &runs, &Attempt::default(), &memory).unwrap().run;
+        let before = pairs.len();
+        let mut reader = reduced.reader();
+        while let Some((key, value)) = reader.next_pair().unwrap() {
+            pairs.push((key.to_vec(), value.to_vec()));
+        }
+        assert_eq!((pairs.len() - before) as u64, reduced.pairs());
     }
     pairs
 }

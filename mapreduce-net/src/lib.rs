@@ -95,3 +95,8 @@ struct PoolGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/spark.md")]
 struct SparkGuide;
+
+/// Jobs in other engines, whose programs are tests.
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../../docs/filters.md")]
+struct FiltersGuide;

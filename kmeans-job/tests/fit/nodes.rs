@@ -3,8 +3,8 @@
 
 use kmeans_job::numeric::random::uniform;
 use mapreduce_core::{
-    Counters, Dataset, Engine, Error, Input, InputOf, Job, JobId, Options, Registry, Report, SplitInfo,
-    codec,
+    Counters, Dataset, Engine, Error, Input, InputOf, Job, JobId, Memory, Options, Registry, Report,
+    SplitInfo, codec,
     engine::{RoundOutput, Rounds, ship},
     exec::{Attempt, Chunks, ErasedRound, MapInput, MapOutput, Run},
     input::{ReadError, SharedFiles, SplitCache},
@@ -162,8 +162,17 @@ impl NodeRounds<'_> {
         self.nodes.state().done.cached += u64::from(!kept.cache.is_empty());
         let cache = &mut kept.cache;
         let attempt = Attempt::of(&self.options.cancel);
-        let input =
-            MapInput { split: &info, shape: told.shape, chunks: &mut *chunks, cache, attempt: &attempt };
+        let input = MapInput {
+            index: split as u32,
+            splits: data.splits().len() as u32,
+            split: &info,
+            shape: told.shape,
+            chunks: &mut *chunks,
+            cache,
+            attempt: &attempt,
+            segment_bytes: self.options.segment_bytes,
+            memory: &Memory::limited(u64::MAX),
+        };
         let output = told.round.map(input).unwrap();
         drop(chunks);
         if !count {
@@ -224,7 +233,8 @@ impl Rounds for NodeRounds<'_> {
             report.map_output_bytes += output.bytes();
             *report.tasks_by_peer.entry(format!("node {node}")).or_default() += 1;
             let runs = output.runs.iter().map(|run| {
-                Run::from_bytes(run.as_bytes().to_vec(), run.pairs()).expect("the run of an attempt is whole")
+                let bytes = run.in_memory().expect("there is memory for all runs");
+                Run::from_bytes(bytes.to_vec(), run.pairs()).expect("the run of an attempt is whole")
             });
             outputs.push(runs.collect::<Vec<_>>());
         }
@@ -232,7 +242,9 @@ impl Rounds for NodeRounds<'_> {
         for partition in 0..partitions {
             let runs: Vec<&Run> = outputs.iter().map(|runs| &runs[partition as usize]).collect();
             let round = &rounds[nodes.pick_node(partition as usize)];
-            let reduced = round.reduce(partition, &runs, &Attempt::of(&self.options.cancel)).unwrap();
+            let reduced = round
+                .reduce(partition, &runs, &Attempt::of(&self.options.cancel), &Memory::limited(u64::MAX))
+                .unwrap();
             counters.merge(&reduced.counters);
             report.keys += reduced.keys;
             parts.push(reduced.run);

@@ -137,5 +137,8 @@ fn begin<'e, E: Engine + ?Sized, J: Job>(
 /// Decodes the output of a round. Reading it back may run code of the job's: a type's own `Deserialize`.
 fn decode<J: Job>(round: RoundOutput<Run>) -> Result<Output<J>, Error> {
     let RoundOutput { parts, counters, report } = round;
-    set_up::<J, _>("output", || Ok(Output::decode(parts, counters, report)?))
+    set_up::<J, _>("output", || match Output::decode(parts, counters, report) {
+        Ok(output) => Ok(Ok(output)),
+        Err(error) => error.downcast().map(|error| Err(Error::Spill(*error))),
+    })?
 }

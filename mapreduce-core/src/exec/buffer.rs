@@ -1,8 +1,10 @@
-//! The emitter of a map task without a combiner: encoded pairs in an arena, sorted when the task ends.
+//! The emitter of a map task without a combiner: encoded pairs in an arena, sorted when there are enough or no more.
 
 use super::{
-    map::{Collect, TaskContext},
-    run::{Run, compare, prefix},
+    arena::{ARENA_BYTES_MAX, Arena},
+    map::{self, Collect, TaskContext},
+    run::Run,
+    segment::Segments,
 };
 use crate::{Datum, Emit, Key, Partitioner, Result};
 
@@ -10,35 +12,43 @@ use crate::{Datum, Emit, Key, Partitioner, Result};
 pub(super) struct Buffer<'a, K: ?Sized> {
     task: TaskContext<'a>,
     partitioner: &'a dyn Partitioner<K>,
-    /// The pairs of each partition.
-    partitions: Vec<Vec<Pair>>,
-    arena: Vec<u8>,
+    segments: Segments<'a>,
+    segment_bytes: usize,
+    arena: Arena,
 }
 
-struct Pair {
-    prefix: u64,
-    /// Where the key begins in the arena; the value lies behind it.
-    offset: usize,
-    key: u32,
-    value: u32,
-}
-
-impl Pair {
-    #[inline]
-    fn key<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        &arena[self.offset..][..self.key as usize]
+impl<'a, K: ?Sized + Key> Buffer<'a, K> {
+    pub(super) fn new(
+        task: TaskContext<'a>,
+        partitioner: &'a dyn Partitioner<K>,
+        segments: Segments<'a>,
+    ) -> Self {
+        let segment_bytes = segments.segment_bytes().min(ARENA_BYTES_MAX);
+        Self { task, partitioner, segments, segment_bytes, arena: Arena::default() }
     }
 
     #[inline]
-    fn value<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        &arena[self.offset + self.key as usize..][..self.value as usize]
+    fn take<V: ?Sized + Datum>(&mut self, key: &K, value: &V) -> Result {
+        let (partitioner, partitions) = (self.partitioner, self.segments.partitions());
+        let partition = |encoded: &[u8]| map::partition(partitioner, key, encoded, partitions);
+        self.arena.push(|bytes| key.encode(bytes), value, partition)?;
+        if self.arena.held_bytes() >= self.segment_bytes {
+            self.cut()?;
+        }
+        Ok(())
     }
-}
 
-impl<'a, K: ?Sized> Buffer<'a, K> {
-    pub(super) fn new(task: TaskContext<'a>, partitioner: &'a dyn Partitioner<K>, partitions: u32) -> Self {
-        let partitions = (0..partitions).map(|_| Vec::new()).collect();
-        Self { task, partitioner, partitions, arena: Vec::new() }
+    /// Ends the segment.
+    #[cold]
+    fn cut(&mut self) -> Result {
+        self.arena.sort(self.segments.partitions(), K::WIDTH.is_some());
+        let mut writer = self.segments.begin(self.arena.pair_bytes())?;
+        for (partition, key, value) in self.arena.pairs() {
+            writer.push(partition, key, value)?;
+        }
+        self.segments.end(writer)?;
+        self.arena.clear(self.segment_bytes);
+        Ok(())
     }
 }
 
@@ -54,44 +64,11 @@ impl<K: ?Sized + Key, V: ?Sized + Datum> Emit<K, V> for Buffer<'_, K> {
     }
 }
 
-impl<K: ?Sized + Key> Buffer<'_, K> {
-    #[inline]
-    fn take<V: ?Sized + Datum>(&mut self, key: &K, value: &V) -> Result {
-        let offset = self.arena.len();
-        key.encode(&mut self.arena);
-        let split = self.arena.len();
-        value.encode(&mut self.arena)?;
-        let encoded = &self.arena[offset..split];
-        let partitions = self.partitions.len() as u32;
-        let partition = super::map::partition(self.partitioner, key, encoded, partitions)?;
-        self.partitions[partition as usize].push(Pair {
-            prefix: prefix(encoded),
-            offset,
-            key: super::map::length("key", split - offset)?,
-            value: super::map::length("value", self.arena.len() - split)?,
-        });
-        Ok(())
-    }
-}
-
 impl<'a, K: ?Sized + Key> Collect<'a> for Buffer<'a, K> {
-    fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)> {
-        let Self { task, partitions, arena, .. } = self;
-        let mut runs = Vec::with_capacity(partitions.len());
-        for mut pairs in partitions {
-            // The offset makes the order total: pairs of one key stay in the order in which they were emitted. Pairs
-            // without a single byte share the offset of the next pair and come before it.
-            pairs.sort_unstable_by(|a, b| {
-                let by_key = compare((a.prefix, a.key(&arena)), (b.prefix, b.key(&arena)));
-                by_key.then_with(|| (a.offset, a.value).cmp(&(b.offset, b.value)))
-            });
-            let bytes = pairs.iter().map(|pair| pair.key as usize + pair.value as usize + 4).sum();
-            let mut run = Run::with_capacity(bytes);
-            for pair in &pairs {
-                run.push(pair.key(&arena), pair.value(&arena));
-            }
-            runs.push(run);
+    fn finish(mut self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+        if !self.arena.is_empty() {
+            self.cut()?;
         }
-        Ok((runs, task))
+        Ok((self.segments.finish()?, self.task))
     }
 }

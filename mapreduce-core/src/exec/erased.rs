@@ -5,7 +5,7 @@
 
 use super::{Attempt, AttemptError, MapOutput, MapTask, Pairs, ReduceOutput, ReduceTask, Round, Run, set_up};
 use crate::{
-    Counters, Error, InputOf, Job, JobId, Records, Result, SplitInfo, codec,
+    Counters, Error, InputOf, Job, JobId, Memory, Records, Result, SplitInfo, codec,
     input::{Blocks, ReadError, SplitCache},
 };
 use std::{
@@ -43,7 +43,8 @@ pub trait ErasedRound: Send + Sync {
     /// where the split is.
     fn map(&self, input: MapInput<'_>) -> Result<MapOutput, AttemptError>;
 
-    /// Runs one attempt of a reduce task over the runs of `partition`, in the order of the splits.
+    /// Runs one attempt of a reduce task over the runs of `partition`, in the order of the splits. What it leaves counts
+    /// in `memory` for as long as it is there.
     ///
     /// # Errors
     /// What went wrong in the attempt, and at which key.
@@ -52,11 +53,16 @@ pub trait ErasedRound: Send + Sync {
         partition: u32,
         runs: &[&Run],
         attempt: &Attempt,
+        memory: &Memory,
     ) -> Result<ReducedPartition, AttemptError>;
 }
 
 /// What a map attempt works on.
 pub struct MapInput<'a> {
+    /// The split's place among all, counted from 0.
+    pub index: u32,
+    /// The number of splits.
+    pub splits: u32,
     /// The split.
     pub split: &'a SplitInfo,
     /// The encoded [`Records::Shape`] of the input.
@@ -67,6 +73,10 @@ pub struct MapInput<'a> {
     pub cache: &'a mut SplitCache,
     /// Whether the attempt is still wanted.
     pub attempt: &'a Attempt,
+    /// [`Options::segment_bytes`](crate::Options::segment_bytes) of the job.
+    pub segment_bytes: usize,
+    /// Where what the attempt leaves counts for as long as it is there.
+    pub memory: &'a Memory,
 }
 
 /// What a reduce attempt leaves.
@@ -140,12 +150,13 @@ impl<J: Job> Drop for Contained<J> {
 
 impl<J: Job> ErasedRound for Contained<J> {
     fn map(&self, input: MapInput<'_>) -> Result<MapOutput, AttemptError> {
-        let MapInput { split, shape, chunks, cache, attempt } = input;
+        let MapInput { index, splits, split, shape, chunks, cache, attempt, segment_bytes, memory } = input;
         let blocks = |chunks| -> Result<Box<dyn Blocks<InputOf<J>> + '_>> {
             let shape = codec::decode(shape)?;
             Ok(Box::new(ChunkBlocks::<InputOf<J>> { shape, chunks, offset: 0, buffer: Default::default() }))
         };
-        self.round().map(MapTask { split, cache, attempt }, move || blocks(chunks), String::new)
+        let task = MapTask { index, splits, split, cache, attempt, segment_bytes, memory };
+        self.round().map(task, move || blocks(chunks), String::new)
     }
 
     fn reduce(
@@ -153,11 +164,12 @@ impl<J: Job> ErasedRound for Contained<J> {
         partition: u32,
         runs: &[&Run],
         attempt: &Attempt,
+        memory: &Memory,
     ) -> Result<ReducedPartition, AttemptError> {
         let runs = runs.iter().copied();
-        let close = |pairs: Pairs| Ok((pairs.run, ()));
-        let task = ReduceTask { partition, attempt };
-        let (output, run, ()) = self.round().reduce(task, runs, || Ok(Pairs::default()), close)?;
+        let close = |pairs: Pairs| Ok((pairs.finish()?, ()));
+        let task = ReduceTask { partition, attempt, memory };
+        let (output, run, ()) = self.round().reduce(task, runs, || Pairs::new(memory), close)?;
         let ReduceOutput { counters, keys } = output;
         Ok(ReducedPartition { run, counters, keys })
     }

@@ -1,5 +1,6 @@
 //! How an attempt fails: errors and panics become a [`TaskFailure`] that says where.
 
+use super::spill::SpillError;
 use crate::{
     FailureKind, Result, TaskFailure, cancel::AttemptCancelled, codec::CodecError, input::ReadError,
 };
@@ -48,6 +49,9 @@ fn classify(error: Box<dyn Error + Send + Sync>) -> (FailureKind, String, bool) 
         (FailureKind::Codec, true)
     } else if error.is::<crate::output::WriteError>() {
         (FailureKind::Write, false)
+    } else if let Some(error) = error.downcast_ref::<SpillError>() {
+        // What is damaged stays so; room may be found.
+        (FailureKind::Spill, matches!(error, SpillError::Damaged { .. }))
     } else {
         (FailureKind::User, false)
     };

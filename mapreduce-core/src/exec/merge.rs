@@ -3,28 +3,37 @@
 //! Source: D. E. Knuth, The Art of Computer Programming, volume 3, section 5.4.1: each inner node keeps the loser of
 //! its match, so replacing the winner takes one comparison per level.
 
-use super::run::{Run, RunCursor, compare, prefix};
-use crate::{Group, Result};
+use super::{
+    reader::RunReader,
+    run::{Run, compare, prefix},
+    segment::SegmentWriter,
+    spill::SpillError,
+};
+use crate::{Key, Memory, Result, job::Group};
+use std::marker::PhantomData;
 
 /// All pairs of some runs in the order of their keys; pairs of one key in the order of the runs.
 pub(super) struct Merge<'a> {
     sources: Vec<Source<'a>>,
     /// `tree[0]` is the source with the smallest pair; every other node the loser of the match played there.
     tree: Vec<usize>,
+    /// The smallest pair was handed out. It is taken when the next one is asked for: until then its reader lends it.
+    lent: bool,
 }
 
 struct Source<'a> {
-    cursor: RunCursor<'a>,
+    reader: RunReader<'a>,
     prefix: u64,
-    /// The next pair; `None` behind the last.
-    pair: Option<(&'a [u8], &'a [u8])>,
+    /// Whether there is a pair, which the reader has advanced to.
+    live: bool,
 }
 
-impl<'a> Source<'a> {
+impl Source<'_> {
     #[inline]
-    fn advance(&mut self) {
-        self.pair = self.cursor.next();
-        self.prefix = self.pair.map_or(u64::MAX, |(key, _)| prefix(key));
+    fn advance(&mut self) -> Result<(), SpillError> {
+        self.live = self.reader.advance()?;
+        self.prefix = if self.live { prefix(self.reader.key()) } else { u64::MAX };
+        Ok(())
     }
 }
 
@@ -32,37 +41,71 @@ impl<'a> Source<'a> {
 const UNPLAYED: usize = usize::MAX;
 
 impl<'a> Merge<'a> {
-    pub(super) fn new(runs: impl IntoIterator<Item = &'a Run>) -> Self {
-        let sources: Vec<_> = runs
-            .into_iter()
-            .map(|run| {
-                let mut source = Source { cursor: run.cursor(), prefix: 0, pair: None };
-                source.advance();
-                source
-            })
-            .filter(|source| source.pair.is_some())
-            .collect();
+    pub(super) fn new(runs: impl IntoIterator<Item = &'a Run>) -> Result<Self, SpillError> {
+        let mut sources = Vec::new();
+        for run in runs.into_iter().filter(|run| run.pairs() > 0) {
+            let mut source = Source { reader: run.reader(), prefix: 0, live: false };
+            source.advance()?;
+            sources.push(source);
+        }
         let tree = vec![UNPLAYED; sources.len()];
-        let mut merge = Self { sources, tree };
+        let mut merge = Self { sources, tree, lent: false };
         for source in (0..merge.sources.len()).rev() {
             merge.play(source);
         }
-        merge
+        Ok(merge)
     }
 
-    /// The smallest key that is left.
+    /// Adds all that is left to a run of `writer`.
+    pub(super) fn drain(mut self, partition: u32, writer: &mut SegmentWriter) -> Result<(), SpillError> {
+        while let Some(source) = self.winner() {
+            let (key, value) = source.reader.pair();
+            writer.push(partition, key, value)?;
+            self.lent = true;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Makes `key` the smallest key that is left. False if none is.
     #[inline]
-    pub(super) fn key(&self) -> Option<&'a [u8]> {
+    pub(super) fn next_key(&mut self, key: &mut CurrentKey<'a>) -> Result<bool, SpillError> {
+        self.settle()?;
+        match self.winner() {
+            Some(source) => key.set(&source.reader),
+            None => *key = CurrentKey::None,
+        }
+        Ok(key.get().is_some())
+    }
+
+    /// The values of the keys that are in one group with `key`, which is the smallest that is left.
+    pub(super) fn group<'k, K>(&mut self, key: &'k [u8]) -> Result<MergeGroup<'_, 'a, 'k, K>>
+    where
+        K: ?Sized + Key,
+    {
+        let group = K::group(key)?;
+        let mask = match group.len() {
+            0 => 0,
+            len => u64::MAX << (64 - 8 * len.min(8)),
+        };
+        Ok(MergeGroup { prefix: prefix(group), mask, merge: self, group, of: PhantomData })
+    }
+
+    #[inline]
+    fn winner(&self) -> Option<&Source<'a>> {
         let winner = *self.tree.first()?;
-        self.sources[winner].pair.map(|(key, _)| key)
+        Some(&self.sources[winner]).filter(|source| source.live)
     }
 
-    /// Takes the pair of the smallest key.
+    /// Takes the pair that was handed out.
     #[inline]
-    fn take(&mut self) {
-        let winner = self.tree[0];
-        self.sources[winner].advance();
-        self.play(winner);
+    fn settle(&mut self) -> Result<(), SpillError> {
+        if std::mem::take(&mut self.lent) {
+            let winner = self.tree[0];
+            self.sources[winner].advance()?;
+            self.play(winner);
+        }
+        Ok(())
     }
 
     /// Plays the matches of `source` from its leaf to the root.
@@ -85,46 +128,107 @@ impl<'a> Merge<'a> {
             return a == UNPLAYED;
         }
         let (left, right) = (&self.sources[a], &self.sources[b]);
-        match (left.pair, right.pair) {
-            (Some(x), Some(y)) => compare((left.prefix, x.0), (right.prefix, y.0)).then(a.cmp(&b)).is_lt(),
-            (left, right) => left.is_some() && right.is_none(),
+        if !left.live || !right.live {
+            return left.live;
         }
-    }
-
-    /// The values of `key`, which is the smallest key that is left.
-    pub(super) fn group(&mut self, key: &'a [u8]) -> MergeGroup<'_, 'a> {
-        MergeGroup { prefix: prefix(key), key, merge: self }
+        let by_key = compare((left.prefix, left.reader.key()), (right.prefix, right.reader.key()));
+        by_key.then(a.cmp(&b)).is_lt()
     }
 }
 
-/// The values of one key in a merge.
-pub(super) struct MergeGroup<'m, 'a> {
-    merge: &'m mut Merge<'a>,
-    key: &'a [u8],
-    prefix: u64,
+/// The key that a merge has come to. It outlives the merge, so that what fails can say where.
+#[derive(Debug, Default)]
+pub(super) enum CurrentKey<'a> {
+    /// Before the first and behind the last.
+    #[default]
+    None,
+    /// Of a run in memory.
+    Lent(&'a [u8]),
+    /// Of a run in a file, whose reader goes on.
+    Copied(Vec<u8>),
 }
 
-impl MergeGroup<'_, '_> {
-    /// Passes over the values that were not asked for.
-    pub(super) fn finish(mut self) {
-        while self.next().is_some() {}
+impl<'a> CurrentKey<'a> {
+    #[inline]
+    pub(super) fn set(&mut self, reader: &RunReader<'a>) {
+        match (reader.lasting_key(), &mut *self) {
+            (Some(key), _) => *self = Self::Lent(key),
+            (None, Self::Copied(copy)) => {
+                copy.clear();
+                copy.shrink_to(KEY_KEPT);
+                copy.extend_from_slice(reader.key());
+            }
+            (None, _) => *self = Self::Copied(reader.key().to_vec()),
+        }
     }
 
     #[inline]
-    fn next(&mut self) -> Option<&[u8]> {
-        let source = &self.merge.sources[self.merge.tree[0]];
-        let (key, value) = source.pair?;
-        if source.prefix != self.prefix || key != self.key {
-            return None;
+    pub(super) fn get(&self) -> Option<&[u8]> {
+        match self {
+            Self::None => None,
+            Self::Lent(key) => Some(key),
+            Self::Copied(key) => Some(key),
         }
-        self.merge.take();
-        Some(value)
     }
 }
 
-impl Group for MergeGroup<'_, '_> {
+/// The memory of a longer key is not kept for others.
+const KEY_KEPT: usize = 1 << 20;
+
+/// The values of one group of keys in a merge.
+pub(super) struct MergeGroup<'m, 'a, 'k, K: ?Sized> {
+    merge: &'m mut Merge<'a>,
+    group: &'k [u8],
+    prefix: u64,
+    /// The bytes of the prefix that are the group's.
+    mask: u64,
+    of: PhantomData<fn(&K)>,
+}
+
+impl<K: ?Sized + Key> MergeGroup<'_, '_, '_, K> {
+    /// Passes over the values that were not asked for.
+    pub(super) fn finish(mut self) -> Result {
+        while self.next()?.is_some() {}
+        Ok(())
+    }
+
+    #[inline]
+    fn next(&mut self) -> Result<Option<&[u8]>> {
+        self.merge.settle()?;
+        let Some(source) = self.merge.winner() else { return Ok(None) };
+        // The group is a beginning of the key, and most keys of other groups differ in its first bytes.
+        let differs = (source.prefix ^ self.prefix) & self.mask != 0;
+        if differs || K::group(source.reader.key())? != self.group {
+            return Ok(None);
+        }
+        self.merge.lent = true;
+        Ok(self.merge.winner().map(|source| source.reader.pair().1))
+    }
+}
+
+impl<K: ?Sized + Key> Group for MergeGroup<'_, '_, '_, K> {
     fn next_value(&mut self) -> Result<Option<&[u8]>> {
-        Ok(self.next())
+        self.next()
+    }
+}
+
+/// The same pairs in the same order, in fewer runs: at most `fan_in` of them in files, because a merge holds a block of
+/// each. Neighbours are merged, those with the fewest bytes first, and no more of them than it takes.
+pub(super) fn narrow(memory: &Memory, mut runs: Vec<Run>, fan_in: usize) -> Result<Vec<Run>, SpillError> {
+    let fan_in = fan_in.max(2);
+    loop {
+        let in_files: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].in_memory().is_none()).collect();
+        if in_files.len() <= fan_in {
+            return Ok(runs);
+        }
+        let merged = fan_in.min(in_files.len() - fan_in + 1);
+        let neighbours = in_files.windows(merged).map(|window| window[0]..window[merged - 1] + 1);
+        let bytes = |runs: &[Run]| runs.iter().map(Run::byte_len).sum::<u64>();
+        let fewest = neighbours.min_by_key(|range| bytes(&runs[range.clone()]));
+        let range = fewest.expect("there are more runs in files than are merged");
+        let mut writer = SegmentWriter::new(memory, 1, bytes(&runs[range.clone()]) as usize)?;
+        Merge::new(&runs[range.clone()])?.drain(0, &mut writer)?;
+        runs.splice(range, writer.finish()?.runs);
     }
 }
 
@@ -133,17 +237,21 @@ mod tests {
     use super::*;
     use proptest::{collection::vec, prelude::*};
 
-    fn run(pairs: &[(Vec<u8>, Vec<u8>)]) -> Run {
-        let mut run = Run::default();
-        pairs.iter().for_each(|(key, value)| run.push(key, value));
-        run
+    type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+    /// A run in memory, or in a file if there is no memory.
+    fn run(memory: &Memory, pairs: &[(Vec<u8>, Vec<u8>)]) -> Run {
+        let mut writer = SegmentWriter::new(memory, 1, 1_000).unwrap();
+        pairs.iter().for_each(|(key, value)| writer.push(0, key, value).unwrap());
+        writer.finish().unwrap().runs.remove(0)
     }
 
     /// All that is left of a merge.
-    fn drain(mut merge: Merge<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let mut pairs = Vec::new();
-        while let Some(key) = merge.key() {
-            let mut group = merge.group(key);
+    fn drain(mut merge: Merge<'_>) -> Pairs {
+        let (mut pairs, mut at) = (Vec::new(), CurrentKey::default());
+        while merge.next_key(&mut at).unwrap() {
+            let key = at.get().unwrap();
+            let mut group = merge.group::<[u8]>(key).unwrap();
             while let Some(value) = group.next_value().unwrap() {
                 pairs.push((key.to_vec(), value.to_vec()));
             }
@@ -156,42 +264,53 @@ mod tests {
     }
 
     proptest! {
+        /// Runs lie in memory and in files, and the latter may be too many to merge at once.
         #[test]
         fn merging_sorted_runs_is_a_stable_sort(
-            keys in vec(vec(key(), 0..12), 0..10),
+            keys in vec((vec(key(), 0..12), any::<bool>()), 0..10),
+            fan_in in 2..6usize,
         ) {
+            let (plenty, none) = (Memory::limited(u64::MAX), Memory::limited(0));
             let mut all = Vec::new();
             let mut runs = Vec::new();
-            for (i, mut keys) in keys.into_iter().enumerate() {
+            for (i, (mut keys, spilled)) in keys.into_iter().enumerate() {
                 keys.sort();
                 let value = |j| format!("run {i} pair {j}").into_bytes();
-                let pairs: Vec<_> = keys.into_iter().enumerate().map(|(j, key)| (key, value(j))).collect();
-                runs.push(run(&pairs));
+                let pairs: Pairs = keys.into_iter().enumerate().map(|(j, key)| (key, value(j))).collect();
+                runs.push(run(if spilled { &none } else { &plenty }, &pairs));
                 all.extend(pairs);
             }
             all.sort_by(|(a, _), (b, _)| a.cmp(b));
-            prop_assert_eq!(drain(Merge::new(&runs)), all);
+            prop_assert_eq!(&drain(Merge::new(&runs).unwrap()), &all);
+            let narrowed = narrow(&none, runs, fan_in).unwrap();
+            prop_assert!(narrowed.iter().filter(|run| run.in_memory().is_none()).count() <= fan_in);
+            prop_assert_eq!(drain(Merge::new(&narrowed).unwrap()), all);
         }
     }
 
     #[test]
     fn values_that_are_not_asked_for_are_passed_over() {
         let pair = |key: u8, value: u8| (vec![key], vec![value]);
-        let runs = [run(&[pair(1, 1), pair(1, 2), pair(2, 3)]), run(&[]), run(&[pair(1, 4), pair(3, 5)])];
-        let mut merge = Merge::new(&runs);
-        let mut firsts = Vec::new();
-        while let Some(key) = merge.key() {
-            let mut group = merge.group(key);
-            firsts.extend(group.next_value().unwrap().map(<[u8]>::to_vec));
-            group.finish();
+        for memory in [Memory::limited(u64::MAX), Memory::limited(0)] {
+            let run = |pairs: &[_]| run(&memory, pairs);
+            let runs = [run(&[pair(1, 1), pair(1, 2), pair(2, 3)]), run(&[]), run(&[pair(1, 4), pair(3, 5)])];
+            let mut merge = Merge::new(&runs).unwrap();
+            let (mut firsts, mut at) = (Vec::new(), CurrentKey::default());
+            while merge.next_key(&mut at).unwrap() {
+                let mut group = merge.group::<[u8]>(at.get().unwrap()).unwrap();
+                firsts.extend(group.next_value().unwrap().map(<[u8]>::to_vec));
+                group.finish().unwrap();
+            }
+            assert_eq!(firsts, [[1], [3], [5]]);
+            assert!(at.get().is_none());
+            assert_eq!(merge.group::<[u8]>(&[9]).unwrap().next_value().unwrap(), None);
         }
-        assert_eq!(firsts, [[1], [3], [5]]);
-        assert_eq!(merge.group(&[9]).next_value().unwrap(), None);
     }
 
     #[test]
     fn a_merge_of_nothing_is_empty() {
-        assert_eq!(Merge::new([]).key(), None);
-        assert_eq!(Merge::new(&[Run::default(), Run::default()]).key(), None);
+        let mut at = CurrentKey::default();
+        assert!(!Merge::new([]).unwrap().next_key(&mut at).unwrap());
+        assert!(!Merge::new(&[Run::default(), Run::default()]).unwrap().next_key(&mut at).unwrap());
     }
 }

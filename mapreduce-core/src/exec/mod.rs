@@ -1,30 +1,41 @@
 //! One attempt of one task: everything between a split and the output of a reduce task, on one thread.
 //!
 //! The way of a record: `map` opens a split and calls the mapper; what it emits goes to a `table` (with a
-//! combiner) or a `buffer` (without), both of which end as one sorted `run` per partition; `merge` reads the
-//! runs of a partition from all splits in key order; `reduce` calls the reducer for each key and writes what that
-//! emits. `round` holds the user's typed parts for all tasks of a round, and `erased` the same behind an
+//! combiner) or a `buffer` (without), which are cut into sorted `segment`s and end as one sorted `run` per partition, in
+//! memory or in a `spill` file; `merge` reads the runs of a partition from all splits in key order; `reduce` calls the
+//! reducer for each key and writes what that emits. Of a map-only job, pairs go `through`. `round` holds the user's typed parts for all tasks of a round, and `erased` the same behind an
 //! interface that speaks bytes, for nodes that know a job only by name.
 //!
 //! Nothing here knows of peers, tasks' numbers or time.
 
+mod arena;
 mod buffer;
+mod entries;
 pub(crate) mod erased;
 mod failure;
+mod index;
 mod map;
 mod merge;
+mod reader;
 mod reduce;
 mod round;
 mod run;
+mod segment;
+mod sort;
+mod spill;
 mod table;
+mod through;
 
 pub use crate::cancel::Attempt;
 pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedPartition, erased_round};
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};
 pub use map::MapOutput;
+pub use reader::RunReader;
 pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
 pub use round::set_up;
 pub(crate) use round::{MapTask, ReduceTask, Round};
-pub(crate) use run::take_pair;
-pub use run::{Run, RunCursor};
+pub use run::{Pair, Run, RunChunks};
+pub(crate) use run::{pair_bytes, take_pair};
+pub use spill::SpillError;
+pub(crate) use spill::{BLOCK_BYTES as SPILL_BLOCK_BYTES, SpillFiles};

@@ -5,16 +5,22 @@ use super::{
     buffer::Buffer,
     failure::guard,
     map::{Collect, TaskContext},
+    merge::{CurrentKey, narrow},
     reduce::{self, PairWriter, ReduceOutput},
     run::Run,
+    segment::Segments,
     table::Table,
+    through::Through,
 };
 use crate::{
-    Combiner, Emit, Error, FailureKind, InputOf, Job, KeyOf, Mapper, OutputKeyOf, OutputValueOf, Partitioner,
-    Progress, Result, Split, SplitInfo, ValueOf,
+    Combiner, Emit, Error, FailureKind, InputOf, Job, KeyOf, Mapper, Memory, OutputKeyOf, OutputValueOf,
+    Partitioner, Progress, Reducer, Result, Split, SplitInfo, ValueOf,
     input::{Blocks, SplitCache},
 };
-use std::{cell::Cell, fmt::Write};
+use std::{
+    cell::{OnceCell, RefCell},
+    fmt::Write,
+};
 
 /// A job's mapper, combiner, reducer and partitioner for one round.
 pub(crate) struct Round<J: Job> {
@@ -27,15 +33,21 @@ pub(crate) struct Round<J: Job> {
 
 /// What a map attempt works on, besides the blocks.
 pub(crate) struct MapTask<'a> {
+    /// Which split of how many.
+    pub(crate) index: u32,
+    pub(crate) splits: u32,
     pub(crate) split: &'a SplitInfo,
     pub(crate) cache: &'a mut SplitCache,
     pub(crate) attempt: &'a Attempt,
+    pub(crate) segment_bytes: usize,
+    pub(crate) memory: &'a Memory,
 }
 
 /// What a reduce attempt works on.
 pub(crate) struct ReduceTask<'a> {
     pub(crate) partition: u32,
     pub(crate) attempt: &'a Attempt,
+    pub(crate) memory: &'a Memory,
 }
 
 impl<J: Job> Round<J> {
@@ -58,18 +70,18 @@ impl<J: Job> Round<J> {
         describe: impl FnOnce() -> String,
     ) -> Result<MapOutput, AttemptError> {
         let progress = Progress::default();
-        let MapTask { split, cache, attempt } = task;
+        let MapTask { index, splits, split, cache, attempt, segment_bytes, memory } = task;
         let run = || {
             let context = TaskContext::new(attempt);
             let mut blocks = open()?;
             let split = &mut Split::new(&mut *blocks, split, cache, &progress, attempt);
-            let (runs, context) = if J::Combiner::ENABLED {
-                self.map_into(
-                    split,
-                    Table::new(context, &self.combiner, &*self.partitioner, self.partitions),
-                )?
+            let segments = Segments::new(memory, self.partitions, segment_bytes);
+            let (runs, context) = if !J::Reducer::ENABLED {
+                self.map_into(split, Through::new(context, segments, index, splits)?)?
+            } else if J::Combiner::ENABLED {
+                self.map_into(split, Table::new(context, &self.combiner, &*self.partitioner, segments))?
             } else {
-                self.map_into(split, Buffer::new(context, &*self.partitioner, self.partitions))?
+                self.map_into(split, Buffer::new(context, &*self.partitioner, segments))?
             };
             Ok(MapOutput { runs, counters: context.finish()?, records: progress.begun() })
         };
@@ -101,17 +113,22 @@ impl<J: Job> Round<J> {
     where
         W: PairWriter<OutputKeyOf<J>, OutputValueOf<J>>,
     {
-        let key = Cell::new(None);
+        let all: Vec<Run> = runs.into_iter().cloned().collect();
+        let runs = OnceCell::new();
+        let key = RefCell::new(CurrentKey::default());
         let run = || {
+            // Pairs of a map-only job are not sorted: there is nothing to merge.
+            let narrowed =
+                if J::Reducer::ENABLED { narrow(task.memory, all, task.memory.fan_in())? } else { all };
             let mut writer = open()?;
+            let runs = runs.get_or_init(|| narrowed);
             let output = reduce::reduce(&self.reducer, runs, task.attempt, &key, &mut writer)?;
-            key.set(None);
             let (part, report) = close(writer)?;
             Ok((output, part, report))
         };
         let place = || {
             let mut place = format!("partition {}", task.partition);
-            if let Some(key) = key.get() {
+            if let Some(key) = key.borrow().get() {
                 place.push_str(", key ");
                 describe_key(key, &mut place);
             }

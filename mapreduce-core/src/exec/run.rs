@@ -1,17 +1,53 @@
-//! [`Run`]: pairs of encoded keys and values, one after the other.
+//! [`Run`]: pairs of encoded keys and values, one after the other, in memory or in a spill file.
 //!
 //! Layout: for each pair `key length | value length | key | value`, the lengths as LEB128 (7 bits a byte, low bits
 //! first, the top bit set on all but the last). A run of a map task is sorted by the bytes of its keys; pairs of the
 //! same key keep the order in which they were emitted.
 
-use crate::hash;
-use std::cmp::Ordering;
+use super::{
+    reader::RunReader,
+    spill::BLOCK_BYTES,
+    spill::{SpillBlocks, SpillError, SpillFile},
+};
+use crate::{hash, memory::Held};
+use std::{cmp::Ordering, ops::Range, sync::Arc};
 
 /// Encoded pairs: what a map task leaves for one partition, or a reduce task for its driver. [`Run::default`] has none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Where the pairs lie, in memory or in a [spill file](crate::Memory), cannot be told from what they are. Cloning is
+/// cheap; when the last clone of the runs of a task is dropped, so is what they hold.
+#[derive(Clone, Debug, Default)]
 pub struct Run {
-    bytes: Vec<u8>,
-    pairs: u64,
+    /// The runs of one task share what they lie in. `None` if there are no pairs.
+    stored: Option<(Arc<Stored>, u32)>,
+}
+
+/// What some runs lie in.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) place: Place,
+    pub(super) extents: Vec<Extent>,
+    /// What of it is in memory, if that is counted.
+    pub(super) _held: Option<Held>,
+}
+
+#[derive(Debug)]
+pub(super) enum Place {
+    Memory(Vec<u8>),
+    File(Arc<SpillFile>),
+}
+
+/// Where a run lies, and what is in it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Extent {
+    pub(super) partition: u32,
+    pub(super) pairs: u64,
+    /// The bytes of the pairs.
+    pub(super) raw: u64,
+    /// Their xxh3.
+    pub(super) checksum: u64,
+    /// The bytes in memory or of the file.
+    pub(super) at: Range<u64>,
 }
 
 impl Run {
@@ -22,87 +58,184 @@ impl Run {
     ///
     /// // A key of one byte and a value of two.
     /// let run = Run::from_bytes(b"\x01\x02kvv".to_vec(), 1).ok_or("whole")?;
-    /// assert!(run.cursor().eq([(&b"k"[..], &b"vv"[..])]));
+    /// assert_eq!(run.reader().next_pair()?, Some((&b"k"[..], &b"vv"[..])));
     /// assert_eq!(Run::from_bytes(b"\x01\x02kv".to_vec(), 1), None);
-    /// # Ok::<(), &str>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_bytes(bytes: Vec<u8>, pairs: u64) -> Option<Self> {
-        let mut cursor = RunCursor { rest: &bytes };
+        let mut rest = &bytes[..];
         let mut found = 0;
-        while !cursor.rest.is_empty() {
-            cursor.next()?;
+        while !rest.is_empty() {
+            take_pair(&mut rest)?;
             found += 1;
         }
-        (found == pairs).then_some(Self { bytes, pairs })
+        if found != pairs {
+            return None;
+        }
+        if pairs == 0 {
+            return Some(Self::default());
+        }
+        let raw = bytes.len() as u64;
+        let extent = Extent { partition: 0, pairs, raw, checksum: hash::checksum(&bytes), at: 0..raw };
+        let stored = Stored { place: Place::Memory(bytes), extents: vec![extent], _held: None };
+        Some(Self { stored: Some((Arc::new(stored), 0)) })
     }
 
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), pairs: 0 }
+    /// A run for each of the partitions: those of `stored`, and empty ones.
+    pub(super) fn all(stored: Stored, partitions: u32) -> Vec<Self> {
+        let mut runs = vec![Self::default(); partitions as usize];
+        let stored = Arc::new(stored);
+        for (i, extent) in (0..).zip(&stored.extents) {
+            runs[extent.partition as usize] = Self { stored: Some((stored.clone(), i)) };
+        }
+        runs
     }
 
-    #[inline]
-    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
-        push_length(&mut self.bytes, key.len());
-        push_length(&mut self.bytes, value.len());
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(value);
-        self.pairs += 1;
+    fn extent(&self) -> Option<&Extent> {
+        self.stored.as_ref().map(|(stored, i)| &stored.extents[*i as usize])
     }
 
     /// The number of pairs.
     pub fn pairs(&self) -> u64 {
-        self.pairs
+        self.extent().map_or(0, |extent| extent.pairs)
     }
 
-    /// The pairs' bytes, in the layout of the module's description.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The number of [bytes](Self::chunks).
+    pub fn byte_len(&self) -> u64 {
+        self.extent().map_or(0, |extent| extent.raw)
+    }
+
+    /// xxh3 of the [bytes](Self::chunks), from when they were made.
+    pub fn checksum(&self) -> u64 {
+        self.extent().map_or_else(|| hash::checksum(&[]), |extent| extent.checksum)
+    }
+
+    /// The pairs' bytes in the layout of the module's description, unless they lie in a file.
+    pub fn in_memory(&self) -> Option<&[u8]> {
+        let Some((stored, i)) = &self.stored else { return Some(&[]) };
+        let at = &stored.extents[*i as usize].at;
+        match &stored.place {
+            Place::Memory(bytes) => Some(&bytes[at.start as usize..at.end as usize]),
+            Place::File(_) => None,
+        }
+    }
+
+    /// The pairs' bytes in the layout of the module's description, wherever they lie. A chunk need not end where a pair
+    /// does.
+    pub fn chunks(&self) -> RunChunks {
+        RunChunks { run: self.clone(), blocks: self.blocks(), block: Vec::new(), before: 0 }
+    }
+
+    /// The [chunks](Self::chunks) from byte `at` on.
+    ///
+    /// # Errors
+    /// When a spill file cannot be read or is damaged.
+    pub(crate) fn chunks_from(&self, at: u64) -> Result<RunChunks, SpillError> {
+        let mut chunks = self.chunks();
+        chunks.before = match &mut chunks.blocks {
+            Some(blocks) => {
+                blocks.skip(at / BLOCK_BYTES as u64)?;
+                at as usize % BLOCK_BYTES
+            }
+            None => at as usize,
+        };
+        Ok(chunks)
     }
 
     /// Reads the pairs in order.
-    pub fn cursor(&self) -> RunCursor<'_> {
-        RunCursor { rest: &self.bytes }
+    pub fn reader(&self) -> RunReader<'_> {
+        match (self.in_memory(), self.blocks()) {
+            (None, Some(blocks)) => RunReader::of_file(blocks),
+            (bytes, _) => RunReader::of_memory(bytes.unwrap_or_default()),
+        }
     }
 
-    /// xxh3 of the bytes.
-    pub fn checksum(&self) -> u64 {
-        hash::checksum(&self.bytes)
-    }
-}
-
-/// Reads the pairs of a [`Run`].
-#[derive(Clone, Debug)]
-pub struct RunCursor<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for RunCursor<'a> {
-    /// Encoded key and encoded value.
-    type Item = (&'a [u8], &'a [u8]);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let key = take_length(&mut self.rest)?;
-        let value = take_length(&mut self.rest)?;
-        let (key, rest) = self.rest.split_at_checked(key)?;
-        let (value, rest) = rest.split_at_checked(value)?;
-        self.rest = rest;
-        Some((key, value))
+    /// The blocks of the file that the run lies in, if it lies in one.
+    fn blocks(&self) -> Option<SpillBlocks> {
+        let (stored, i) = self.stored.as_ref()?;
+        let Range { start, end } = stored.extents[*i as usize].at;
+        match &stored.place {
+            Place::Memory(_) => None,
+            Place::File(file) => Some(SpillBlocks::new(file.clone(), start, end)),
+        }
     }
 }
 
+impl PartialEq for Run {
+    /// Whether both have as many pairs and bytes, and the same checksum.
+    fn eq(&self, other: &Self) -> bool {
+        let seen = |run: &Self| (run.pairs(), run.byte_len(), run.checksum());
+        seen(self) == seen(other)
+    }
+}
+
+impl Eq for Run {}
+
+/// The bytes of a [`Run`], a chunk at a time.
+#[derive(Debug)]
+pub struct RunChunks {
+    run: Run,
+    blocks: Option<SpillBlocks>,
+    block: Vec<u8>,
+    /// Bytes in front of the next chunk: of the run in memory, or of the next block of the file.
+    before: usize,
+}
+
+impl RunChunks {
+    /// The next chunk, or `None` behind the last: all of the run if it is in memory, else at most 64 KiB.
+    ///
+    /// # Errors
+    /// When a spill file cannot be read or is damaged.
+    pub fn next_chunk(&mut self) -> Result<Option<&[u8]>, SpillError> {
+        let before = self.before;
+        let bytes = match &mut self.blocks {
+            Some(blocks) => {
+                blocks.next_block(&mut self.block)?;
+                self.before = 0;
+                &self.block[..]
+            }
+            None => {
+                // It comes in one piece.
+                self.before = usize::MAX;
+                self.run.in_memory().unwrap_or_default()
+            }
+        };
+        Ok(bytes.get(before..).filter(|bytes| !bytes.is_empty()))
+    }
+}
+
+/// The most bytes that the two lengths of a pair take.
+pub(super) const LENGTHS_BYTES_MAX: usize = 2 * usize::BITS.div_ceil(7) as usize;
+
+/// A key and a value, encoded.
+pub type Pair<'a> = (&'a [u8], &'a [u8]);
+
+/// How many bytes a pair takes in a run.
 #[inline]
-fn push_length(out: &mut Vec<u8>, mut length: usize) {
-    while length >= 0x80 {
-        out.push(length as u8 | 0x80);
-        length >>= 7;
+pub(crate) fn pair_bytes(key: usize, value: usize) -> usize {
+    let length = |n: usize| (usize::BITS - (n | 1).leading_zeros()).div_ceil(7) as usize;
+    length(key) + length(value) + key + value
+}
+
+/// The two lengths in front of a pair, in `room`.
+#[inline]
+pub(super) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value: usize) -> &[u8] {
+    let mut len = 0;
+    for mut length in [key, value] {
+        while length >= 0x80 {
+            room[len] = length as u8 | 0x80;
+            length >>= 7;
+            len += 1;
+        }
+        room[len] = length as u8;
+        len += 1;
     }
-    out.push(length as u8);
+    &room[..len]
 }
 
 /// Takes a pair off the front of the bytes of a run.
 #[inline]
-pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<Pair<'a>> {
     let key = take_length(bytes)?;
     let value = take_length(bytes)?;
     let (key, rest) = bytes.split_at_checked(key)?;
@@ -112,7 +245,7 @@ pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])
 }
 
 #[inline]
-fn take_length(bytes: &mut &[u8]) -> Option<usize> {
+pub(super) fn take_length(bytes: &mut &[u8]) -> Option<usize> {
     let mut length = 0;
     for shift in (0..usize::BITS).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;
@@ -152,58 +285,57 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pairs_come_back_as_they_were_pushed(pairs in vec((vec(any::<u8>(), 0..300), vec(any::<u8>(), 0..300)), 0..8)) {
-            let mut run = Run::default();
-            pairs.iter().for_each(|(key, value)| run.push(key, value));
-            prop_assert_eq!(run.pairs(), pairs.len() as u64);
-            prop_assert!(run.cursor().eq(pairs.iter().map(|(key, value)| (&key[..], &value[..]))));
-        }
-
-        #[test]
         fn prefixes_never_contradict_the_order_of_the_keys(a in vec(0..2u8, 0..10), b in vec(0..2u8, 0..10)) {
             prop_assert_eq!(compare((prefix(&a), &a), (prefix(&b), &b)), a.cmp(&b));
         }
-    }
 
-    proptest! {
         #[test]
         fn bytes_are_a_run_only_if_they_are_as_many_whole_pairs_as_said(
             pairs in vec((vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..200)), 0..6),
             other in any::<u64>(),
         ) {
-            let mut run = Run::default();
-            let mut ends = vec![0];
+            let (mut bytes, mut ends) = (Vec::new(), vec![0]);
             for (key, value) in &pairs {
-                run.push(key, value);
-                ends.push(run.bytes.len());
+                bytes.extend_from_slice(put_lengths(&mut Default::default(), key.len(), value.len()));
+                bytes.extend([&key[..], value].concat());
+                ends.push(bytes.len());
+                prop_assert_eq!(pair_bytes(key.len(), value.len()), bytes.len() - ends[ends.len() - 2]);
             }
-            for len in 0..run.bytes.len() {
-                let cut = run.bytes[..len].to_vec();
-                prop_assert_eq!(Run::from_bytes(cut.clone(), run.pairs), None);
+            let count = pairs.len() as u64;
+            for len in 0..bytes.len() {
+                let cut = bytes[..len].to_vec();
+                prop_assert_eq!(Run::from_bytes(cut.clone(), count), None);
                 // What ends with a pair is a run of fewer.
                 let whole = ends.iter().position(|end| *end == len);
-                for pairs in 0..run.pairs {
+                for pairs in 0..count {
                     prop_assert_eq!(Run::from_bytes(cut.clone(), pairs).is_some(), whole == Some(pairs as usize));
                 }
             }
-            for count in [run.pairs + 1, run.pairs.wrapping_sub(1), other].into_iter().filter(|n| *n != run.pairs) {
-                prop_assert_eq!(Run::from_bytes(run.bytes.clone(), count), None);
+            for count in [count + 1, count.wrapping_sub(1), other].into_iter().filter(|n| *n != count) {
+                prop_assert_eq!(Run::from_bytes(bytes.clone(), count), None);
             }
-            let longer = [&run.bytes[..], &[0]].concat();
-            prop_assert_eq!(Run::from_bytes(longer, run.pairs), None);
-            prop_assert_eq!(Run::from_bytes(run.bytes.clone(), run.pairs), Some(run));
+            let longer = [&bytes[..], &[0]].concat();
+            prop_assert_eq!(Run::from_bytes(longer, count), None);
+            let run = Run::from_bytes(bytes.clone(), count).unwrap();
+            prop_assert_eq!((run.pairs(), run.byte_len()), (count, bytes.len() as u64));
+            prop_assert_eq!((run.in_memory(), run.checksum()), (Some(&bytes[..]), hash::checksum(&bytes)));
+            let mut reader = run.reader();
+            for (key, value) in &pairs {
+                prop_assert_eq!(reader.next_pair().unwrap(), Some((&key[..], &value[..])));
+            }
+            prop_assert!(reader.next_pair().unwrap().is_none());
         }
     }
 
     /// A run may have come over a network.
     #[test]
-    fn a_run_that_is_cut_short_ends_early() {
-        let mut run = Run::default();
-        run.push(&[1; 200], &[2; 200]);
-        let whole = run.as_bytes().to_vec();
-        for len in 0..whole.len() {
-            assert_eq!(RunCursor { rest: &whole[..len] }.count(), 0);
+    fn a_pair_that_is_cut_short_is_none() {
+        let mut bytes = put_lengths(&mut Default::default(), 200, 200).to_vec();
+        bytes.extend([1; 400]);
+        for len in 0..bytes.len() {
+            assert_eq!(take_pair(&mut &bytes[..len]), None);
         }
-        assert_eq!(RunCursor { rest: &[0xff; 20] }.count(), 0);
+        assert_eq!(take_pair(&mut &[0xff; 20][..]), None);
+        assert!(take_pair(&mut &bytes[..]).is_some());
     }
 }

@@ -14,13 +14,15 @@ pub(super) struct LineChunks<R> {
     lines: usize,
     filled: usize,
     ended: bool,
+    /// Bytes of the block that [`take`](Self::take) has given.
+    taken: usize,
     /// Where in the stream the block begins.
     offset: u64,
 }
 
 impl<R: Read> LineChunks<R> {
     pub(super) fn new(source: R) -> Self {
-        Self { source, bytes: Vec::new(), lines: 0, filled: 0, ended: false, offset: 0 }
+        Self { source, bytes: Vec::new(), lines: 0, filled: 0, ended: false, taken: 0, offset: 0 }
     }
 
     /// Reads the next block. False behind the last one, which need not end with a line feed.
@@ -29,6 +31,7 @@ impl<R: Read> LineChunks<R> {
         self.filled -= self.lines;
         self.offset += self.lines as u64;
         self.lines = 0;
+        self.taken = 0;
         let mut searched = 0;
         loop {
             // What is behind a block holds no line end unless it was just read.
@@ -43,6 +46,25 @@ impl<R: Read> LineChunks<R> {
             searched = self.filled;
             self.read()?;
         }
+    }
+
+    /// The next whole lines, of the current block or of the next, up to the end of the line that the last of so many bytes
+    /// is in; and where in the stream they begin. `None` behind the last.
+    pub(super) fn take(&mut self, bytes: u64) -> io::Result<Option<(&[u8], u64)>> {
+        if self.taken == self.lines && !self.advance()? {
+            return Ok(None);
+        }
+        let begin = self.taken;
+        let left = self.lines - begin;
+        let last = usize::try_from(bytes).unwrap_or(left).clamp(1, left) - 1;
+        let end = begin + last + line_at(&self.bytes[..self.lines], begin + last).len();
+        self.taken = end;
+        Ok(Some((&self.bytes[begin..end], self.offset + begin as u64)))
+    }
+
+    /// Where in the stream it is read on.
+    pub(super) fn end(&self) -> u64 {
+        self.offset + self.filled as u64
     }
 
     /// Reads behind what is there: until as much again is there, or the stream has no more for now.
@@ -68,11 +90,6 @@ impl<R: Read> LineChunks<R> {
     /// The current block.
     pub(super) fn block(&self) -> &[u8] {
         &self.bytes[..self.lines]
-    }
-
-    /// Where in the stream it begins.
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`FilterError`]: why a filter did not succeed.
 
 use super::form::SEQUENCE;
-use crate::{Error, TaskFailure, codec::CodecError};
+use crate::{Error, TaskFailure, codec::CodecError, exec::SpillError};
 use std::io;
 
 /// Why a filter did not succeed. What it has written by then is of no use; a process should end with a status other than
@@ -12,6 +12,14 @@ pub enum FilterError {
     /// The job's own set-up failed.
     #[error(transparent)]
     Job(#[from] Error),
+    /// The job has fewer inputs.
+    #[error("there is no input {input}: the job has {inputs}, counted from 0")]
+    NoInput {
+        /// Which was asked for.
+        input: u32,
+        /// How many there are.
+        inputs: u32,
+    },
     /// An error or a panic in the job's own code, or a record that could not be read.
     #[error("{0}")]
     Task(TaskFailure),
@@ -29,6 +37,9 @@ pub enum FilterError {
         /// What the system said.
         source: io::Error,
     },
+    /// What the job has emitted could not be kept.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// A value that the job has emitted, or a line of output, cannot be put into text.
     #[error(transparent)]
     Codec(#[from] CodecError),

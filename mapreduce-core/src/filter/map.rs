@@ -1,12 +1,12 @@
 //! The filter `map`: records in, lines of pairs out.
 
 use super::{
-    FilterError, FilterOptions, Mapped,
+    FilterError, FilterOptions, FromLines, Mapped,
     chunks::LineChunks,
     form::{LineForm, LineWriter},
 };
 use crate::{
-    Counters, InputOf, Job, Records, SplitInfo,
+    Counters, InputOf, Job, Options, Records, SplitInfo,
     exec::{Attempt, MapTask, Round},
     input::{Blocks, ReadError, SplitCache},
 };
@@ -18,8 +18,9 @@ const INPUT: &str = "input";
 /// Runs the mapper of a job over the lines that `input` has, and writes what it emits, combined as far as the job has a
 /// combiner, to `output`. See the [module](super) for the lines.
 ///
-/// The input is worked on in pieces of [`FilterOptions::piece_bytes`], and no more than one of them and what the mapper has
-/// emitted for it is held in memory. [`Mapper::map_split`](crate::Mapper::map_split) is called once for each.
+/// The input is worked on in pieces of [`FilterOptions::piece_bytes`]: [`Mapper::map_split`](crate::Mapper::map_split) is
+/// called once for each, and what it has emitted is written before the next is read. What of that does not fit into
+/// [`FilterOptions::memory`] goes to temporary files meanwhile.
 ///
 /// # Errors
 /// [`FilterError::Task`] with the number of the record where the job's own code fails, counted from 1 in all of the input;
@@ -33,20 +34,35 @@ pub fn map<J>(
 ) -> Result<Mapped, FilterError>
 where
     J: Job,
-    InputOf<J>: Records<Shape = ()>,
+    InputOf<J>: FromLines,
 {
+    let inputs = <InputOf<J>>::INPUTS;
+    if options.input >= inputs {
+        return Err(FilterError::NoInput { input: options.input, inputs });
+    }
     let round = Round::new(job, shared, 1)?;
     let mut chunks = LineChunks::new(input);
     let mut lines = LineWriter::new(output, LineForm::of::<J>(options), options.split);
     let (mut records, mut counters) = (0, Counters::default());
     let attempt = Attempt::default();
+    let segment_bytes = Options::default().segment_bytes;
+    let _reserved = options.memory.reserve_tasks(segment_bytes, 1)?;
     let mut ended = false;
     while !ended {
         let split = SplitInfo { pieces: Vec::new(), bytes: options.piece_bytes, first_record: None };
         let mut cache = SplitCache::default();
-        let task = MapTask { split: &split, cache: &mut cache, attempt: &attempt };
+        let task = MapTask {
+            index: 0,
+            splits: 1,
+            split: &split,
+            cache: &mut cache,
+            attempt: &attempt,
+            segment_bytes,
+            memory: &options.memory,
+        };
         let piece = Piece::<InputOf<J>, _> {
             chunks: &mut chunks,
+            input: options.input,
             left: options.piece_bytes.max(1),
             ended: &mut ended,
             buffer: Default::default(),
@@ -57,8 +73,11 @@ where
             let record = error.failure.record.map(|record| records + record);
             FilterError::Task(error.failure.with_record(record))
         })?;
-        for (key, value) in mapped.runs.iter().flat_map(|run| run.cursor()) {
-            lines.pair(key, value)?;
+        for run in &mapped.runs {
+            let mut pairs = run.reader();
+            while let Some((key, value)) = pairs.next_pair()? {
+                lines.pair(key, value)?;
+            }
         }
         records += mapped.records;
         counters.merge(&mapped.counters);
@@ -70,6 +89,8 @@ where
 /// A part of the input: the split of one attempt.
 struct Piece<'a, R: Records, S> {
     chunks: &'a mut LineChunks<S>,
+    /// Which of the job's inputs it is.
+    input: u32,
     /// Bytes until the end of the piece.
     left: u64,
     /// Whether the end of the input has come.
@@ -77,23 +98,20 @@ struct Piece<'a, R: Records, S> {
     buffer: R::Buffer,
 }
 
-impl<R: Records<Shape = ()>, S: Read> Blocks<R> for Piece<'_, R, S> {
+impl<R: FromLines, S: Read> Blocks<R> for Piece<'_, R, S> {
     fn next_block(&mut self) -> Result<Option<R::Block<'_>>, ReadError> {
         if self.left == 0 || *self.ended {
             return Ok(None);
         }
-        let offset = self.chunks.offset();
-        match self.chunks.advance() {
-            Ok(true) => {}
-            Ok(false) => {
-                *self.ended = true;
-                return Ok(None);
-            }
-            Err(source) => return Err(ReadError::Io { path: INPUT.to_owned(), offset, source }),
-        }
-        let block = self.chunks.block();
-        self.left = self.left.saturating_sub(block.len() as u64);
-        let offset = self.chunks.offset();
-        R::block(&(), block, &mut self.buffer).map(Some).map_err(|error| error.within(INPUT, offset))
+        let end = self.chunks.end();
+        let taken = self.chunks.take(self.left);
+        let taken = taken.map_err(|source| ReadError::Io { path: INPUT.to_owned(), offset: end, source })?;
+        let Some((lines, offset)) = taken else {
+            *self.ended = true;
+            return Ok(None);
+        };
+        self.left = self.left.saturating_sub(lines.len() as u64);
+        let block = R::from_lines(self.input, lines, &mut self.buffer);
+        block.map(Some).map_err(|error| error.within(INPUT, offset))
     }
 }

@@ -71,16 +71,18 @@ mod chunks;
 mod error;
 mod escape;
 mod form;
+mod from_lines;
 mod map;
 mod reduce;
 mod sorted;
 mod value;
 
 pub use error::FilterError;
+pub use from_lines::FromLines;
 pub use map::map;
 pub use reduce::reduce;
 
-use crate::Counters;
+use crate::{Counters, Memory};
 
 /// How a job is run as filters. Both filters need the same.
 ///
@@ -95,6 +97,8 @@ pub struct FilterOptions {
     /// Which part of all input a map command reads: the order of the parts is that of the values of a key. Each command
     /// needs a number of its own where lines have sequence numbers. Default 0.
     pub split: u32,
+    /// Map: which of the job's inputs is read, counted from 0, for a job over [two](crate::input::Both). Default 0.
+    pub input: u32,
     /// Keep the order of the values of a key, also of a job that has a combiner: for combiners and reducers to which the
     /// order matters (joining strings, the first of all). Default: not.
     pub keep_order: bool,
@@ -102,14 +106,23 @@ pub struct FilterOptions {
     /// reduce command gets a part of the lines, as from an engine with several reducers: a reduce command without it passes
     /// over end lines. Default: with it.
     pub end: bool,
-    /// Map: bytes of input that are mapped and combined in one go. More of them make fewer lines and take more memory, up to
-    /// a small multiple. Default 64 MiB.
+    /// Map: bytes of input that are mapped and combined in one go. More of them make fewer lines and take more memory.
+    /// Default 64 MiB.
     pub piece_bytes: u64,
+    /// Map: the memory for what the mapper emits. Default [`Memory::of_machine`].
+    pub memory: Memory,
 }
 
 impl Default for FilterOptions {
     fn default() -> Self {
-        Self { split: 0, keep_order: false, end: true, piece_bytes: 64 << 20 }
+        Self {
+            split: 0,
+            input: 0,
+            keep_order: false,
+            end: true,
+            piece_bytes: 64 << 20,
+            memory: Memory::of_machine(),
+        }
     }
 }
 

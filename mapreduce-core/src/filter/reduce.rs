@@ -3,7 +3,7 @@
 use super::{
     FilterError, FilterOptions, Reduced,
     form::{Gathered, LineForm},
-    sorted::{LineGroup, SortedLines, group},
+    sorted::{LineGroup, SortedLines},
 };
 use crate::{
     Counters, Datum, Emit, Job, Key, KeyOf, Reducer, Result, ValueOf, Values,
@@ -16,7 +16,8 @@ use std::{
 };
 
 /// Runs the reducer of a job over the lines of [`map`](super::map), sorted by their bytes, and writes its output as part
-/// files of text have it: key, tab, value ([`Datum::write_text`]). See the [module](super) for the lines.
+/// files of text have it: key, tab, value ([`Datum::write_text`]). See the [module](super) for the lines. Of a job without a
+/// reducer the output is what the mapper has emitted, in that order.
 ///
 /// The values of a key are read as the reducer asks for them: they may be more than fit into memory.
 ///
@@ -40,10 +41,9 @@ pub fn reduce<J: Job>(
         let line = lines.line();
         first.clear();
         first.extend_from_slice(lines.key());
-        let shared_part = group::<KeyOf<J>>(&first, line)?;
         let key =
             <KeyOf<J>>::decode(&first).map_err(|reason| FilterError::Decode { line, part: "key", reason })?;
-        let mut values = LineGroup::<KeyOf<J>, _>::new(&mut lines, shared_part);
+        let mut values = LineGroup::<KeyOf<J>, _>::new(&mut lines, &first, J::Reducer::ENABLED)?;
         let reduced = guard(
             || reducer.reduce(key.borrow(), &mut Values::<ValueOf<J>>::new(&mut values), &mut out),
             || format!("line {line}, key {}", shown(&first)),
@@ -55,7 +55,7 @@ pub fn reduce<J: Job>(
         }
         reduced.map_err(|error| FilterError::Task(error.failure))?;
         values.finish()?;
-        keys += 1;
+        keys += u64::from(J::Reducer::ENABLED);
     }
     let TextLines { out, lines, counters, .. } = out;
     out.finish()?;

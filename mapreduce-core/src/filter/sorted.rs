@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Group, Key, Result};
 use memchr::memchr;
-use std::{cmp::Ordering, io::Read, marker::PhantomData};
+use std::{cmp::Ordering, io::Read, marker::PhantomData, mem::replace};
 
 /// Reads pairs from sorted lines.
 pub(super) struct SortedLines<R> {
@@ -72,7 +72,7 @@ impl<R: Read> SortedLines<R> {
     pub(super) fn peek(&mut self) -> Result<bool, FilterError> {
         while self.state == State::Taken {
             if self.at == self.chunks.block().len() {
-                let offset = self.chunks.offset();
+                let offset = self.chunks.end();
                 self.at = 0;
                 if !self.chunks.advance().map_err(|source| FilterError::Read { offset, source })? {
                     self.check_end()?;
@@ -215,16 +215,24 @@ fn check_sequence(sequence: &[u8], before: Option<&Vec<u8>>, line: u64) -> Resul
 /// The values of the keys that belong together, for a reducer.
 pub(super) struct LineGroup<'l, K: ?Sized, R> {
     lines: &'l mut SortedLines<R>,
-    /// The part that the keys share.
-    group: &'l [u8],
+    /// The part that the keys share. Without one each pair stands by itself.
+    group: Option<&'l [u8]>,
+    begun: bool,
     /// Why the lines cannot be read on. The reducer hears of it, and may not say so.
     pub(super) error: Option<FilterError>,
     key: PhantomData<fn(&K)>,
 }
 
 impl<'l, K: ?Sized + Key, R: Read> LineGroup<'l, K, R> {
-    pub(super) fn new(lines: &'l mut SortedLines<R>, group: &'l [u8]) -> Self {
-        Self { lines, group, error: None, key: PhantomData }
+    /// `first` is the key of the next pair. If pairs are `grouped`, those whose keys share its [part](Key::group) belong
+    /// together.
+    pub(super) fn new(
+        lines: &'l mut SortedLines<R>,
+        first: &'l [u8],
+        grouped: bool,
+    ) -> Result<Self, FilterError> {
+        let group = if grouped { Some(group::<K>(first, lines.line)?) } else { None };
+        Ok(Self { lines, group, begun: false, error: None, key: PhantomData })
     }
 
     /// Passes over the values that were not asked for.
@@ -235,11 +243,19 @@ impl<'l, K: ?Sized + Key, R: Read> LineGroup<'l, K, R> {
 
     /// Takes the next pair if it belongs to the group.
     fn step(&mut self) -> Result<bool, FilterError> {
+        let Some(shared) = self.group else {
+            // The one pair was read ahead.
+            let first = !replace(&mut self.begun, true);
+            if first {
+                self.lines.take();
+            }
+            return Ok(first);
+        };
         if !self.lines.peek()? {
             return Ok(false);
         }
         let same_key = self.lines.state == State::Pair { same_key: true };
-        if !same_key && group::<K>(&self.lines.key, self.lines.line)? != self.group {
+        if !same_key && group::<K>(&self.lines.key, self.lines.line)? != shared {
             return Ok(false);
         }
         self.lines.take();
@@ -260,6 +276,6 @@ impl<K: ?Sized + Key, R: Read> Group for LineGroup<'_, K, R> {
 }
 
 /// The part of a key that values are grouped by. The key is that of a line.
-pub(super) fn group<K: ?Sized + Key>(key: &[u8], line: u64) -> Result<&[u8], FilterError> {
+fn group<K: ?Sized + Key>(key: &[u8], line: u64) -> Result<&[u8], FilterError> {
     K::group(key).map_err(|reason| FilterError::Decode { line, part: "key", reason })
 }

@@ -1,10 +1,13 @@
 //! [`Chained`]: the output of one job as the input of the next; its records are [`Pairs`].
 
 use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, plan};
-use crate::{Counters, Datum, Error, Report, Schema, exec::Run};
+use crate::{
+    Counters, Datum, Error, Report, Schema,
+    exec::{Chunks, Run, RunChunks, SpillError, pair_bytes, take_pair},
+};
 use std::{
     borrow::{Borrow, Cow},
-    fmt,
+    fmt, io,
     marker::PhantomData,
     ops::Range,
 };
@@ -90,16 +93,11 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Chained<K, V> {
 
     /// The bytes they take.
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.as_bytes().len() as u64).sum()
+        self.parts.iter().map(Run::byte_len).sum()
     }
 
-    fn blocks<'a>(&'a self, split: &'a SplitInfo) -> PairBlocks<'a, K, V> {
-        PairBlocks {
-            parts: &self.parts,
-            pieces: split.pieces.iter(),
-            rest: &[],
-            buffer: PairBuffer::default(),
-        }
+    fn chunks<'a>(&'a self, split: &'a SplitInfo) -> PairChunks<'a> {
+        PairChunks { parts: &self.parts, pieces: split.pieces.iter(), piece: Bytes::Memory(&[]) }
     }
 }
 
@@ -114,8 +112,9 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
         let mut record = 0;
         for (source, part) in (0..).zip(&self.parts) {
             let mut at = 0;
-            for pair in (PairEnds { rest: part.as_bytes() }) {
-                let bytes = pair.ok_or_else(malformed)? as u64;
+            let mut reader = part.reader();
+            while let Some((key, value)) = reader.next_pair()? {
+                let bytes = pair_bytes(key.len(), value.len()) as u64;
                 cut.pair(source, at..at + bytes, record);
                 at += bytes;
                 record += 1;
@@ -126,7 +125,7 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
     }
 
     fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Pairs<K, V>> + 'a>, ReadError> {
-        Ok(Box::new(self.blocks(split)))
+        Ok(Box::new(PairBlocks { chunks: self.chunks(split), buffer: PairBuffer::default() }))
     }
 
     fn describe(&self, split: &SplitInfo) -> String {
@@ -141,11 +140,7 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
-        let mut blocks = self.blocks(split);
-        while let Some(block) = blocks.next_bytes()? {
-            sink(block);
-        }
-        Ok(())
+        super::send(&mut self.chunks(split), sink)
     }
 }
 
@@ -182,63 +177,116 @@ impl Cut {
     }
 }
 
-/// How many bytes each pair takes; `None` if the rest is no pair.
-struct PairEnds<'a> {
-    rest: &'a [u8],
+fn malformed() -> ReadError {
+    ReadError::Malformed { place: PLACE.into(), message: "a pair is cut off".into() }
 }
 
-impl Iterator for PairEnds<'_> {
-    type Item = Option<usize>;
+/// Where records come from, for messages.
+const PLACE: &str = "output of a job";
 
-    fn next(&mut self) -> Option<Option<usize>> {
-        if self.rest.is_empty() {
-            return None;
+/// Gives the pairs of a split, a chunk of whole pairs at a time.
+struct PairChunks<'a> {
+    parts: &'a [Run],
+    pieces: std::slice::Iter<'a, Piece>,
+    /// What is left of the current piece.
+    piece: Bytes<'a>,
+}
+
+enum Bytes<'a> {
+    /// In memory, to be lent as it lies there.
+    Memory(&'a [u8]),
+    /// In a file: what is left of it, and what has been read.
+    File { chunks: RunChunks, offset: u64, unread: u64, read: Vec<u8>, given: usize },
+}
+
+impl PairChunks<'_> {
+    /// Goes on to the next piece. False behind the last.
+    fn next_piece(&mut self) -> Result<bool, ReadError> {
+        let Some(Piece { source, range }) = self.pieces.next() else { return Ok(false) };
+        let part = self.parts.get(*source as usize).ok_or_else(malformed)?;
+        if range.start > range.end || range.end > part.byte_len() {
+            return Err(malformed());
         }
-        let before = self.rest.len();
-        let pair = crate::exec::take_pair(&mut self.rest);
-        Some(pair.map(|_| before - self.rest.len()))
+        self.piece = match part.in_memory() {
+            Some(bytes) => Bytes::Memory(&bytes[range.start as usize..range.end as usize]),
+            None => Bytes::File {
+                chunks: part.chunks_from(range.start).map_err(unreadable(range.start))?,
+                offset: range.start,
+                unread: range.end - range.start,
+                read: Vec::new(),
+                given: 0,
+            },
+        };
+        Ok(true)
     }
 }
 
-fn malformed() -> ReadError {
-    ReadError::Malformed { place: "output of a job".into(), message: "a pair is cut off".into() }
+fn unreadable(offset: u64) -> impl Fn(SpillError) -> ReadError {
+    move |error| ReadError::Io { path: PLACE.into(), offset, source: io::Error::other(error) }
+}
+
+impl Chunks for PairChunks<'_> {
+    fn next_chunk(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        loop {
+            match &mut self.piece {
+                Bytes::Memory([]) => {}
+                Bytes::Memory(_) => break,
+                Bytes::File { chunks, offset, unread, read, given } => {
+                    read.drain(..std::mem::take(given));
+                    // A pair may be longer than a chunk of the file.
+                    while *unread > 0 && whole_pairs(read) == 0 {
+                        let chunk =
+                            chunks.next_chunk().map_err(unreadable(*offset))?.ok_or_else(malformed)?;
+                        let taken = chunk.len().min(usize::try_from(*unread).unwrap_or(usize::MAX));
+                        read.extend_from_slice(&chunk[..taken]);
+                        *unread -= taken as u64;
+                        *offset += taken as u64;
+                    }
+                    if !read.is_empty() {
+                        break;
+                    }
+                }
+            }
+            if !self.next_piece()? {
+                return Ok(None);
+            }
+        }
+        match &mut self.piece {
+            Bytes::Memory(rest) => {
+                let (chunk, behind) = rest.split_at(whole_pairs(rest));
+                *rest = behind;
+                if chunk.is_empty() { Err(malformed()) } else { Ok(Some(chunk)) }
+            }
+            Bytes::File { read, given, .. } => {
+                *given = whole_pairs(read);
+                if *given == 0 { Err(malformed()) } else { Ok(Some(&read[..*given])) }
+            }
+        }
+    }
+}
+
+/// How many bytes the first whole pairs take: as many as fit into a block, or one.
+fn whole_pairs(bytes: &[u8]) -> usize {
+    let (mut rest, mut end) = (bytes, 0);
+    while take_pair(&mut rest).is_some() {
+        let next = bytes.len() - rest.len();
+        if end > 0 && next > BLOCK_BYTES {
+            break;
+        }
+        end = next;
+    }
+    end
 }
 
 /// Reads the pairs of a split.
 struct PairBlocks<'a, K: ?Sized + Datum, V: ?Sized + Datum> {
-    parts: &'a [Run],
-    pieces: std::slice::Iter<'a, Piece>,
-    /// What is left of the current piece.
-    rest: &'a [u8],
+    chunks: PairChunks<'a>,
     buffer: PairBuffer<K, V>,
-}
-
-impl<'a, K: ?Sized + Datum, V: ?Sized + Datum> PairBlocks<'a, K, V> {
-    /// The next block of whole pairs.
-    fn next_bytes(&mut self) -> Result<Option<&'a [u8]>, ReadError> {
-        while self.rest.is_empty() {
-            let Some(Piece { source, range }) = self.pieces.next() else { return Ok(None) };
-            let part = self.parts.get(*source as usize).ok_or_else(malformed)?;
-            let range = range.start as usize..range.end as usize;
-            self.rest = part.as_bytes().get(range).ok_or_else(malformed)?;
-        }
-        let mut end = 0;
-        for pair in (PairEnds { rest: self.rest }) {
-            let bytes = pair.ok_or_else(malformed)?;
-            if end > 0 && end + bytes > BLOCK_BYTES {
-                break;
-            }
-            end += bytes;
-        }
-        let (block, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        Ok(Some(block))
-    }
 }
 
 impl<K: ?Sized + Datum, V: ?Sized + Datum> Blocks<Pairs<K, V>> for PairBlocks<'_, K, V> {
     fn next_block(&mut self) -> Result<Option<PairBlock<'_, K, V>>, ReadError> {
-        match self.next_bytes()? {
+        match self.chunks.next_chunk()? {
             Some(bytes) => Pairs::block(&(), bytes, &mut self.buffer).map(Some),
             None => Ok(None),
         }
@@ -257,13 +305,13 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Records for Pairs<K, V> {
         buffer: &'a mut PairBuffer<K, V>,
     ) -> Result<PairBlock<'a, K, V>, ReadError> {
         let decoded = |error: crate::CodecError| ReadError::Malformed {
-            place: "output of a job".into(),
+            place: PLACE.into(),
             message: error.to_string(),
         };
         buffer.0.clear();
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (key, value) = crate::exec::take_pair(&mut rest).ok_or_else(malformed)?;
+            let (key, value) = take_pair(&mut rest).ok_or_else(malformed)?;
             buffer.0.push((Part::decode(key).map_err(decoded)?, Part::decode(value).map_err(decoded)?));
         }
         Ok(PairBlock { rest: bytes, pairs: buffer.0.iter() })
@@ -325,7 +373,7 @@ impl<'a, K: ?Sized + Datum, V: ?Sized + Datum> Iterator for PairBlock<'a, K, V> 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let (key, value) = self.pairs.next()?;
-        let (key_bytes, value_bytes) = crate::exec::take_pair(&mut self.rest)?;
+        let (key_bytes, value_bytes) = take_pair(&mut self.rest)?;
         Some((key.lend(key_bytes), value.lend(value_bytes)))
     }
 

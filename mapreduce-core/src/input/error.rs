@@ -1,6 +1,6 @@
 //! [`ReadError`]: why a split cannot be read.
 
-use crate::FailureKind;
+use crate::{FailureKind, exec::SpillError};
 use std::{fmt, io};
 
 /// Why a block could not be read. Names the file and the offset where there are such.
@@ -17,6 +17,9 @@ pub enum ReadError {
         /// What the system said.
         source: io::Error,
     },
+    /// The output of an earlier job, which is in spill files, cannot be read back.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// A file is shorter than it was when the job was planned.
     #[error(
         "{path}: ends at byte {found}, but had {expected} bytes when the job was planned; do not change the input of a running job"

@@ -4,7 +4,9 @@ mod columns;
 mod row;
 
 use super::{
-    Blocks, Input, Items, ReadError, SplitInfo, compression::Compression, file_list, items, plan,
+    Blocks, Input, Items, ReadError, SplitInfo,
+    compression::Compression,
+    file_list, items, plan,
     source::{self, SourceFile},
 };
 use crate::Error;
@@ -14,17 +16,7 @@ use parquet::{
     file::metadata::{ParquetMetaData, ParquetMetaDataReader},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{
-    fmt,
-    fs::File,
-    io,
-    marker::PhantomData,
-    ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    slice,
-    sync::Arc,
-};
+use std::{fmt, fs::File, io, marker::PhantomData, ops::Range, path::Path, slice, sync::Arc};
 
 /// Rows of Parquet files as values of `T`, a struct of serde's (feature `parquet`). Of the file only those columns are read
 /// that the fields of `T` name, or that are [named](Self::open_columns).
@@ -113,15 +105,8 @@ fn open_file(source: &SourceFile, names: Option<&[&str]>) -> Result<ParquetFile,
         )));
     }
     let file = source.range(0..source.bytes).open()?;
-    // What a damaged file makes the decoder do is not known for all of them.
-    let parsed = catch_unwind(AssertUnwindSafe(|| ParquetMetaDataReader::new().parse_and_finish(&file)));
-    let metadata = match parsed {
-        Ok(Ok(metadata)) => metadata,
-        Ok(Err(error)) => {
-            return Err(refuse(format!("is no complete Parquet file ({error}); make or copy it again")));
-        }
-        Err(_) => return Err(refuse("is damaged: its last bytes make no sense; make or copy it again".into())),
-    };
+    let metadata = columns::guard(|| ParquetMetaDataReader::new().parse_and_finish(&file))
+        .map_err(|error| refuse(format!("is no complete Parquet file ({error}); make or copy it again")))?;
     let schema = metadata.file_metadata().schema_descr();
     let all: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
     let columns = match names {
@@ -209,7 +194,8 @@ impl<T: Send + Sync + Serialize + DeserializeOwned + 'static> Input for ParquetF
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
-        let (mut groups, mut rows, mut block, mut sent) = (self.row_groups(split), Vec::<T>::new(), Vec::new(), 0);
+        let (mut groups, mut rows, mut block, mut sent) =
+            (self.row_groups(split), Vec::<T>::new(), Vec::new(), 0);
         while groups.next(&mut rows)? {
             items::send(&rows, sent, &mut block, sink)?;
             sent += rows.len() as u64;
@@ -289,9 +275,10 @@ impl OpenFile<'_> {
                     Err(error) => (error.to_string(), format!("row group {group}")),
                 }
             }
-            columns::GroupError::Parquet(group, error) => {
-                (format!("{error}; the file may be damaged, make or copy it again"), format!("row group {group}"))
-            }
+            columns::GroupError::Parquet(group, error) => (
+                format!("{error}; the file may be damaged, make or copy it again"),
+                format!("row group {group}"),
+            ),
             columns::GroupError::Row { group, row, message } => {
                 (message, format!("row group {group}, row {row} of it"))
             }

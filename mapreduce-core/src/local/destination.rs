@@ -1,7 +1,7 @@
 //! Where reduce tasks write: back to the program, or part files.
 
 use crate::{
-    Job, OutputKeyOf, OutputValueOf, Result,
+    Job, Memory, OutputKeyOf, OutputValueOf, Result,
     exec::{PairWriter, Pairs, Run},
     output::{PartWriter, StagedPart, Staging},
     schedule::{AttemptId, TaskReport},
@@ -19,20 +19,19 @@ pub(super) trait Destination<J: Job>: Sync {
 }
 
 /// Back to the program, encoded.
-pub(super) struct Returned;
+pub(super) struct Returned(pub(super) Memory);
 
 impl<J: Job> Destination<J> for Returned {
     type Writer = Pairs;
     type Part = Run;
 
     fn open(&self, _: AttemptId) -> Result<Pairs> {
-        Ok(Pairs::default())
+        Pairs::new(&self.0)
     }
 
     fn close(&self, writer: Pairs) -> Result<(Run, TaskReport)> {
-        let run = writer.run;
-        let report =
-            TaskReport { records: run.pairs(), bytes: run.as_bytes().len() as u64, checksum: run.checksum() };
+        let run = writer.finish()?;
+        let report = TaskReport { records: run.pairs(), bytes: run.byte_len(), checksum: run.checksum() };
         Ok((run, report))
     }
 }

@@ -6,7 +6,7 @@ use super::{
     mailbox::Mailbox,
 };
 use crate::{
-    Dataset, Error, Input, InputOf, Job, Options, Report,
+    Dataset, Error, Input, InputOf, Job, Memory, Options, Report, TaskMemory,
     engine::{RoundOutput, Rounds, StagedPart, Staging, Tally, place},
     exec::{Attempt, AttemptError, MapOutput, MapTask, ReduceOutput, ReduceTask, Round, Run, contain},
     input::SplitCache,
@@ -40,6 +40,9 @@ pub struct LocalRounds<'a> {
     options: &'a Options,
     events: &'a mut dyn FnMut(Event),
     coordinator: Coordinator,
+    memory: Memory,
+    /// What attempts work with, for as many as run at once.
+    _working: TaskMemory,
     start: Instant,
     report: Report,
 }
@@ -54,23 +57,37 @@ impl<'a> LocalRounds<'a> {
     pub(super) fn new(
         job: &'static str,
         pool: &'a ThreadPool,
+        memory: &Memory,
         options: &'a Options,
         events: &'a mut dyn FnMut(Event),
-    ) -> Self {
+    ) -> Result<Self, Error> {
+        let threads = pool.current_num_threads();
+        let working = memory.reserve_tasks(options.segment_bytes, threads)?;
         let mut coordinator = Coordinator::new(Config {
             attempts_max: options.attempts_max.try_into().unwrap_or(u16::MAX),
             task_deadline: options.task_deadline,
             ..Config::default()
         });
-        let slots_per_thread = match options.task_deadline {
-            None => SLOTS_PER_THREAD,
+        let slots = match options.task_deadline {
+            // More attempts than may run at once must not be handed to threads that would run them.
+            _ if working.tasks() < threads => working.tasks(),
+            None => threads * SLOTS_PER_THREAD,
             // The deadline counts from when an attempt is handed out: it must not wait for others first.
-            Some(_) => 1,
+            Some(_) => threads,
         };
-        let slots = pool.current_num_threads() * slots_per_thread;
         coordinator.handle_peer_joined(Time::ZERO, LOCAL, slots as u32);
         let start = Instant::now();
-        Self { job, pool, options, events, coordinator, start, report: Report::default() }
+        Ok(Self {
+            job,
+            pool,
+            options,
+            events,
+            coordinator,
+            memory: memory.for_one_job(),
+            _working: working,
+            start,
+            report: Report::default(),
+        })
     }
 
     /// Runs one round to its end.
@@ -102,19 +119,26 @@ impl<'a> LocalRounds<'a> {
             round: &round,
             dataset,
             destination,
+            memory: self.memory.clone(),
+            segment_bytes: self.options.segment_bytes,
             outputs: (0..splits).map(|_| OnceLock::new()).collect(),
         };
         let work = &work;
+        let (begun, spilled) = (self.now(), self.memory.spilled_bytes());
         let mut running = Running {
             attempts: HashMap::new(),
             parts: (0..partitions).map(|_| None).collect(),
             tally: Tally::default(),
+            mapped: None,
         };
         let ended = self.pool.in_place_scope(|scope| self.run_round(scope, work, &mut running, &mailbox));
         self.release_late(&mailbox);
         ended?;
 
-        let Running { parts, tally: Tally { counters, report, .. }, .. } = running;
+        let Running { parts, tally: Tally { counters, mut report, .. }, mapped, .. } = running;
+        let (mapped, reduced) = (mapped.unwrap_or(begun), self.now());
+        (report.map_time, report.reduce_time) = (mapped.since(begun), reduced.since(mapped));
+        report.spilled_bytes = self.memory.spilled_bytes() - spilled;
         self.report.merge(&report);
         let parts =
             parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));
@@ -156,6 +180,7 @@ impl<'a> LocalRounds<'a> {
             let mut outcome = None;
             while let Some(event) = self.coordinator.poll_event() {
                 match &event {
+                    Event::MapsFinished { .. } => running.mapped = Some(self.now()),
                     Event::RoundFinished { .. } => outcome = Some(Ok(())),
                     Event::JobFailed { error } => {
                         outcome = Some(Err(running.tally.error(self.job, error.clone())));
@@ -233,7 +258,9 @@ impl<'a> LocalRounds<'a> {
         let split = attempt.task.index();
         work.dataset.caches().put(split, cache);
         running.tally.committed(attempt.task, LOCAL_NAME, &output.counters);
-        running.tally.report.records += output.records;
+        let done = &mut running.tally.report;
+        done.records += output.records;
+        done.input_bytes = done.input_bytes.saturating_add(work.dataset.splits()[split as usize].bytes);
         running.tally.report.map_output_bytes += report.bytes;
         let fresh = work.outputs[split as usize].set(output).is_ok();
         debug_assert!(fresh, "one attempt of a task commits");
@@ -256,6 +283,8 @@ impl<'a> LocalRounds<'a> {
         }
         running.tally.committed(attempt.task, LOCAL_NAME, &output.counters);
         running.tally.report.keys += output.keys;
+        running.tally.report.output_records += report.records;
+        running.tally.report.output_bytes += report.bytes;
         running.parts[attempt.task.index() as usize] = Some(part);
     }
 
@@ -293,7 +322,8 @@ impl Rounds for LocalRounds<'_> {
         J: Job,
         I: Input<Records = InputOf<J>>,
     {
-        self.drive(job, shared, data, &Returned)
+        let returned = Returned(self.memory.clone());
+        self.drive(job, shared, data, &returned)
     }
 
     fn round_to_files<J, I>(
@@ -328,6 +358,8 @@ struct Running<P> {
     /// By partition.
     parts: Vec<Option<P>>,
     tally: Tally,
+    /// When the last map task had committed.
+    mapped: Option<Time>,
 }
 
 /// What the tasks of a round share.
@@ -335,6 +367,8 @@ struct Work<'a, J: Job, I, D> {
     round: &'a Round<J>,
     dataset: &'a Dataset<I>,
     destination: &'a D,
+    memory: Memory,
+    segment_bytes: usize,
     /// The output of each committed map task.
     outputs: Vec<OnceLock<MapOutput>>,
 }
@@ -359,7 +393,15 @@ where
         let split = &self.dataset.splits()[index as usize];
         let input = self.dataset.input();
         let mut cache = self.dataset.caches().take(index);
-        let task = MapTask { split, cache: &mut cache, attempt: token };
+        let task = MapTask {
+            index,
+            splits: self.dataset.splits().len() as u32,
+            split,
+            cache: &mut cache,
+            attempt: token,
+            segment_bytes: self.segment_bytes,
+            memory: &self.memory,
+        };
         let output = self.round.map(task, || Ok(input.open(split)?), || input.describe(split))?;
         // Here and not where the driver hears of it: reading all of the output is work for the threads.
         let report =
@@ -377,7 +419,7 @@ where
             let output = output.get().expect("reduce tasks start when every map task has committed");
             &output.runs[partition as usize]
         });
-        let task = ReduceTask { partition, attempt: token };
+        let task = ReduceTask { partition, attempt: token, memory: &self.memory };
         self.round.reduce(
             task,
             runs,

@@ -1,7 +1,7 @@
 //! [`Local`]: runs jobs on the threads of this process.
 
 use super::LocalRounds;
-use crate::{Engine, Error, Options, schedule::Event};
+use crate::{Engine, Error, Memory, Options, schedule::Event};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{fmt, sync::Arc, thread};
 
@@ -36,6 +36,7 @@ use std::{fmt, sync::Arc, thread};
 #[derive(Clone)]
 pub struct Local {
     pool: Arc<ThreadPool>,
+    memory: Memory,
 }
 
 impl Local {
@@ -67,7 +68,18 @@ impl Local {
 
     /// An engine on the program's own rayon pool, shared with its other work. Jobs must not be run from inside it.
     pub fn on(pool: Arc<ThreadPool>) -> Self {
-        Self { pool }
+        Self { pool, memory: Memory::of_machine() }
+    }
+
+    /// The same threads with another budget. The default is [`Memory::of_machine`].
+    #[must_use]
+    pub fn with_memory(self, memory: Memory) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// The budget of its jobs.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// The threads.
@@ -90,7 +102,7 @@ impl Engine for Local {
         options: &'e Options,
         events: &'e mut dyn FnMut(Event),
     ) -> Result<LocalRounds<'e>, Error> {
-        Ok(LocalRounds::new(job, &self.pool, options, events))
+        LocalRounds::new(job, &self.pool, &self.memory, options, events)
     }
 
     fn is_own_thread(&self) -> bool {
@@ -100,6 +112,6 @@ impl Engine for Local {
 
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Local").field("threads", &self.threads()).finish()
+        f.debug_struct("Local").field("threads", &self.threads()).field("memory", &self.memory).finish()
     }
 }

@@ -16,9 +16,9 @@ pub(crate) use format::PartWriter;
 pub(crate) use part_file::WriteError;
 pub use parts::{Part, PartFiles, StagedPart, Staging, Written};
 
-use crate::{Counters, Datum, Job, OutputKeyOf, OutputValueOf, codec::CodecError, exec::Run};
+use crate::{Counters, Datum, Job, OutputKeyOf, OutputValueOf, exec::Run};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 /// An owned output key or value.
 type Owned<T> = <T as ToOwned>::Owned;
@@ -39,10 +39,11 @@ pub struct Output<J: Job> {
 
 impl<J: Job> Output<J> {
     /// Decodes the output of the partitions, each of which is dropped when it is done.
-    pub(crate) fn decode(parts: Vec<Run>, counters: Counters, report: Report) -> Result<Self, CodecError> {
+    pub(crate) fn decode(parts: Vec<Run>, counters: Counters, report: Report) -> crate::Result<Self> {
         let mut pairs = Vec::with_capacity(parts.iter().map(|run| run.pairs() as usize).sum());
         for run in parts {
-            for (key, value) in run.cursor() {
+            let mut reader = run.reader();
+            while let Some((key, value)) = reader.next_pair()? {
                 let key = <OutputKeyOf<J>>::decode(key).map(Cow::into_owned)?;
                 let value = <OutputValueOf<J>>::decode(value).map(Cow::into_owned)?;
                 pairs.push((key, value));
@@ -91,10 +92,22 @@ pub struct Report {
     pub attempts_failed: u64,
     /// Records read by the committed map tasks.
     pub records: u64,
+    /// About how many bytes they were, as planned.
+    pub input_bytes: u64,
     /// Bytes of map output.
     pub map_output_bytes: u64,
-    /// Keys reduced.
+    /// Bytes that were written to spill files, compressed; see [`Memory`](crate::Memory).
+    pub spilled_bytes: u64,
+    /// Keys reduced: groups of them, where keys are [grouped](crate::Key::group).
     pub keys: u64,
+    /// Pairs of the output.
+    pub output_records: u64,
+    /// Bytes of the output: of the part files, or encoded.
+    pub output_bytes: u64,
+    /// From the start of a round until its last map task has committed, on the clock.
+    pub map_time: Duration,
+    /// From then until its last reduce task has committed.
+    pub reduce_time: Duration,
 }
 
 impl Report {
@@ -106,7 +119,13 @@ impl Report {
         self.attempts_lost = self.attempts_lost.saturating_add(other.attempts_lost);
         self.attempts_failed = self.attempts_failed.saturating_add(other.attempts_failed);
         self.records = self.records.saturating_add(other.records);
+        self.input_bytes = self.input_bytes.saturating_add(other.input_bytes);
         self.map_output_bytes = self.map_output_bytes.saturating_add(other.map_output_bytes);
+        self.spilled_bytes = self.spilled_bytes.saturating_add(other.spilled_bytes);
         self.keys = self.keys.saturating_add(other.keys);
+        self.output_records = self.output_records.saturating_add(other.output_records);
+        self.output_bytes = self.output_bytes.saturating_add(other.output_bytes);
+        self.map_time = self.map_time.saturating_add(other.map_time);
+        self.reduce_time = self.reduce_time.saturating_add(other.reduce_time);
     }
 }

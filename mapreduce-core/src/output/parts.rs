@@ -177,7 +177,8 @@ impl Staging {
     pub fn write<J: Job>(&self, partition: u32, run: &Run) -> Result<StagedPart, Error> {
         let write = || -> Result<StagedPart> {
             let mut part = self.open::<J>(&format!("partition {partition}"))?;
-            for (key, value) in run.cursor() {
+            let mut reader = run.reader();
+            while let Some((key, value)) = reader.next_pair()? {
                 let key = <OutputKeyOf<J> as Datum>::decode(key)?;
                 let value = <OutputValueOf<J> as Datum>::decode(value)?;
                 PairWriter::<OutputKeyOf<J>, OutputValueOf<J>>::write(&mut part, &key, &value)?;

@@ -1,9 +1,9 @@
 //! The commands `map` and `reduce`: a job between the pipes of another engine.
 
-use super::{CliError, LineRecords};
+use super::{CliError, MemoryArgs};
 use mapreduce_core::{
     Counters, InputOf, Job,
-    filter::{self, FilterOptions},
+    filter::{self, FilterOptions, FromLines},
 };
 use std::io::{self, Write as _};
 
@@ -14,6 +14,12 @@ pub struct MapArgs {
     /// where several `map` commands run
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub split: u32,
+    /// Which of the job's inputs it reads, counted from 0, for a job over two
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub input: u32,
+    /// What it may hold.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// What both filters have to be told.
     #[command(flatten)]
     pub lines: LineArgs,
@@ -48,9 +54,14 @@ impl MapArgs {
     pub fn run<J>(&self, job: &J, shared: &J::Shared) -> Result<(), CliError>
     where
         J: Job,
-        InputOf<J>: LineRecords,
+        InputOf<J>: FromLines,
     {
-        let options = FilterOptions { split: self.split, ..self.lines.options() };
+        let options = FilterOptions {
+            split: self.split,
+            input: self.input,
+            memory: self.memory.memory(),
+            ..self.lines.options()
+        };
         let mapped = filter::map(job, shared, io::stdin().lock(), io::stdout().lock(), &options)?;
         tell(J::NAME, &mapped.counters);
         Ok(())

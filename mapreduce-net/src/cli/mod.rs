@@ -1,4 +1,5 @@
-//! A command line for programs with jobs, by the feature `cli`: `run`, `peer`, `pool create` and `pool status`.
+//! A command line for programs with jobs, by the feature `cli`: `run`, `peer`, `pool create` and `pool status`, `map` and
+//! `reduce`.
 //!
 //! [`Program`] is all of it in one line of `main`:
 //!
@@ -7,11 +8,11 @@
 //! # #[derive(Clone, Serialize, Deserialize)]
 //! # struct WordCount;
 //! # impl Mapper for WordCount {
-//! #     type Input = Utf8Lines;
-//! #     type Key = str;
+//! #     type Input = Lines;
+//! #     type Key = [u8];
 //! #     type Value = u64;
-//! #     fn map(&self, line: &str, out: &mut impl Emit<str, u64>) -> Result {
-//! #         line.split_ascii_whitespace().try_for_each(|word| out.emit(word, &1))
+//! #     fn map(&self, line: &[u8], out: &mut impl Emit<[u8], u64>) -> Result {
+//! #         out.emit(line, &1)
 //! #     }
 //! # }
 //! # impl SimpleJob for WordCount {
@@ -30,6 +31,7 @@
 //! word_count pool create --address 10.0.0.1 --output lab.pool
 //! word_count peer --pool lab.pool                            # on each machine
 //! word_count run book.txt --output counts --pool lab.pool    # on all of them
+//! word_count map < book.txt | LC_ALL=C sort | word_count reduce    # in another engine
 //! ```
 //!
 //! A program with a command line of its own takes the pieces: [`PeerArgs`] and [`PoolCommand`] are commands,
@@ -52,10 +54,12 @@ mod engine;
 mod error;
 mod filter;
 mod log;
+mod memory;
 mod peer;
 mod pool;
 mod program;
 mod report;
+mod resident;
 mod run;
 mod signals;
 
@@ -65,6 +69,7 @@ pub use clap;
 pub use engine::{AnyEngine, AnyRounds, PoolArgs};
 pub use error::{CliError, one_line};
 pub use filter::{LineArgs, MapArgs, ReduceArgs};
+pub use memory::MemoryArgs;
 pub use peer::PeerArgs;
 pub use pool::{PoolCommand, PoolCreateArgs, PoolStatusArgs};
 pub use program::{LineRecords, NoParams, Program};

@@ -4,6 +4,7 @@ use super::{CliError, MapArgs, PeerArgs, PoolCommand, ReduceArgs, Run, RunArgs, 
 use clap::{Args as _, FromArgMatches as _, Subcommand as _};
 use mapreduce_core::{
     InputOf, Job, Lines, Records, Registry, RegistryError, Result, TextFiles, Utf8Lines, Written,
+    filter::FromLines,
 };
 use std::{ffi::OsString, fmt, process::ExitCode};
 
@@ -83,9 +84,9 @@ enum Filter {
 /// own whose block is whole lines.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` are not lines of text",
-    note = "`Program::new` and filters are for jobs over `Utf8Lines` or `Lines`; use `Program::running` for other inputs"
+    note = "`Program::new` is for jobs over `Utf8Lines` or `Lines`; use `Program::running` for other inputs"
 )]
-pub trait LineRecords: Records<Shape = ()> {}
+pub trait LineRecords: Records<Shape = ()> + FromLines {}
 
 impl LineRecords for Lines {}
 impl LineRecords for Utf8Lines {}
@@ -163,12 +164,13 @@ impl<P: clap::Args + Send + 'static> Program<P> {
         Self { job: J::NAME, registry: Registry::new().with::<J>(), run: Box::new(run), filters: None }
     }
 
-    /// The same with the commands `map` and `reduce`, for the job and the broadcast value that `make` gives.
+    /// The same with the commands `map` and `reduce`, for the job and the broadcast value that `make` gives. The job may be
+    /// another one than that of `run`, with the same keys, values and reducer, that reads lines.
     #[must_use]
     pub fn filters<J>(self, make: impl FnOnce(&P) -> Result<(J, J::Shared)> + 'static) -> Self
     where
         J: Job,
-        InputOf<J>: LineRecords,
+        InputOf<J>: FromLines,
     {
         let run = move |params: &P, filter| {
             let (job, shared) = make(params)?;

@@ -10,7 +10,7 @@ use crate::{
     wire::message::{AttemptFailure, BeginRound, Payload},
 };
 use mapreduce_core::{
-    Block, Error, FailureKind, codec,
+    Block, Error, FailureKind, Memory, codec,
     exec::{ErasedJob, ErasedRound},
     input::SharedFiles,
 };
@@ -27,6 +27,10 @@ pub(super) struct Parts {
     /// The files, if this peer reads the input itself.
     pub(super) files: Option<SharedFiles>,
     pub(super) dataset: DatasetKey,
+    pub(super) splits: u32,
+    pub(super) segment_bytes: usize,
+    /// The budget of what its attempts leave.
+    pub(super) memory: Memory,
 }
 
 /// What the parts are made of.
@@ -41,6 +45,8 @@ pub(super) struct Recipe {
     pub(super) job: Arc<dyn ErasedJob>,
     pub(super) dataset: DatasetKey,
     pub(super) partitions: u32,
+    splits: u32,
+    segment_bytes: usize,
     shape: Block<u8>,
 }
 
@@ -59,8 +65,11 @@ impl Recipe {
             );
             return Err(failure::permanent(FailureKind::User, message));
         }
-        let BeginRound { params, shared, files, shape, partitions, dataset, .. } = begin;
-        let recipe = Self { job: job.clone(), dataset: (epoch, dataset), partitions, shape };
+        let BeginRound { params, shared, files, shape, splits, partitions, segment_bytes, dataset, .. } =
+            begin;
+        let segment_bytes = usize::try_from(segment_bytes).unwrap_or(usize::MAX);
+        let dataset = (epoch, dataset);
+        let recipe = Self { job: job.clone(), dataset, partitions, splits, segment_bytes, shape };
         Ok((recipe, Ingredients { params, shared, files }))
     }
 
@@ -77,7 +86,8 @@ impl Recipe {
             Error::Codec(error) => failure::permanent(FailureKind::Codec, error.to_string()),
             error => failure::permanent(FailureKind::User, error.to_string()),
         })?;
-        Ok(Parts { round, shape: self.shape, files, dataset: self.dataset })
+        let Self { dataset, splits, segment_bytes, shape, .. } = self;
+        Ok(Parts { round, shape, files, dataset, splits, segment_bytes, memory: Memory::limited(u64::MAX) })
     }
 }
 

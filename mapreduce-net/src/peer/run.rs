@@ -101,8 +101,8 @@ impl Done {
 }
 
 fn inline(partition: u32, run: &Run) -> Option<InlineRun> {
-    let bytes = || Block::from(run.as_bytes().to_vec());
-    (run.pairs() > 0).then(|| InlineRun { partition, pairs: run.pairs(), bytes: bytes() })
+    let bytes = run.in_memory().filter(|_| run.pairs() > 0)?;
+    Some(InlineRun { partition, pairs: run.pairs(), bytes: Block::from(bytes.to_vec()) })
 }
 
 impl Staged {
@@ -135,10 +135,18 @@ impl MapWork {
         let mut leftovers = splits.take_leftovers(parts.dataset, index);
         let mut map = |chunks: &mut dyn Chunks| {
             let (shape, cache) = (&*parts.shape, &mut leftovers.0);
-            parts
-                .round
-                .map(MapInput { split: &split, shape, chunks, cache, attempt })
-                .map_err(failure::of_attempt)
+            let input = MapInput {
+                index,
+                splits: parts.splits,
+                split: &split,
+                shape,
+                chunks,
+                cache,
+                attempt,
+                segment_bytes: parts.segment_bytes,
+                memory: &parts.memory,
+            };
+            parts.round.map(input).map_err(failure::of_attempt)
         };
         let output = match (&source, &parts.files) {
             (MapSource::Blocks { bytes, .. }, _) => map(&mut Blocks { blocks: bytes.blocks.iter() }),
@@ -164,10 +172,10 @@ impl ReduceWork {
         let runs: Result<Vec<_>, _> = runs.into_iter().map(|run| run.load(partition)).collect();
         let runs = runs?;
         let runs: Vec<&Run> = runs.iter().map(|run| run.run(partition)).collect();
-        let reduced = parts.round.reduce(partition, &runs, attempt).map_err(failure::of_attempt)?;
+        let reduced =
+            parts.round.reduce(partition, &runs, attempt, &parts.memory).map_err(failure::of_attempt)?;
         let run = reduced.run;
-        let report =
-            TaskReport { records: run.pairs(), bytes: run.as_bytes().len() as u64, checksum: run.checksum() };
+        let report = TaskReport { records: run.pairs(), bytes: run.byte_len(), checksum: run.checksum() };
         let output = Output::Reduced(Arc::new(run));
         Ok(Done { output, report, processed: reduced.keys, counters: reduced.counters, run_us: 0 })
     }

@@ -95,7 +95,7 @@ struct MapRun {
 
 impl AsRef<[u8]> for MapRun {
     fn as_ref(&self) -> &[u8] {
-        self.output.runs[self.partition].as_bytes()
+        in_memory(&self.output.runs[self.partition])
     }
 }
 
@@ -103,6 +103,10 @@ struct Reduced(Arc<Run>);
 
 impl AsRef<[u8]> for Reduced {
     fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
+        in_memory(&self.0)
     }
+}
+
+fn in_memory(run: &Run) -> &[u8] {
+    run.in_memory().expect("a peer's budget is not limited: nothing it has made was spilled")
 }

@@ -315,8 +315,7 @@ impl Driving<'_> {
         running: &mut Running,
     ) {
         let ReducedPartition { run, counters, keys } = reduced;
-        let report =
-            TaskReport { records: run.pairs(), bytes: run.as_bytes().len() as u64, checksum: run.checksum() };
+        let report = TaskReport { records: run.pairs(), bytes: run.byte_len(), checksum: run.checksum() };
         if self.coordinator.handle_completed(now, peer, attempt, report) == Verdict::Discard {
             return;
         }

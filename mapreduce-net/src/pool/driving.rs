@@ -237,14 +237,16 @@ impl<'e> Driving<'e> {
             return;
         };
         (state.begun, state.sources) = (Some(round), None);
-        let Announcement { id, params, shared, shape, files, dataset, partitions, .. } = announcement;
+        let Announcement { id, params, shared, shape, files, dataset, splits, partitions, .. } = announcement;
         let begin = BeginRound {
             job: self.number(),
             round,
             id: id.clone(),
             params: params.clone(),
             shared: shared.clone(),
+            splits: *splits,
             partitions: *partitions,
+            segment_bytes: self.options.segment_bytes as u64,
             dataset: *dataset,
             shape: shape.clone(),
             files: files.clone(),

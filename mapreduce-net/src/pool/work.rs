@@ -6,7 +6,7 @@ use crate::{
     wire::message::{self, Payload},
 };
 use mapreduce_core::{
-    Block, Dataset, Error, FailureKind, Input, InputOf, Job, JobId, TaskFailure, codec, engine,
+    Block, Dataset, Error, FailureKind, Input, InputOf, Job, JobId, Memory, TaskFailure, codec, engine,
     exec::{Attempt, AttemptError, ErasedRound, MapOutput, ReducedPartition, Run, erased_round},
     schedule::TaskId,
 };
@@ -34,6 +34,7 @@ pub(super) struct Announcement {
     pub(super) shape: Block<u8>,
     pub(super) files: Option<Payload>,
     pub(super) dataset: u64,
+    pub(super) splits: u32,
     pub(super) partitions: u32,
     /// Keeps what is too large for a message until the round is over.
     _stored: Vec<Stored>,
@@ -62,6 +63,7 @@ where
             shape: encoded(&data.input().shape())?.into(),
             files: data.shared_files().map(encoded).transpose()?.map(payload),
             dataset: data.id(),
+            splits: data.splits().len() as u32,
             partitions,
             _stored: stored,
         };
@@ -110,7 +112,7 @@ where
         match made {
             Ok(round) => {
                 let runs: Vec<&Run> = outputs.iter().map(|output| &output.runs[partition as usize]).collect();
-                round.reduce(partition, &runs, token)
+                round.reduce(partition, &runs, token, &Memory::limited(u64::MAX))
             }
             Err(message) => {
                 let failure = TaskFailure::new(FailureKind::User, message.clone());

@@ -186,8 +186,12 @@ pub(crate) struct BeginRound {
     pub(crate) params: Payload,
     /// The encoded broadcast value.
     pub(crate) shared: Payload,
+    /// Splits.
+    pub(crate) splits: u32,
     /// Partitions.
     pub(crate) partitions: u32,
+    /// `Options::segment_bytes` of the job: the output depends on it.
+    pub(crate) segment_bytes: u64,
     /// The dataset, by the driver's own number.
     pub(crate) dataset: u64,
     /// The encoded shape of its records.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
 
 mod faults;
+#[cfg(unix)]
 mod filters;
 mod local;
 mod pool;

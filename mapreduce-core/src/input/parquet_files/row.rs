@@ -73,7 +73,8 @@ impl<'de> MapAccess<'de> for Row<'_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        let column = self.named.take().ok_or_else(|| Error::custom("a value was asked for before its name"))?;
+        let column =
+            self.named.take().ok_or_else(|| Error::custom("a value was asked for before its name"))?;
         value(column, seed)
     }
 }

@@ -298,7 +298,9 @@ pub(super) fn round_of<J: Job>(job: &J, number: u32) -> BeginRound {
         id: JobId::of::<J>(),
         params: inline(job),
         shared: inline(&""),
+        splits: 1,
         partitions: 1,
+        segment_bytes: 16 << 20,
         dataset: DATASET,
         shape: Block::from(encoded(&())),
         files: None,
@@ -335,7 +337,8 @@ pub(super) fn counts<'a>(runs: impl IntoIterator<Item = (&'a [u8], u64)>) -> BTr
     let mut counts = BTreeMap::new();
     for (bytes, pairs) in runs {
         let run = Run::from_bytes(bytes.to_vec(), pairs).unwrap();
-        for (word, count) in run.cursor() {
+        let mut reader = run.reader();
+        while let Some((word, count)) = reader.next_pair().unwrap() {
             let word = String::from_utf8(word.to_vec()).unwrap();
             *counts.entry(word).or_default() += *u64::decode(count).unwrap();
         }

@@ -89,6 +89,8 @@ fn commands() -> Vec<Command> {
         dataset: 9,
         shape: Block::from(vec![7; 300]),
         files: Some(stored()),
+        splits: 9,
+        segment_bytes: 16 << 20,
         inline_bytes: 65_536,
     });
     let pieces = vec![(1u32, 5..1u64 << 50)];

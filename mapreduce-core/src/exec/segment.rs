@@ -1,0 +1,325 @@
+//! Segments: what the emitters of a map task hand over when they have as much as [`Options::segment_bytes`] says, and
+//! what becomes of several.
+//!
+//! Where a segment is cut depends on the data and that option alone. Whether it lies in memory or in a spill file is the
+//! [budget's](Memory) matter and shows nowhere in the output.
+//!
+//! [`Options::segment_bytes`]: crate::Options::segment_bytes
+
+use super::{
+    merge::{Merge, narrow},
+    run::{Extent, Place, Run, Stored, pair_bytes, put_lengths},
+    spill::{SpillError, SpillWriter},
+};
+use crate::{Memory, hash, memory::Held};
+
+/// The segments of a map attempt, one after the other.
+pub(super) struct Segments<'a> {
+    memory: &'a Memory,
+    partitions: u32,
+    /// At so many bytes, what has been emitted is cut into a segment.
+    segment_bytes: usize,
+    done: Vec<Segment>,
+}
+
+impl<'a> Segments<'a> {
+    pub(super) fn new(memory: &'a Memory, partitions: u32, segment_bytes: usize) -> Self {
+        Self { memory, partitions, segment_bytes, done: Vec::new() }
+    }
+
+    pub(super) fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    pub(super) fn segment_bytes(&self) -> usize {
+        self.segment_bytes
+    }
+
+    /// A writer for the next segment; see [`SegmentWriter::new`].
+    pub(super) fn begin(&self, raw_bytes_estimate: usize) -> Result<SegmentWriter, SpillError> {
+        SegmentWriter::new(self.memory, self.partitions, raw_bytes_estimate)
+    }
+
+    /// Ends a segment.
+    pub(super) fn end(&mut self, segment: SegmentWriter) -> Result<(), SpillError> {
+        self.done.push(segment.finish()?);
+        Ok(())
+    }
+
+    /// A run for each partition. Of one segment, which is the usual case, they are its own.
+    pub(super) fn finish(self) -> Result<Vec<Run>, SpillError> {
+        merge_segments(self.memory, self.done, self.partitions)
+    }
+}
+
+/// A part of the output of a map attempt: a sorted run for each partition.
+pub(super) struct Segment {
+    pub(super) runs: Vec<Run>,
+}
+
+/// Writes a segment, to memory or to a spill file.
+pub(super) struct SegmentWriter {
+    memory: Memory,
+    partitions: u32,
+    to: To,
+    /// The runs that have ended.
+    extents: Vec<Extent>,
+    /// The run that has begun.
+    run: Extent,
+}
+
+enum To {
+    Memory { bytes: Vec<u8>, held: Held },
+    File(SpillWriter),
+}
+
+impl SegmentWriter {
+    /// Decides at once, from about how many bytes there will be, whether the segment fits into the budget or goes to a
+    /// file. If it was wrong it goes to a file later.
+    pub(super) fn new(
+        memory: &Memory,
+        partitions: u32,
+        raw_bytes_estimate: usize,
+    ) -> Result<Self, SpillError> {
+        let mut run = Extent::default();
+        let to = match memory.try_hold(raw_bytes_estimate as u64) {
+            Some(held) => To::Memory { bytes: Vec::with_capacity(raw_bytes_estimate), held },
+            None => {
+                let file = SpillWriter::create(memory)?;
+                run.at.start = file.offset();
+                To::File(file)
+            }
+        };
+        let (memory, extents) = (memory.clone(), Vec::new());
+        Ok(Self { memory, partitions, to, extents, run })
+    }
+
+    /// Adds a pair: partitions ascending, keys ascending within, equal keys in the order of their emission.
+    #[inline]
+    pub(super) fn push(&mut self, partition: u32, key: &[u8], value: &[u8]) -> Result<(), SpillError> {
+        debug_assert!(self.run.partition <= partition && partition < self.partitions);
+        if partition != self.run.partition {
+            self.end_run()?;
+            self.run.partition = partition;
+        }
+        let len = pair_bytes(key.len(), value.len());
+        self.run.pairs += 1;
+        self.run.raw += len as u64;
+        self.make_room(len)?;
+        let mut lengths = Default::default();
+        let lengths = put_lengths(&mut lengths, key.len(), value.len());
+        match &mut self.to {
+            To::Memory { bytes, .. } => {
+                bytes.extend_from_slice(lengths);
+                bytes.extend_from_slice(key);
+                bytes.extend_from_slice(value);
+            }
+            To::File(file) => {
+                file.write(lengths)?;
+                file.write(key)?;
+                file.write(value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the segment.
+    pub(super) fn finish(mut self) -> Result<Segment, SpillError> {
+        self.end_run()?;
+        let Self { memory, partitions, to, extents, .. } = self;
+        let index = (size_of::<Extent>() * extents.len()) as u64;
+        let (place, held) = match to {
+            To::Memory { mut bytes, mut held } => {
+                if bytes.len() < bytes.capacity() - bytes.capacity() / 8 {
+                    bytes.shrink_to_fit();
+                }
+                // The index is there whatever the budget says, and small beside what it is of.
+                let all = bytes.capacity() as u64 + index;
+                if !held.try_resize(all) {
+                    held = memory.hold(all);
+                }
+                (Place::Memory(bytes), held)
+            }
+            To::File(file) => (Place::File(file.finish()?), memory.hold(index)),
+        };
+        Ok(Segment { runs: Run::all(Stored { place, extents, _held: Some(held) }, partitions) })
+    }
+
+    /// Makes sure that so many bytes more fit, or that the segment lies in a file.
+    #[inline]
+    fn make_room(&mut self, more: usize) -> Result<(), SpillError> {
+        match &self.to {
+            To::Memory { bytes, .. } if bytes.capacity() - bytes.len() < more => self.grow(more),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) -> Result<(), SpillError> {
+        let To::Memory { bytes, held } = &mut self.to else { return Ok(()) };
+        let needed = bytes.len() + more;
+        // Small ones double, so that they are not copied often.
+        let capacity = needed.max((bytes.capacity() * 2).min(bytes.capacity() + GROWTH_BYTES_MAX));
+        if held.try_resize(capacity as u64) {
+            bytes.reserve_exact(capacity - bytes.len());
+            return Ok(());
+        }
+        let mut file = SpillWriter::create(&self.memory)?;
+        for extent in &mut self.extents {
+            let begin = file.offset();
+            file.write(&bytes[extent.at.start as usize..extent.at.end as usize])?;
+            file.end_run()?;
+            extent.at = begin..file.offset();
+        }
+        let begin = file.offset();
+        file.write(&bytes[self.run.at.start as usize..])?;
+        self.run.at.start = begin;
+        self.to = To::File(file);
+        Ok(())
+    }
+
+    fn end_run(&mut self) -> Result<(), SpillError> {
+        let begin = self.run.at.start;
+        let (end, checksum) = match &mut self.to {
+            To::Memory { bytes, .. } => (bytes.len() as u64, hash::checksum(&bytes[begin as usize..])),
+            To::File(file) if self.run.pairs == 0 => (file.offset(), 0),
+            To::File(file) => {
+                let checksum = file.end_run()?;
+                (file.offset(), checksum)
+            }
+        };
+        let next = Extent { partition: self.run.partition, at: end..end, ..Extent::default() };
+        let run = std::mem::replace(&mut self.run, next);
+        if run.pairs > 0 {
+            self.extents.push(Extent { checksum, at: begin..end, ..run });
+        }
+        Ok(())
+    }
+}
+
+/// What a segment in memory grows by at most, in bytes.
+const GROWTH_BYTES_MAX: usize = 8 << 20;
+
+/// Makes one run for each partition of several segments: equal keys come in the order of the segments.
+pub(super) fn merge_segments(
+    memory: &Memory,
+    mut segments: Vec<Segment>,
+    partitions: u32,
+) -> Result<Vec<Run>, SpillError> {
+    match segments.pop() {
+        None => return Ok(vec![Run::default(); partitions as usize]),
+        Some(Segment { runs }) if segments.is_empty() => return Ok(runs),
+        Some(last) => segments.push(last),
+    }
+    let bytes: u64 = segments.iter().flat_map(|segment| &segment.runs).map(Run::byte_len).sum();
+    let mut writer = SegmentWriter::new(memory, partitions, bytes as usize)?;
+    for partition in 0..partitions {
+        let runs = segments.iter().map(|segment| segment.runs[partition as usize].clone()).collect();
+        let runs = narrow(memory, runs, memory.fan_in())?;
+        Merge::new(&runs)?.drain(partition, &mut writer)?;
+    }
+    Ok(writer.finish()?.runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    /// Partition, key and value of pairs, sorted. Some of them are longer than a block of a spill file.
+    fn pairs() -> impl Strategy<Value = Vec<(u32, Vec<u8>, Vec<u8>)>> {
+        let bytes = |seed: u8, len: usize| vec![seed; len];
+        let len = || prop_oneof![6 => 0..40usize, 2 => 65_500..65_560usize, 1 => 100_000..300_000usize];
+        vec((0..5u32, 0..3u8, len(), len()), 0..12).prop_map(move |pairs| {
+            let mut pairs: Vec<_> = (0..)
+                .zip(pairs)
+                .map(|(i, (partition, seed, key, value))| (partition, bytes(seed, key), bytes(i, value)))
+                .collect();
+            pairs.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+            pairs
+        })
+    }
+
+    fn read(run: &Run) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let (mut pairs, mut reader) = (Vec::new(), run.reader());
+        while let Some((key, value)) = reader.next_pair().unwrap() {
+            pairs.push((key.to_vec(), value.to_vec()));
+        }
+        pairs
+    }
+
+    fn bytes(run: &Run) -> Vec<u8> {
+        let (mut bytes, mut chunks) = (Vec::new(), run.chunks());
+        while let Some(chunk) = chunks.next_chunk().unwrap() {
+            bytes.extend_from_slice(chunk);
+        }
+        bytes
+    }
+
+    fn segment(memory: &Memory, estimate: usize, pairs: &[(u32, Vec<u8>, Vec<u8>)]) -> Segment {
+        let mut writer = SegmentWriter::new(memory, 5, estimate).unwrap();
+        for (partition, key, value) in pairs {
+            writer.push(*partition, key, value).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    fn of(pairs: &[(u32, Vec<u8>, Vec<u8>)], partition: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let pairs = pairs.iter().filter(|pair| pair.0 == partition);
+        pairs.map(|(_, key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        /// With no memory all goes to a file at once; with some of it, when it is used up.
+        #[test]
+        fn where_a_segment_lies_cannot_be_told_from_its_runs(pairs in pairs(), budget in 0..1_000_000u64) {
+            let in_memory = segment(&Memory::limited(u64::MAX), 10, &pairs);
+            for memory in [Memory::limited(0), Memory::limited(budget)] {
+                let other = segment(&memory, budget.min(50) as usize, &pairs);
+                for (partition, (run, other)) in in_memory.runs.iter().zip(&other.runs).enumerate() {
+                    let expected = of(&pairs, partition as u32);
+                    prop_assert!(read(run) == expected && read(other) == expected);
+                    prop_assert_eq!(run, other);
+                    prop_assert!(run.in_memory() == Some(&bytes(other)[..]) && bytes(run) == bytes(other));
+                    prop_assert_eq!((run.pairs(), run.byte_len()), (expected.len() as u64, bytes(run).len() as u64));
+                    prop_assert_eq!(run.checksum(), hash::checksum(&bytes(run)));
+                }
+                drop(other);
+                prop_assert_eq!(memory.held_bytes(), 0);
+            }
+        }
+
+        #[test]
+        fn segments_merge_into_one_run_for_each_partition(
+            segments in vec(pairs(), 0..5),
+            budget in 0..2_000_000u64,
+        ) {
+            let memory = Memory::limited(budget);
+            let mut all = Segments::new(&memory, 5, 1);
+            for pairs in &segments {
+                all.done.push(segment(&memory, 100, pairs));
+            }
+            let runs = all.finish().unwrap();
+            let mut expected: Vec<_> = segments.into_iter().flatten().collect();
+            expected.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+            prop_assert_eq!(runs.len(), 5);
+            for (partition, run) in (0..).zip(&runs) {
+                prop_assert!(read(run) == of(&expected, partition));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_in_memory_is_held_until_the_last_run_is_dropped() {
+        let memory = Memory::limited(1_000);
+        let mut runs = segment(&memory, 100, &[(0, vec![1; 50], vec![]), (3, vec![1; 400], vec![])]).runs;
+        assert!(runs[0].in_memory().is_some() && (450..1_000).contains(&memory.held_bytes()));
+        let last = runs.remove(3);
+        drop(runs);
+        assert!(memory.held_bytes() >= 450);
+        drop(last);
+        assert_eq!(memory.held_bytes(), 0);
+    }
+}
