@@ -47,8 +47,9 @@ fn written(lab: &Lab, args: &str, partitions: u32) -> Vec<u8> {
         let said: Value = serde_json::from_str(&ended.stdout).unwrap();
         let fields = "output pairs records input_bytes keys output_bytes spilled_bytes parts peers threads tasks_by_peer \
                       attempts_lost attempts_failed counters map_seconds reduce_seconds seconds peak_rss_bytes";
-        let expected: BTreeSet<&str> = fields.split_whitespace().collect();
-        assert_eq!(said.as_object().unwrap().keys().map(String::as_str).collect::<BTreeSet<_>>(), expected);
+        let missing: Vec<&str> =
+            fields.split_whitespace().filter(|field| said.get(field).is_none()).collect();
+        assert!(missing.is_empty(), "{missing:?} of {said}");
         let newlines = output.iter().filter(|byte| **byte == b'\n').count();
         assert_eq!((&said["parts"], &said["pairs"]), (&partitions.into(), &newlines.into()), "{said}");
     }
@@ -279,12 +280,12 @@ fn arguments_that_make_no_sense_are_refused() {
         assert_eq!(ended.refused(1), "error: give two inputs, the left and the right one");
     }
     for (name, args, expected) in [
-        ("grep", "run ( a", "unclosed group"),
+        ("grep", "run ( a --output out", "unclosed group"),
         ("grep", "map [", "unclosed character class"),
-        ("page_rank", "run a --damping 1", "give a number from 0 to less than 1"),
-        ("page_rank", "run a --tolerance -1", "give a number from 0 to less than 1"),
+        ("page_rank", "run a --output out --damping 1", "give a number from 0 to less than 1"),
+        ("page_rank", "run a --output out --tolerance=-1", "give a number from 0 to less than 1"),
     ] {
-        let ended = lab(name).run(&format!("{args} --output out"));
+        let ended = lab(name).run(args);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
         assert!(ended.stderr.contains(expected), "{ended:?}");
     }
