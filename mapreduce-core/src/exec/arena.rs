@@ -4,21 +4,29 @@ use super::{
     run::prefix,
     sort::{Slot, sort},
 };
-use crate::{Datum, Result};
-use std::error::Error;
+use crate::{Datum, Key, Result};
+use std::{error::Error, marker::PhantomData};
 
-/// Encoded pairs, one after the other: key, value, and behind them their lengths, which are known last.
-#[derive(Debug, Default)]
-pub(super) struct Arena {
+/// Encoded pairs, one after the other: key, value, and behind them their lengths, which are known last. Of a key of fixed
+/// width there is only what its slot holds: its prefix.
+#[derive(Debug)]
+pub(super) struct Arena<K: ?Sized> {
     bytes: Vec<u8>,
     /// `at` is where the lengths of the pair begin.
     slots: Vec<Slot>,
+    of: PhantomData<fn(&K)>,
 }
 
 /// Pairs begin below this, so that 32 bits say where they end.
 pub(super) const ARENA_BYTES_MAX: usize = 1 << 31;
 
-impl Arena {
+impl<K: ?Sized> Default for Arena<K> {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), slots: Vec::new(), of: PhantomData }
+    }
+}
+
+impl<K: ?Sized + Key> Arena<K> {
     /// What is held, in bytes.
     #[inline]
     pub(super) fn held_bytes(&self) -> usize {
@@ -31,44 +39,74 @@ impl Arena {
 
     /// How many bytes the pairs take, each with its lengths.
     pub(super) fn pair_bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + K::WIDTH.map_or(0, |width| (width + 1) * self.slots.len())
     }
 
-    /// Adds a pair. `key` appends the encoded key, `partition` chooses where it belongs.
+    /// Adds a pair. `partition` chooses where its encoded key belongs.
     #[inline]
     pub(super) fn push<V: ?Sized + Datum>(
         &mut self,
-        key: impl FnOnce(&mut Vec<u8>),
+        key: &K,
         value: &V,
         partition: impl FnOnce(&[u8]) -> Result<u32>,
     ) -> Result {
+        if let Some(width) = K::WIDTH {
+            let prefix = key.word();
+            let partition = partition(&prefix.to_be_bytes()[..width])?;
+            return self.push_encoded((prefix, &[]), value, partition);
+        }
         let begin = self.bytes.len();
-        key(&mut self.bytes);
+        key.encode(&mut self.bytes);
+        let key = &self.bytes[begin..];
+        let (prefix, partition) = (prefix(key), partition(key)?);
+        self.push_value(begin, prefix, value, partition)
+    }
+
+    /// Adds a pair of which the key is encoded: prefix, and bytes unless there is a width.
+    pub(super) fn push_encoded<V: ?Sized + Datum>(
+        &mut self,
+        (prefix, key): (u64, &[u8]),
+        value: &V,
+        partition: u32,
+    ) -> Result {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        self.push_value(begin, prefix, value, partition)
+    }
+
+    /// Adds the rest of a pair, the key of which is there from `begin` on.
+    #[inline]
+    fn push_value<V: ?Sized + Datum>(
+        &mut self,
+        begin: usize,
+        prefix: u64,
+        value: &V,
+        partition: u32,
+    ) -> Result {
         let split = self.bytes.len();
         value.encode(&mut self.bytes)?;
-        let encoded = &self.bytes[begin..split];
-        let (prefix, partition) = (prefix(encoded), partition(encoded)?);
         let end = self.bytes.len();
         let at = u32::try_from(end).map_err(|_| too_long("pair", end - begin))?;
-        push_length(&mut self.bytes, split - begin);
         push_length(&mut self.bytes, end - split);
+        if K::WIDTH.is_none() {
+            push_length(&mut self.bytes, split - begin);
+        }
         self.slots.push(Slot { prefix, partition, at });
         Ok(())
     }
 
-    /// Sorts the pairs by partition and key, those of a key in the order in which they were emitted. `exact`: whether
-    /// keys are equal if their prefixes are.
-    pub(super) fn sort(&mut self, partitions: u32, exact: bool) {
+    /// Sorts the pairs by partition and key, those of a key in the order in which they were emitted.
+    pub(super) fn sort(&mut self, partitions: u32) {
         let bytes = &self.bytes;
-        let key = |at| pair(bytes, at).0;
-        sort(&mut self.slots, partitions, if exact { None } else { Some(&key) });
+        let key = |at| pair::<K>(bytes, at).0;
+        sort(&mut self.slots, partitions, if K::WIDTH.is_some() { None } else { Some(&key) });
     }
 
-    /// Partition, key and value of every pair.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (u32, &[u8], &[u8])> {
+    /// The pairs in order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = ArenaPair<'_, K>> {
         self.slots.iter().map(|slot| {
-            let (key, value) = pair(&self.bytes, slot.at);
-            (slot.partition, key, value)
+            let (key, value) = pair::<K>(&self.bytes, slot.at);
+            ArenaPair { prefix: slot.prefix, partition: slot.partition, key, value, of: PhantomData }
         })
     }
 
@@ -81,18 +119,57 @@ impl Arena {
     }
 }
 
+/// A pair in an [`Arena`].
+pub(super) struct ArenaPair<'a, K: ?Sized> {
+    pub(super) partition: u32,
+    pub(super) value: &'a [u8],
+    prefix: u64,
+    key: &'a [u8],
+    of: PhantomData<fn(&K)>,
+}
+
+impl<'a, K: ?Sized + Key> ArenaPair<'a, K> {
+    /// The encoded key. `word` is where it is put if it has to be made.
+    #[inline]
+    pub(super) fn key<'k>(&'k self, word: &'k mut [u8; 8]) -> &'k [u8] {
+        encoded::<K>(self.prefix, self.key, word)
+    }
+
+    #[inline]
+    pub(super) fn has_key_of(&self, other: &Self) -> bool {
+        // Sorting may have left other prefixes in keys without a width.
+        match K::WIDTH {
+            Some(_) => self.prefix == other.prefix,
+            None => self.key == other.key,
+        }
+    }
+}
+
+/// The encoding of a key: `bytes`, or what its prefix says if there is a width.
+#[inline]
+pub(super) fn encoded<'a, K: ?Sized + Key>(prefix: u64, bytes: &'a [u8], word: &'a mut [u8; 8]) -> &'a [u8] {
+    match K::WIDTH {
+        Some(width) => {
+            *word = prefix.to_be_bytes();
+            &word[..width]
+        }
+        None => bytes,
+    }
+}
+
 /// What begins below [`ARENA_BYTES_MAX`] and is as long at most always has a place.
 #[cold]
 pub(super) fn too_long(what: &str, bytes: usize) -> Box<dyn Error + Send + Sync> {
     format!("a {what} of {bytes} bytes is too long; the limit is 2 GiB").into()
 }
 
-/// The pair whose lengths begin at `at`.
+/// The pair whose lengths begin at `at`. No key if there is a width.
 #[inline]
-fn pair(bytes: &[u8], at: u32) -> (&[u8], &[u8]) {
+fn pair<K: ?Sized + Key>(bytes: &[u8], at: u32) -> (&[u8], &[u8]) {
     let (before, mut lengths) = bytes.split_at(at as usize);
-    let (key, value) = (take_length(&mut lengths), take_length(&mut lengths));
-    before[before.len() - key - value..].split_at(key)
+    let value = take_length(&mut lengths);
+    let key = if K::WIDTH.is_some() { 0 } else { take_length(&mut lengths) };
+    before[before.len() - value - key..].split_at(key)
 }
 
 #[inline]

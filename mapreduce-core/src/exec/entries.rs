@@ -1,6 +1,7 @@
 //! [`Entries`]: the keys that a table holds, each with the value that its values were folded into.
 
 use super::{
+    arena::encoded,
     index::Index,
     run::prefix,
     sort::{Slot, sort},
@@ -49,17 +50,6 @@ impl<'k> Probe<'k> {
     #[inline]
     pub(super) fn encoded<'a, K: ?Sized + Key>(&'a self, word: &'a mut [u8; 8]) -> &'a [u8] {
         encoded::<K>(self.prefix, self.bytes, word)
-    }
-}
-
-#[inline]
-fn encoded<'a, K: ?Sized + Key>(prefix: u64, bytes: &'a [u8], word: &'a mut [u8; 8]) -> &'a [u8] {
-    match K::WIDTH {
-        Some(width) => {
-            *word = prefix.to_be_bytes();
-            &word[..width]
-        }
-        None => bytes,
     }
 }
 
@@ -122,25 +112,20 @@ impl<O> Entries<O> {
         self.entries.push(Entry { prefix, value, offset, length, partition });
     }
 
-    /// Calls `visit` with partition, key and value of every entry, in the order in which the keys came.
-    pub(super) fn each<K>(&self, mut visit: impl FnMut(u32, &[u8], &O) -> Result) -> Result
-    where
-        K: ?Sized + Key,
-    {
-        let mut word = [0; 8];
-        self.entries.iter().try_for_each(|entry| self.visit::<K>(entry, &mut word, &mut visit))
+    /// The entries in the order in which the keys came: prefix and bytes of the key, value, partition.
+    pub(super) fn iter(&self) -> impl Iterator<Item = ((u64, &[u8]), &O, u32)> {
+        self.entries
+            .iter()
+            .map(|entry| ((entry.prefix, entry.bytes(&self.keys)), &entry.value, entry.partition))
     }
 
-    /// As [`each`](Self::each), in the order of partitions and keys.
-    pub(super) fn each_sorted<K>(
+    /// Calls `visit` with partition, key and value of every entry in the order of partitions and keys.
+    pub(super) fn each_sorted<K: ?Sized + Key>(
         &self,
         slots: &mut Vec<Slot>,
         partitions: u32,
         mut visit: impl FnMut(u32, &[u8], &O) -> Result,
-    ) -> Result
-    where
-        K: ?Sized + Key,
-    {
+    ) -> Result {
         slots.clear();
         let slot =
             |(at, entry): (u32, &Entry<O>)| Slot { prefix: entry.prefix, partition: entry.partition, at };
@@ -148,20 +133,11 @@ impl<O> Entries<O> {
         let key = |at: u32| self.entries[at as usize].bytes(&self.keys);
         sort(slots, partitions, if K::WIDTH.is_some() { None } else { Some(&key) });
         let mut word = [0; 8];
-        slots
-            .iter()
-            .try_for_each(|slot| self.visit::<K>(&self.entries[slot.at as usize], &mut word, &mut visit))
-    }
-
-    #[inline]
-    fn visit<K: ?Sized + Key>(
-        &self,
-        entry: &Entry<O>,
-        word: &mut [u8; 8],
-        visit: &mut impl FnMut(u32, &[u8], &O) -> Result,
-    ) -> Result {
-        let key = encoded::<K>(entry.prefix, entry.bytes(&self.keys), word);
-        visit(entry.partition, key, &entry.value)
+        slots.iter().try_for_each(|slot| {
+            let entry = &self.entries[slot.at as usize];
+            let key = encoded::<K>(entry.prefix, entry.bytes(&self.keys), &mut word);
+            visit(entry.partition, key, &entry.value)
+        })
     }
 
     /// Forgets all keys. Keeps the memory for others, but no more than `bytes_max` for their bytes.

@@ -15,6 +15,8 @@ pub(super) struct Index {
 
 /// The slots of the smallest index.
 const SLOTS_MIN: usize = 64;
+/// The most slots that a core's second-level cache holds beside the entries.
+const SLOTS_CACHED: usize = 1 << 15;
 
 impl Index {
     /// The entry with that hash for which `is` is true.
@@ -38,8 +40,13 @@ impl Index {
 
     /// Adds an entry that is not there.
     pub(super) fn insert(&mut self, hash: u32, entry: u32) {
-        // Five of eight slots are taken at most: then most searches end within one cache line.
-        if (self.len + 1) * 8 > self.slots.len() * 5 {
+        // A search that goes on behind its first slot costs a branch that nobody could predict: where slots lie in a
+        // cache they may be four times the entries. Larger indexes are as full as leaves most searches in one line of it.
+        let full = match self.slots.len() {
+            small @ ..=SLOTS_CACHED => small / 4,
+            large => large / 8 * 5,
+        };
+        if self.len >= full {
             self.grow();
         }
         self.len += 1;

@@ -36,6 +36,6 @@ pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
 pub use round::set_up;
 pub(crate) use round::{MapTask, ReduceTask, Round};
 pub use run::{Pair, Run, RunChunks};
-pub(crate) use run::{pair_bytes, push_pair, take_pair};
+pub(crate) use run::{pair_bytes, take_pair};
 pub use spill::SpillError;
 pub(crate) use spill::{BLOCK_BYTES as SPILL_BLOCK_BYTES, SpillFiles};

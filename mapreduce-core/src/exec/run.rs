@@ -6,10 +6,11 @@
 
 use super::{
     reader::RunReader,
+    spill::BLOCK_BYTES,
     spill::{SpillBlocks, SpillError, SpillFile},
 };
 use crate::{hash, memory::Held};
-use std::{cmp::Ordering, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 /// Encoded pairs: what a map task leaves for one partition, or a reduce task for its driver. [`Run::default`] has none.
 ///
@@ -122,7 +123,23 @@ impl Run {
     /// The pairs' bytes in the layout of the module's description, wherever they lie. A chunk need not end where a pair
     /// does.
     pub fn chunks(&self) -> RunChunks {
-        RunChunks { run: self.clone(), blocks: self.blocks(), block: Vec::new(), done: false }
+        RunChunks { run: self.clone(), blocks: self.blocks(), block: Vec::new(), before: 0 }
+    }
+
+    /// The [chunks](Self::chunks) from byte `at` on.
+    ///
+    /// # Errors
+    /// When a spill file cannot be read or is damaged.
+    pub(crate) fn chunks_from(&self, at: u64) -> Result<RunChunks, SpillError> {
+        let mut chunks = self.chunks();
+        chunks.before = match &mut chunks.blocks {
+            Some(blocks) => {
+                blocks.skip(at / BLOCK_BYTES as u64)?;
+                at as usize % BLOCK_BYTES
+            }
+            None => at as usize,
+        };
+        Ok(chunks)
     }
 
     /// Reads the pairs in order.
@@ -160,7 +177,8 @@ pub struct RunChunks {
     run: Run,
     blocks: Option<SpillBlocks>,
     block: Vec<u8>,
-    done: bool,
+    /// Bytes in front of the next chunk: of the run in memory, or of the next block of the file.
+    before: usize,
 }
 
 impl RunChunks {
@@ -169,12 +187,20 @@ impl RunChunks {
     /// # Errors
     /// When a spill file cannot be read or is damaged.
     pub fn next_chunk(&mut self) -> Result<Option<&[u8]>, SpillError> {
-        if let Some(blocks) = &mut self.blocks {
-            return Ok(blocks.next_block(&mut self.block)?.then_some(&self.block[..]));
-        }
-        let bytes = self.run.in_memory().filter(|bytes| !bytes.is_empty() && !self.done);
-        self.done = true;
-        Ok(bytes)
+        let before = self.before;
+        let bytes = match &mut self.blocks {
+            Some(blocks) => {
+                blocks.next_block(&mut self.block)?;
+                self.before = 0;
+                &self.block[..]
+            }
+            None => {
+                // It comes in one piece.
+                self.before = usize::MAX;
+                self.run.in_memory().unwrap_or_default()
+            }
+        };
+        Ok(bytes.get(before..).filter(|bytes| !bytes.is_empty()))
     }
 }
 
@@ -205,14 +231,6 @@ pub(super) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value:
         len += 1;
     }
     &room[..len]
-}
-
-/// Appends a pair to the bytes of a run.
-#[inline]
-pub(crate) fn push_pair(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    bytes.extend_from_slice(put_lengths(&mut [0; LENGTHS_BYTES_MAX], key.len(), value.len()));
-    bytes.extend_from_slice(key);
-    bytes.extend_from_slice(value);
 }
 
 /// Takes a pair off the front of the bytes of a run.
@@ -253,13 +271,6 @@ pub(super) fn prefix(key: &[u8]) -> u64 {
     }
 }
 
-/// Compares two keys whose prefixes are known.
-#[inline]
-pub(super) fn compare(a: (u64, &[u8]), b: (u64, &[u8])) -> Ordering {
-    // Equal prefixes do not mean equal keys even if both are short: zeros pad the prefix.
-    a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,7 +279,9 @@ mod tests {
     proptest! {
         #[test]
         fn prefixes_never_contradict_the_order_of_the_keys(a in vec(0..2u8, 0..10), b in vec(0..2u8, 0..10)) {
-            prop_assert_eq!(compare((prefix(&a), &a), (prefix(&b), &b)), a.cmp(&b));
+            // Equal prefixes do not mean equal keys even if both are short: zeros pad the prefix.
+            let by_prefix = prefix(&a).cmp(&prefix(&b));
+            prop_assert!(by_prefix.is_eq() || by_prefix == a.cmp(&b));
         }
 
         #[test]

@@ -267,6 +267,33 @@ impl SpillBlocks {
         Self { file, at, end }
     }
 
+    /// Passes over so many blocks. All of a run but the last have [`BLOCK_BYTES`].
+    pub(super) fn skip(&mut self, blocks: u64) -> Result<(), SpillError> {
+        for _ in 0..blocks {
+            if self.at == self.end {
+                return Ok(());
+            }
+            let header = self.header()?;
+            self.at += (HEADER_BYTES + header.stored) as u64;
+        }
+        Ok(())
+    }
+
+    fn header(&self) -> Result<Header, SpillError> {
+        let mut header = [0; HEADER_BYTES];
+        self.read(&mut header, self.at)?;
+        Header::parse(header, self.end - self.at).ok_or_else(|| self.damaged())
+    }
+
+    fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), SpillError> {
+        match read_at(&self.file.file, bytes, at) {
+            // What was written is not there: someone has cut the file.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.damaged()),
+            Err(source) => Err(SpillError::Read { folder: self.file.folder.clone(), source }),
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// Replaces `content` by that of the next block. False behind the last one.
     pub(super) fn next_block(&mut self, content: &mut Vec<u8>) -> Result<bool, SpillError> {
         content.clear();
@@ -274,15 +301,8 @@ impl SpillBlocks {
             return Ok(false);
         }
         let offset = self.at;
-        let read = |bytes: &mut [u8], at| match read_at(&self.file.file, bytes, at) {
-            // What was written is not there: someone has cut the file.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.damaged()),
-            Err(source) => Err(SpillError::Read { folder: self.file.folder.clone(), source }),
-            Ok(()) => Ok(()),
-        };
-        let mut header = [0; HEADER_BYTES];
-        read(&mut header, offset)?;
-        let header = Header::parse(header, self.end - offset).ok_or_else(|| self.damaged())?;
+        let read = |bytes: &mut [u8], at| self.read(bytes, at);
+        let header = self.header()?;
         let from = offset + HEADER_BYTES as u64;
         let verify = |stored: &[u8]| match Header::checksum(header.lengths, offset, stored) == header.checksum
         {

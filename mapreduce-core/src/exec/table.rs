@@ -37,12 +37,13 @@ pub(super) struct Table<'a, K: ?Sized, V: ?Sized + ToOwned, C> {
     sizes: Sizes,
     /// Whether keys of this segment are looked up.
     folding: bool,
-    /// The number of entries at which the next look is taken.
+    /// The number of entries at which the first look is taken in a segment, and the next one.
+    first_look: usize,
     next_look: usize,
     /// The pairs that had been emitted when the segment began.
     begin: u64,
     /// The pairs of a segment in which keys are not looked up.
-    arena: Arena,
+    arena: Arena<K>,
     scratch: Vec<u8>,
     slots: Vec<Slot>,
 }
@@ -69,6 +70,7 @@ where
             entries: Entries::default(),
             sizes: Sizes::default(),
             folding: true,
+            first_look: FIRST_LOOK,
             next_look: FIRST_LOOK,
             begin: 0,
             arena: Arena::default(),
@@ -127,10 +129,9 @@ where
             return Ok(());
         }
         self.folding = false;
-        let arena = &mut self.arena;
-        self.entries.each::<K>(|partition, key, value| {
-            arena.push(|bytes| bytes.extend_from_slice(key), value.borrow(), |_| Ok(partition))
-        })?;
+        for (key, value, partition) in self.entries.iter() {
+            self.arena.push_encoded::<V>(key, value.borrow(), partition)?;
+        }
         self.forget();
         Ok(())
     }
@@ -140,7 +141,7 @@ where
     fn collect(&mut self, key: &K, value: &V) -> Result {
         let (partitioner, partitions) = (self.partitioner, self.segments.partitions());
         let partition = |encoded: &[u8]| map::partition(partitioner, key, encoded, partitions);
-        self.arena.push(|bytes| key.encode(bytes), value, partition)?;
+        self.arena.push(key, value, partition)?;
         self.cut_if_full()
     }
 
@@ -164,7 +165,7 @@ where
             self.arena.clear(self.segment_bytes);
         }
         self.folding = true;
-        self.next_look = FIRST_LOOK;
+        self.next_look = self.first_look;
         self.begin = self.task.pairs() + 1;
         Ok(())
     }
@@ -188,20 +189,22 @@ where
     }
 
     fn write_arena(&mut self) -> Result {
-        self.arena.sort(self.segments.partitions(), K::WIDTH.is_some());
+        self.arena.sort(self.segments.partitions());
         let mut writer = self.segments.begin(self.arena.pair_bytes())?;
         let mut pairs = self.arena.pairs().peekable();
-        while let Some((partition, key, value)) = pairs.next() {
-            let mut same = || pairs.next_if(|next| next.1 == key).map(|next| next.2);
-            match same() {
-                None => writer.push(partition, key, value)?,
+        let mut word = [0; 8];
+        while let Some(pair) = pairs.next() {
+            let mut same = || pairs.next_if(|next| next.has_key_of(&pair)).map(|next| next.value);
+            let value = match same() {
+                None => pair.value,
                 Some(second) => {
                     let more = std::iter::once(second).chain(std::iter::from_fn(same));
                     self.scratch.clear();
-                    fold(self.combiner, key, value, more, &mut self.scratch)?;
-                    writer.push(partition, key, &self.scratch)?;
+                    fold(self.combiner, pair.key(&mut word), pair.value, more, &mut self.scratch)?;
+                    &self.scratch
                 }
-            }
+            };
+            writer.push(pair.partition, pair.key(&mut word), value)?;
         }
         Ok(self.segments.end(writer)?)
     }
@@ -291,3 +294,6 @@ impl Sizes {
         self.all = self.all - before + bytes;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,21 +16,21 @@ use std::vec;
 /// Blocks of whole records, and where they are.
 pub(super) enum CsvReader {
     /// Every line is a record.
-    Lines(LineReader),
+    Lines(Box<LineReader>),
     /// Records have line ends in their fields.
-    Multiline(MultilineReader),
+    Multiline(Box<MultilineReader>),
 }
 
 impl CsvReader {
     pub(super) fn new(ranges: Vec<FileRange>, dialect: Dialect) -> Self {
         match dialect.multiline {
-            false => Self::Lines(LineReader::new(ranges)),
-            true => Self::Multiline(MultilineReader {
+            false => Self::Lines(Box::new(LineReader::new(ranges))),
+            true => Self::Multiline(Box::new(MultilineReader {
                 files: ranges.into_iter(),
                 dialect,
                 buffer: Vec::new(),
                 open: None,
-            }),
+            })),
         }
     }
 

@@ -118,8 +118,9 @@ pub trait Key: ToOwned<Owned: Send + Sync> + Send + Sync + 'static {
         Ok(encoded)
     }
 
-    /// The bytes of an encoding, if every key of the type has as many and these are at most eight: such keys are looked
-    /// up and sorted as numbers. The default, `None`, is always right.
+    /// The bytes of an encoding, if every key of the type has as many, these are at most eight and the
+    /// [group](Self::group) is all of them: such keys are looked up and sorted as numbers. The default, `None`, is always
+    /// right.
     const WIDTH: Option<usize> = None;
 
     /// If there is a [`WIDTH`](Self::WIDTH), the number that the encoding is, big-endian, when zeros fill it up to eight
