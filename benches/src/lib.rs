@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //!
+//! * `compare/`: word count, sort and sums by key against other programs, see `docs/benchmarks.md`.
 //! * `src/bin/word_count.rs`: word count of a large text, against a hand-written program.
 //! * `src/bin/sort.rs`: a sort of lines, file to file, against GNU sort.
 //! * `src/bin/kmeans.rs`: an iteration of K-means, against a plain loop and scikit-learn (`compare/`).

@@ -4,9 +4,9 @@
 
 mod common;
 
-use common::{engine, engines};
+use common::{Folder, engine, engines};
 use mapreduce_core::{
-    Chained, Error, FailureKind, Input, ReadError, Records, Schema,
+    Chained, Error, FailureKind, Input, Memory, ReadError, Records, Schema,
     engine::{place, ship},
     input::Piece,
     prelude::*,
@@ -265,4 +265,33 @@ fn what_pairs_hold_is_part_of_what_a_job_is() {
     let mut schema = Schema::new();
     Pairs::<str, u64>::schema(&mut schema);
     assert_eq!(schema.as_str(), "pairs of (raw str) and (u64)");
+}
+
+#[test]
+fn an_output_that_does_not_fit_is_read_back_from_files() {
+    let texts: Vec<String> = (0..40_000).map(|n| format!("text number {n:05}")).chain([long()]).collect();
+    let expected = returned(&texts, 3);
+    let folder = Folder::new();
+    let memory = Memory::limited(8 << 20).spilling_to(folder.path());
+    let engine = Local::new(2).unwrap().with_memory(memory.clone());
+    let data = Dataset::new(ItemSlice::new(&texts)).unwrap();
+    let options = Options { segment_bytes: 64 << 10, ..options(3) };
+    // As much as the budget leaves is held by another.
+    let held = memory.hold(8 << 20);
+    let chained = engine.chain(&Count, &(), &data, &options).unwrap();
+    assert!(memory.spilled_bytes() > chained.bytes() / 10, "{}", memory.spilled_bytes());
+    drop(held);
+
+    let in_memory = Dataset::with_split_bytes(chain(common::engine(), &texts, 3), 100_000).unwrap();
+    let spilled = Dataset::with_split_bytes(chained, 100_000).unwrap();
+    assert_eq!(spilled.splits(), in_memory.splits());
+    assert!(spilled.splits().len() > 8);
+    assert!(opened(&spilled) == expected && shipped(&spilled) == expected);
+    let counts = |data| engine.run_with(&ByCount, &(), data, &options).unwrap().pairs;
+    assert!(counts(&spilled) == counts(&in_memory));
+}
+
+/// A text that spans several blocks of a file.
+fn long() -> String {
+    "x".repeat(300_000)
 }

@@ -79,8 +79,11 @@ fn grouped(users: &[User], orders: &[Order]) -> BTreeMap<u8, (Vec<String>, Vec<i
     groups
 }
 
+/// A row of a full join.
+type FullRow = (u8, (Option<String>, Option<i32>));
+
 /// The full join: the inner rows of a key, or what is on one side only.
-fn full_rows(users: &[User], orders: &[Order]) -> Vec<(u8, (Option<String>, Option<i32>))> {
+fn full_rows(users: &[User], orders: &[Order]) -> Vec<FullRow> {
     let mut rows = Vec::new();
     for (key, (names, amounts)) in grouped(users, orders) {
         for amount in &amounts {

@@ -1,8 +1,9 @@
-//! The emitter of a map task without a combiner: encoded pairs in an arena, sorted when the task ends.
+//! The emitter of a map task without a combiner: encoded pairs in an arena, sorted when there are enough or no more.
 
 use super::{
-    map::{Collect, TaskContext},
-    run::{Run, compare, pair_bytes, prefix},
+    arena::{ARENA_BYTES_MAX, Arena},
+    map::{self, Collect, TaskContext},
+    run::Run,
     segment::Segments,
 };
 use crate::{Datum, Emit, Key, Partitioner, Result};
@@ -12,39 +13,43 @@ pub(super) struct Buffer<'a, K: ?Sized> {
     task: TaskContext<'a>,
     partitioner: &'a dyn Partitioner<K>,
     segments: Segments<'a>,
-    /// The pairs of each partition.
-    partitions: Vec<Vec<Pair>>,
-    arena: Vec<u8>,
+    segment_bytes: usize,
+    arena: Arena<K>,
 }
 
-struct Pair {
-    prefix: u64,
-    /// Where the key begins in the arena; the value lies behind it.
-    offset: usize,
-    key: u32,
-    value: u32,
-}
-
-impl Pair {
-    #[inline]
-    fn key<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        &arena[self.offset..][..self.key as usize]
-    }
-
-    #[inline]
-    fn value<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        &arena[self.offset + self.key as usize..][..self.value as usize]
-    }
-}
-
-impl<'a, K: ?Sized> Buffer<'a, K> {
+impl<'a, K: ?Sized + Key> Buffer<'a, K> {
     pub(super) fn new(
         task: TaskContext<'a>,
         partitioner: &'a dyn Partitioner<K>,
         segments: Segments<'a>,
     ) -> Self {
-        let partitions = (0..segments.partitions()).map(|_| Vec::new()).collect();
-        Self { task, partitioner, segments, partitions, arena: Vec::new() }
+        let segment_bytes = segments.segment_bytes().min(ARENA_BYTES_MAX);
+        Self { task, partitioner, segments, segment_bytes, arena: Arena::default() }
+    }
+
+    #[inline]
+    fn take<V: ?Sized + Datum>(&mut self, key: &K, value: &V) -> Result {
+        let (partitioner, partitions) = (self.partitioner, self.segments.partitions());
+        let partition = |encoded: &[u8]| map::partition(partitioner, key, encoded, partitions);
+        self.arena.push(key, value, partition)?;
+        if self.arena.held_bytes() >= self.segment_bytes {
+            self.cut()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the segment.
+    #[cold]
+    fn cut(&mut self) -> Result {
+        self.arena.sort(self.segments.partitions());
+        let mut writer = self.segments.begin(self.arena.pair_bytes())?;
+        let mut word = [0; 8];
+        for pair in self.arena.pairs() {
+            writer.push(pair.partition, pair.key(&mut word), pair.value)?;
+        }
+        self.segments.end(writer)?;
+        self.arena.clear(self.segment_bytes);
+        Ok(())
     }
 }
 
@@ -60,43 +65,96 @@ impl<K: ?Sized + Key, V: ?Sized + Datum> Emit<K, V> for Buffer<'_, K> {
     }
 }
 
-impl<K: ?Sized + Key> Buffer<'_, K> {
-    #[inline]
-    fn take<V: ?Sized + Datum>(&mut self, key: &K, value: &V) -> Result {
-        let offset = self.arena.len();
-        key.encode(&mut self.arena);
-        let split = self.arena.len();
-        value.encode(&mut self.arena)?;
-        let encoded = &self.arena[offset..split];
-        let partitions = self.partitions.len() as u32;
-        let partition = super::map::partition(self.partitioner, key, encoded, partitions)?;
-        self.partitions[partition as usize].push(Pair {
-            prefix: prefix(encoded),
-            offset,
-            key: super::map::length("key", split - offset)?,
-            value: super::map::length("value", self.arena.len() - split)?,
-        });
-        Ok(())
+impl<'a, K: ?Sized + Key> Collect<'a> for Buffer<'a, K> {
+    fn finish(mut self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+        if !self.arena.is_empty() {
+            self.cut()?;
+        }
+        Ok((self.segments.finish()?, self.task))
     }
 }
 
-impl<'a, K: ?Sized + Key> Collect<'a> for Buffer<'a, K> {
-    fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)> {
-        let Self { task, mut segments, mut partitions, arena, .. } = self;
-        let bytes = |pair: &Pair| pair_bytes(pair.key as usize, pair.value as usize);
-        let mut writer = segments.begin(partitions.iter().flatten().map(bytes).sum())?;
-        for (partition, pairs) in (0..).zip(&mut partitions) {
-            // The offset makes the order total: pairs of one key stay in the order in which they were emitted. Pairs
-            // without a single byte share the offset of the next pair and come before it.
-            pairs.sort_unstable_by(|a, b| {
-                let by_key = compare((a.prefix, a.key(&arena)), (b.prefix, b.key(&arena)));
-                by_key.then_with(|| (a.offset, a.value).cmp(&(b.offset, b.value)))
-            });
-            for pair in pairs {
-                writer.push(partition, pair.key(&arena), pair.value(&arena))?;
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HashPartitioner, Memory, exec::Attempt};
+    use proptest::{collection::vec, prelude::*};
+    use std::borrow::Borrow;
+
+    type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn encoded<K: ?Sized + Key, V: ?Sized + Datum>(key: &K, value: &V) -> (Vec<u8>, Vec<u8>) {
+        let (mut bytes, mut scratch) = (Vec::new(), Vec::new());
+        value.encode(&mut bytes).unwrap();
+        (key.encoded(&mut scratch).to_vec(), bytes)
+    }
+
+    /// What the emitter makes of the pairs, and what sorting them makes.
+    fn check<K, V>(pairs: &[(K::Owned, V::Owned)], partitions: u32, segment_bytes: usize)
+    where
+        K: ?Sized + Key,
+        V: ?Sized + Datum,
+    {
+        let (attempt, memory) = (Attempt::default(), Memory::limited(1 << 30));
+        let segments = Segments::new(&memory, partitions, segment_bytes);
+        let mut buffer = Buffer::<K>::new(TaskContext::new(&attempt), &HashPartitioner, segments);
+        let mut expected = vec![Pairs::new(); partitions as usize];
+        for (key, value) in pairs {
+            let (key, value): (&K, &V) = (key.borrow(), value.borrow());
+            Emit::<K, V>::emit(&mut buffer, key, value).unwrap();
+            let pair = encoded(key, value);
+            expected[HashPartitioner.partition(key, &pair.0, partitions) as usize].push(pair);
         }
-        segments.end(writer)?;
-        Ok((segments.finish()?, task))
+        expected.iter_mut().for_each(|pairs| pairs.sort_by(|a, b| a.0.cmp(&b.0)));
+        let found: Vec<Pairs> = buffer.finish().unwrap().0.iter().map(read).collect();
+        assert_eq!(found, expected);
+    }
+
+    fn read(run: &Run) -> Pairs {
+        let (mut reader, mut pairs) = (run.reader(), Pairs::new());
+        while let Some((key, value)) = reader.next_pair().unwrap() {
+            pairs.push((key.to_vec(), value.to_vec()));
+        }
+        pairs
+    }
+
+    /// Some of them empty, some that differ in trailing zeros, some that share their first bytes.
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![vec(0..2u8, 0..12), vec(Just(7), 0..4), vec(any::<u8>(), 120..140)]
+    }
+
+    fn segment_bytes() -> impl Strategy<Value = usize> {
+        prop_oneof![Just(1), 20..600usize, Just(usize::MAX)]
+    }
+
+    proptest! {
+        #[test]
+        fn pairs_come_sorted_those_of_a_key_as_they_were_emitted(
+            pairs in vec((bytes(), bytes()), 0..80),
+            partitions in 1..5u32,
+            segment_bytes in segment_bytes(),
+        ) {
+            check::<[u8], [u8]>(&pairs, partitions, segment_bytes);
+        }
+
+        #[test]
+        fn pairs_with_keys_of_fixed_width_come_sorted(
+            pairs in vec((-3..3i16, any::<u64>()), 0..80),
+            partitions in 1..5u32,
+            segment_bytes in segment_bytes(),
+        ) {
+            check::<i16, u64>(&pairs, partitions, segment_bytes);
+        }
+    }
+
+    #[test]
+    fn pairs_without_a_byte_are_kept() {
+        check::<(), ()>(&[((), ()); 40], 3, 100);
+    }
+
+    #[test]
+    fn a_record_larger_than_a_segment_is_a_segment() {
+        let large = |byte: u8| vec![byte; 100_000];
+        check::<[u8], [u8]>(&[(large(2), vec![]), (vec![1], large(3)), (vec![], vec![9])], 2, 1_000);
     }
 }

@@ -40,24 +40,29 @@ pub(super) trait Collect<'a>: Sized {
 /// What an emitter needs to know of its attempt.
 pub(super) struct TaskContext<'a> {
     attempt: &'a Attempt,
-    emitted: u32,
+    emitted: u64,
     /// A pair could not be emitted.
     failed: bool,
     pub(super) counters: TaskCounters,
 }
 
 /// Pairs between two looks at whether the attempt is still wanted.
-const CHECK_EVERY: u32 = 1024;
+const CHECK_EVERY: u64 = 1024;
 
 impl<'a> TaskContext<'a> {
     pub(super) fn new(attempt: &'a Attempt) -> Self {
         Self { attempt, emitted: 0, failed: false, counters: TaskCounters::default() }
     }
 
+    /// The pairs so far.
+    pub(super) fn pairs(&self) -> u64 {
+        self.emitted
+    }
+
     /// Called for every pair, with whether it could be taken.
     #[inline]
     pub(super) fn emitted(&mut self, taken: Result) -> Result {
-        self.emitted = self.emitted.wrapping_add(1);
+        self.emitted += 1;
         if taken.is_ok() && !self.emitted.is_multiple_of(CHECK_EVERY) {
             return Ok(());
         }
@@ -94,11 +99,4 @@ pub(super) fn partition<K: ?Sized + Key>(
     }
     Err(format!("the partitioner chose partition {partition}, but there are {partitions}, counted from 0")
         .into())
-}
-
-/// A length as the emitters keep it.
-#[inline]
-pub(super) fn length(what: &str, bytes: usize) -> Result<u32> {
-    u32::try_from(bytes)
-        .map_err(|_| format!("a {what} of {bytes} bytes is too long; the limit is 4 GiB").into())
 }

@@ -8,16 +8,21 @@
 //!
 //! Nothing here knows of peers, tasks' numbers or time.
 
+mod arena;
 mod arrive;
 mod buffer;
+mod entries;
 pub(crate) mod erased;
 mod failure;
+mod index;
 mod map;
 mod merge;
+mod reader;
 mod reduce;
 mod round;
 mod run;
 mod segment;
+mod sort;
 mod spill;
 mod table;
 mod through;
@@ -28,10 +33,11 @@ pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedPartition, era
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};
 pub use map::MapOutput;
+pub use reader::RunReader;
 pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
 pub use round::set_up;
 pub(crate) use round::{MapTask, ReduceTask, Round};
-pub use run::{Run, RunChunks, RunReader};
-pub(crate) use run::{pair_bytes, push_pair, take_pair};
+pub use run::{Pair, Run, RunChunks};
+pub(crate) use run::{pair_bytes, take_pair};
 pub use spill::SpillError;
 pub(crate) use spill::{BLOCK_BYTES as SPILL_BLOCK_BYTES, SpillFiles};

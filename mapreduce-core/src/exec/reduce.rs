@@ -60,7 +60,7 @@ where
     R: Reducer<K, V>,
 {
     let mut keys = 0;
-    let mut merge = Merge::new(runs)?;
+    let mut merge = Merge::by_key::<K>(runs)?;
     loop {
         let mut at = at.borrow_mut();
         merge.next_key(&mut at)?;

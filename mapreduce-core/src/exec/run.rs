@@ -4,9 +4,13 @@
 //! first, the top bit set on all but the last). A run of a map task is sorted by the bytes of its keys; pairs of the
 //! same key keep the order in which they were emitted.
 
-use super::spill::{SpillBlocks, SpillError, SpillFile};
+use super::{
+    reader::RunReader,
+    spill::BLOCK_BYTES,
+    spill::{SpillBlocks, SpillError, SpillFile},
+};
 use crate::{hash, memory::Held};
-use std::{cmp::Ordering, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 /// Encoded pairs: what a map task leaves for one partition, or a reduce task for its driver. [`Run::default`] has none.
 ///
@@ -89,16 +93,31 @@ impl Run {
     /// The pairs' bytes in the layout of the module's description, wherever they lie. A chunk need not end where a pair
     /// does.
     pub fn chunks(&self) -> RunChunks {
-        RunChunks { run: self.clone(), blocks: self.blocks(), block: Vec::new(), done: false }
+        RunChunks { run: self.clone(), blocks: self.blocks(), block: Vec::new(), before: 0 }
+    }
+
+    /// The [chunks](Self::chunks) from byte `at` on.
+    ///
+    /// # Errors
+    /// When a spill file cannot be read or is damaged.
+    pub(crate) fn chunks_from(&self, at: u64) -> Result<RunChunks, SpillError> {
+        let mut chunks = self.chunks();
+        chunks.before = match &mut chunks.blocks {
+            Some(blocks) => {
+                blocks.skip(at / BLOCK_BYTES as u64)?;
+                at as usize % BLOCK_BYTES
+            }
+            None => at as usize,
+        };
+        Ok(chunks)
     }
 
     /// Reads the pairs in order.
     pub fn reader(&self) -> RunReader<'_> {
-        let from = match self.in_memory() {
-            Some(rest) => Source::Memory { rest, pair: (&[], &[]) },
-            None => Source::File(Box::new(FileReader::new(self.blocks()))),
-        };
-        RunReader { from }
+        match (self.in_memory(), self.blocks()) {
+            (None, Some(blocks)) => RunReader::of_file(blocks),
+            (bytes, _) => RunReader::of_memory(bytes.unwrap_or_default()),
+        }
     }
 
     /// The blocks of the file that the run lies in, if it lies in one.
@@ -128,7 +147,8 @@ pub struct RunChunks {
     run: Run,
     blocks: Option<SpillBlocks>,
     block: Vec<u8>,
-    done: bool,
+    /// Bytes in front of the next chunk: of the run in memory, or of the next block of the file.
+    before: usize,
 }
 
 impl RunChunks {
@@ -137,202 +157,28 @@ impl RunChunks {
     /// # Errors
     /// When a spill file cannot be read or is damaged.
     pub fn next_chunk(&mut self) -> Result<Option<&[u8]>, SpillError> {
-        if let Some(blocks) = &mut self.blocks {
-            return Ok(blocks.next_block(&mut self.block)?.then_some(&self.block[..]));
-        }
-        let bytes = self.run.in_memory().filter(|bytes| !bytes.is_empty() && !self.done);
-        self.done = true;
-        Ok(bytes)
-    }
-}
-
-/// Reads the pairs of a [`Run`].
-#[derive(Debug)]
-pub struct RunReader<'a> {
-    from: Source<'a>,
-}
-
-#[derive(Debug)]
-enum Source<'a> {
-    Memory { rest: &'a [u8], pair: (&'a [u8], &'a [u8]) },
-    File(Box<FileReader>),
-}
-
-impl<'a> RunReader<'a> {
-    /// The next pair, encoded key and encoded value, or `None` behind the last.
-    ///
-    /// # Errors
-    /// When a spill file cannot be read or is damaged.
-    pub fn next_pair(&mut self) -> Result<Option<(&[u8], &[u8])>, SpillError> {
-        Ok(self.advance()?.then(|| self.pair()))
-    }
-
-    /// Goes on to the next pair. False behind the last.
-    #[inline]
-    pub(super) fn advance(&mut self) -> Result<bool, SpillError> {
-        match &mut self.from {
-            Source::Memory { rest, pair } => match take_pair(rest) {
-                Some(next) => {
-                    *pair = next;
-                    Ok(true)
-                }
-                None => Ok(false),
-            },
-            Source::File(reader) => reader.advance(),
-        }
-    }
-
-    /// The pair that it has advanced to.
-    #[inline]
-    pub(super) fn pair(&self) -> (&[u8], &[u8]) {
-        match &self.from {
-            Source::Memory { pair, .. } => *pair,
-            Source::File(reader) => reader.pair(),
-        }
-    }
-
-    #[inline]
-    pub(super) fn key(&self) -> &[u8] {
-        self.pair().0
-    }
-
-    /// The key for as long as the run is there, if it is in memory.
-    #[inline]
-    pub(super) fn lasting_key(&self) -> Option<&'a [u8]> {
-        match &self.from {
-            Source::Memory { pair, .. } => Some(pair.0),
-            Source::File(_) => None,
-        }
-    }
-}
-
-/// Reads the pairs of a run in a spill file. Most lie within a block and are read where they are.
-#[derive(Debug)]
-struct FileReader {
-    blocks: Option<SpillBlocks>,
-    block: Vec<u8>,
-    /// How much of the block was read.
-    read: usize,
-    /// A pair that spans blocks.
-    spanning: Vec<u8>,
-    spans: bool,
-    /// Where in either of them key and value are.
-    key: Range<usize>,
-    value: Range<usize>,
-}
-
-/// A longer buffer for pairs that span blocks is not kept.
-const SPANNING_KEPT: usize = 1 << 20;
-
-impl FileReader {
-    fn new(blocks: Option<SpillBlocks>) -> Self {
-        let none = 0..0;
-        Self {
-            blocks,
-            block: Vec::new(),
-            read: 0,
-            spanning: Vec::new(),
-            spans: false,
-            key: none.clone(),
-            value: none,
-        }
-    }
-
-    fn pair(&self) -> (&[u8], &[u8]) {
-        let bytes = if self.spans { &self.spanning } else { &self.block };
-        (&bytes[self.key.clone()], &bytes[self.value.clone()])
-    }
-
-    fn advance(&mut self) -> Result<bool, SpillError> {
-        if self.read == self.block.len() && !self.next_block()? {
-            return Ok(false);
-        }
-        let rest = &self.block[self.read..];
-        if let Some(shape) = Shape::of(rest)
-            && shape.end <= rest.len()
-        {
-            self.spans = false;
-            self.place(&shape, self.read);
-            self.read += shape.end;
-            return Ok(true);
-        }
-        self.spanning.clear();
-        self.spanning.shrink_to(SPANNING_KEPT);
-        self.spanning.extend_from_slice(rest);
-        self.read = self.block.len();
-        let shape = loop {
-            match Shape::of(&self.spanning) {
-                Some(shape) => break shape,
-                // The lengths themselves span blocks.
-                None if !self.next_block()? => return Ok(false),
-                None => {
-                    let taken = self.block.len().min(LENGTHS_BYTES_MAX);
-                    self.spanning.extend_from_slice(&self.block[..taken]);
-                    self.read = taken;
-                }
+        let before = self.before;
+        let bytes = match &mut self.blocks {
+            Some(blocks) => {
+                blocks.next_block(&mut self.block)?;
+                self.before = 0;
+                &self.block[..]
+            }
+            None => {
+                // It comes in one piece.
+                self.before = usize::MAX;
+                self.run.in_memory().unwrap_or_default()
             }
         };
-        match self.spanning.len().checked_sub(shape.end) {
-            // More was taken than the pair has.
-            Some(surplus) => self.read -= surplus,
-            None => {
-                self.spanning.reserve_exact(shape.end - self.spanning.len());
-                while self.spanning.len() < shape.end {
-                    if self.read == self.block.len() && !self.next_block()? {
-                        return Ok(false);
-                    }
-                    let missing = shape.end - self.spanning.len();
-                    let rest = &self.block[self.read..];
-                    let taken = &rest[..missing.min(rest.len())];
-                    self.spanning.extend_from_slice(taken);
-                    self.read += taken.len();
-                }
-            }
-        }
-        self.spans = true;
-        self.place(&shape, 0);
-        Ok(true)
-    }
-
-    fn place(&mut self, shape: &Shape, base: usize) {
-        let split = base + shape.lengths + shape.key;
-        self.key = base + shape.lengths..split;
-        self.value = split..base + shape.end;
-    }
-
-    fn next_block(&mut self) -> Result<bool, SpillError> {
-        self.read = 0;
-        match &mut self.blocks {
-            Some(blocks) => blocks.next_block(&mut self.block),
-            None => Ok(false),
-        }
+        Ok(bytes.get(before..).filter(|bytes| !bytes.is_empty()))
     }
 }
 
 /// The most bytes that the two lengths of a pair take.
-const LENGTHS_BYTES_MAX: usize = 2 * usize::BITS.div_ceil(7) as usize;
+pub(super) const LENGTHS_BYTES_MAX: usize = 2 * usize::BITS.div_ceil(7) as usize;
 
-/// How long a pair is.
-struct Shape {
-    /// The bytes of the two lengths.
-    lengths: usize,
-    key: usize,
-    /// All bytes.
-    end: usize,
-}
-
-impl Shape {
-    /// `None` if the lengths do not end within the bytes.
-    #[inline]
-    fn of(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes;
-        let key = take_length(&mut rest)?;
-        let value = take_length(&mut rest)?;
-        let lengths = bytes.len() - rest.len();
-        // What a damaged length says is nowhere: it ends behind all there is.
-        Some(Self { lengths, key, end: lengths.saturating_add(key).saturating_add(value) })
-    }
-}
+/// A key and a value, encoded.
+pub type Pair<'a> = (&'a [u8], &'a [u8]);
 
 /// How many bytes a pair takes in a run.
 #[inline]
@@ -357,17 +203,9 @@ pub(super) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value:
     &room[..len]
 }
 
-/// Appends a pair to the bytes of a run.
-#[inline]
-pub(crate) fn push_pair(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    bytes.extend_from_slice(put_lengths(&mut [0; LENGTHS_BYTES_MAX], key.len(), value.len()));
-    bytes.extend_from_slice(key);
-    bytes.extend_from_slice(value);
-}
-
 /// Takes a pair off the front of the bytes of a run.
 #[inline]
-pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<Pair<'a>> {
     let key = take_length(bytes)?;
     let value = take_length(bytes)?;
     let (key, rest) = bytes.split_at_checked(key)?;
@@ -377,7 +215,7 @@ pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])
 }
 
 #[inline]
-fn take_length(bytes: &mut &[u8]) -> Option<usize> {
+pub(super) fn take_length(bytes: &mut &[u8]) -> Option<usize> {
     let mut length = 0;
     for shift in (0..usize::BITS).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;
@@ -403,13 +241,6 @@ pub(super) fn prefix(key: &[u8]) -> u64 {
     }
 }
 
-/// Compares two keys whose prefixes are known.
-#[inline]
-pub(super) fn compare(a: (u64, &[u8]), b: (u64, &[u8])) -> Ordering {
-    // Equal prefixes do not mean equal keys even if both are short: zeros pad the prefix.
-    a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,7 +249,9 @@ mod tests {
     proptest! {
         #[test]
         fn prefixes_never_contradict_the_order_of_the_keys(a in vec(0..2u8, 0..10), b in vec(0..2u8, 0..10)) {
-            prop_assert_eq!(compare((prefix(&a), &a), (prefix(&b), &b)), a.cmp(&b));
+            // Equal prefixes do not mean equal keys even if both are short: zeros pad the prefix.
+            let by_prefix = prefix(&a).cmp(&prefix(&b));
+            prop_assert!(by_prefix.is_eq() || by_prefix == a.cmp(&b));
         }
 
         #[test]

@@ -31,7 +31,6 @@ impl<'a> Segments<'a> {
         self.partitions
     }
 
-    #[expect(dead_code, reason = "the emitters make one segment as yet")]
     pub(super) fn segment_bytes(&self) -> usize {
         self.segment_bytes
     }
@@ -220,4 +219,107 @@ pub(super) fn merge_segments(
         Merge::new(&runs)?.drain(partition, &mut writer)?;
     }
     Ok(writer.finish()?.runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    /// Partition, key and value of pairs, sorted. Some of them are longer than a block of a spill file.
+    fn pairs() -> impl Strategy<Value = Vec<(u32, Vec<u8>, Vec<u8>)>> {
+        let bytes = |seed: u8, len: usize| vec![seed; len];
+        let len = || prop_oneof![6 => 0..40usize, 2 => 65_500..65_560usize, 1 => 100_000..300_000usize];
+        vec((0..5u32, 0..3u8, len(), len()), 0..12).prop_map(move |pairs| {
+            let mut pairs: Vec<_> = (0..)
+                .zip(pairs)
+                .map(|(i, (partition, seed, key, value))| (partition, bytes(seed, key), bytes(i, value)))
+                .collect();
+            pairs.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+            pairs
+        })
+    }
+
+    fn read(run: &Run) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let (mut pairs, mut reader) = (Vec::new(), run.reader());
+        while let Some((key, value)) = reader.next_pair().unwrap() {
+            pairs.push((key.to_vec(), value.to_vec()));
+        }
+        pairs
+    }
+
+    fn bytes(run: &Run) -> Vec<u8> {
+        let (mut bytes, mut chunks) = (Vec::new(), run.chunks());
+        while let Some(chunk) = chunks.next_chunk().unwrap() {
+            bytes.extend_from_slice(chunk);
+        }
+        bytes
+    }
+
+    fn segment(memory: &Memory, estimate: usize, pairs: &[(u32, Vec<u8>, Vec<u8>)]) -> Segment {
+        let mut writer = SegmentWriter::new(memory, 5, estimate).unwrap();
+        for (partition, key, value) in pairs {
+            writer.push(*partition, key, value).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    fn of(pairs: &[(u32, Vec<u8>, Vec<u8>)], partition: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let pairs = pairs.iter().filter(|pair| pair.0 == partition);
+        pairs.map(|(_, key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        /// With no memory all goes to a file at once; with some of it, when it is used up.
+        #[test]
+        fn where_a_segment_lies_cannot_be_told_from_its_runs(pairs in pairs(), budget in 0..1_000_000u64) {
+            let in_memory = segment(&Memory::limited(u64::MAX), 10, &pairs);
+            for memory in [Memory::limited(0), Memory::limited(budget)] {
+                let other = segment(&memory, budget.min(50) as usize, &pairs);
+                for (partition, (run, other)) in in_memory.runs.iter().zip(&other.runs).enumerate() {
+                    let expected = of(&pairs, partition as u32);
+                    prop_assert!(read(run) == expected && read(other) == expected);
+                    prop_assert_eq!(run, other);
+                    prop_assert!(run.in_memory() == Some(&bytes(other)[..]) && bytes(run) == bytes(other));
+                    prop_assert_eq!((run.pairs(), run.byte_len()), (expected.len() as u64, bytes(run).len() as u64));
+                    prop_assert_eq!(run.checksum(), hash::checksum(&bytes(run)));
+                }
+                drop(other);
+                prop_assert_eq!(memory.held_bytes(), 0);
+            }
+        }
+
+        #[test]
+        fn segments_merge_into_one_run_for_each_partition(
+            segments in vec(pairs(), 0..5),
+            budget in 0..2_000_000u64,
+        ) {
+            let memory = Memory::limited(budget);
+            let mut all = Segments::new(&memory, 5, 1);
+            for pairs in &segments {
+                all.done.push(segment(&memory, 100, pairs));
+            }
+            let runs = all.finish().unwrap();
+            let mut expected: Vec<_> = segments.into_iter().flatten().collect();
+            expected.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+            prop_assert_eq!(runs.len(), 5);
+            for (partition, run) in (0..).zip(&runs) {
+                prop_assert!(read(run) == of(&expected, partition));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_in_memory_is_held_until_the_last_run_is_dropped() {
+        let memory = Memory::limited(1_000);
+        let mut runs = segment(&memory, 100, &[(0, vec![1; 50], vec![]), (3, vec![1; 400], vec![])]).runs;
+        assert!(runs[0].in_memory().is_some() && (450..1_000).contains(&memory.held_bytes()));
+        let last = runs.remove(3);
+        drop(runs);
+        assert!(memory.held_bytes() >= 450);
+        drop(last);
+        assert_eq!(memory.held_bytes(), 0);
+    }
 }

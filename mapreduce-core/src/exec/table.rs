@@ -1,50 +1,234 @@
 //! The emitter of a map task with a combiner: a hash table that folds values in place.
+//!
+//! A table is worth its cost as long as it finds most keys. At fixed numbers of keys it looks at how many of the pairs
+//! were of a key that was new; if that is nearly all of them, the rest of the segment is collected without looking up
+//! anything, as without a combiner, and its values are folded when sorting has brought equal keys together. Either way a
+//! segment ends with one value for each key, folded in the order in which they were emitted: which way was taken cannot
+//! be seen in it.
 
 use super::{
-    map::{Collect, TaskContext},
-    run::{Run, compare, pair_bytes, prefix},
+    arena::{ARENA_BYTES_MAX, Arena, too_long},
+    entries::{Entries, Probe},
+    map::{self, Collect, TaskContext},
+    run::Run,
     segment::Segments,
+    sort::Slot,
 };
-use crate::{Combiner, Datum, Emit, Key, Partitioner, Result, hash};
-use hashbrown::HashTable;
-use std::borrow::Borrow;
+use crate::{Combiner, Datum, Emit, Key, Partitioner, Result};
+use std::{borrow::Borrow, mem};
 
-/// Keys lie encoded in an arena, once each; values stay typed until the task ends.
+/// The number of keys in a segment at which it is first decided whether to go on looking them up. Again at twice as
+/// many, and so on.
+const FIRST_LOOK: usize = 1 << 14;
+/// Keys are nearly unique if of so many pairs..
+const NEW_OF: u64 = 4;
+/// ..so many or more had a new key.
+const NEW_MIN: u64 = 3;
+
+/// Keys lie encoded in an arena, once each; values stay typed until the segment ends.
 pub(super) struct Table<'a, K: ?Sized, V: ?Sized + ToOwned, C> {
     task: TaskContext<'a>,
     combiner: &'a C,
     partitioner: &'a dyn Partitioner<K>,
     segments: Segments<'a>,
-    entries: HashTable<Entry<V::Owned>>,
-    arena: Vec<u8>,
+    segment_bytes: usize,
+    entries: Entries<V::Owned>,
+    /// What values hold beyond their own size.
+    sizes: Sizes,
+    /// Whether keys of this segment are looked up.
+    folding: bool,
+    /// The number of entries at which the first look is taken in a segment, and the next one.
+    first_look: usize,
+    next_look: usize,
+    /// The pairs that had been emitted when the segment began.
+    begin: u64,
+    /// The pairs of a segment in which keys are not looked up.
+    arena: Arena<K>,
     scratch: Vec<u8>,
+    slots: Vec<Slot>,
 }
 
-struct Entry<O> {
-    prefix: u64,
-    offset: usize,
-    length: u32,
-    partition: u32,
-    value: O,
-}
-
-impl<O> Entry<O> {
-    #[inline]
-    fn key<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        &arena[self.offset..self.offset + self.length as usize]
-    }
-}
-
-impl<'a, K: ?Sized, V: ?Sized + ToOwned, C> Table<'a, K, V, C> {
+impl<'a, K, V, C> Table<'a, K, V, C>
+where
+    K: ?Sized + Key,
+    V: ?Sized + Datum,
+    C: Combiner<K, V>,
+{
     pub(super) fn new(
         task: TaskContext<'a>,
         combiner: &'a C,
         partitioner: &'a dyn Partitioner<K>,
         segments: Segments<'a>,
     ) -> Self {
-        let entries = HashTable::new();
-        Self { task, combiner, partitioner, segments, entries, arena: Vec::new(), scratch: Vec::new() }
+        let segment_bytes = segments.segment_bytes().min(ARENA_BYTES_MAX);
+        Self {
+            task,
+            combiner,
+            partitioner,
+            segments,
+            segment_bytes,
+            entries: Entries::default(),
+            sizes: Sizes::default(),
+            folding: true,
+            first_look: FIRST_LOOK,
+            next_look: FIRST_LOOK,
+            begin: 0,
+            arena: Arena::default(),
+            scratch: Vec::new(),
+            slots: Vec::new(),
+        }
     }
+
+    #[inline]
+    fn take(&mut self, key: &K, value: &V) -> Result {
+        if !self.folding {
+            return self.collect(key, value);
+        }
+        let probe = Probe::new(key, &mut self.scratch);
+        let Some(at) = self.entries.find(probe) else { return self.insert(key, value) };
+        self.combiner.combine(key, self.entries.value(at), value);
+        if mem::needs_drop::<V::Owned>() && self.sizes.is_due(at) {
+            return self.resize(at);
+        }
+        Ok(())
+    }
+
+    /// Adds a key that the table does not hold.
+    fn insert(&mut self, key: &K, value: &V) -> Result {
+        let probe = Probe::new(key, &mut self.scratch);
+        let mut word = [0; 8];
+        let encoded = probe.encoded::<K>(&mut word);
+        let partition = map::partition(self.partitioner, key, encoded, self.segments.partitions())?;
+        let length = if K::WIDTH.is_some() { 0 } else { encoded.len() };
+        let length = u32::try_from(length).map_err(|_| too_long("key", length))?;
+        self.entries.insert(probe, length, partition, value.to_owned());
+        if mem::needs_drop::<V::Owned>() {
+            self.resize(self.entries.len() - 1)?;
+        }
+        if self.entries.len() == self.next_look {
+            self.look()?;
+        }
+        self.cut_if_full()
+    }
+
+    /// Finds out how large a value is that may hold memory elsewhere.
+    #[cold]
+    fn resize(&mut self, at: usize) -> Result {
+        self.scratch.clear();
+        Borrow::<V>::borrow(&*self.entries.value(at)).encode(&mut self.scratch)?;
+        self.sizes.set(at, self.scratch.len());
+        self.cut_if_full()
+    }
+
+    /// Decides whether the rest of the segment is looked up.
+    #[cold]
+    fn look(&mut self) -> Result {
+        self.next_look *= 2;
+        let pairs = self.task.pairs() - self.begin + 1;
+        if (self.entries.len() as u64) * NEW_OF < pairs * NEW_MIN {
+            return Ok(());
+        }
+        self.folding = false;
+        for (key, value, partition) in self.entries.iter() {
+            self.arena.push_encoded::<V>(key, value.borrow(), partition)?;
+        }
+        self.forget();
+        Ok(())
+    }
+
+    /// Adds a pair without looking up its key.
+    #[inline]
+    fn collect(&mut self, key: &K, value: &V) -> Result {
+        let (partitioner, partitions) = (self.partitioner, self.segments.partitions());
+        let partition = |encoded: &[u8]| map::partition(partitioner, key, encoded, partitions);
+        self.arena.push(key, value, partition)?;
+        self.cut_if_full()
+    }
+
+    #[inline]
+    fn cut_if_full(&mut self) -> Result {
+        let held = match self.folding {
+            true => self.entries.held_bytes() + self.sizes.all,
+            false => self.arena.held_bytes(),
+        };
+        if held >= self.segment_bytes { self.cut() } else { Ok(()) }
+    }
+
+    /// Ends the segment.
+    #[cold]
+    fn cut(&mut self) -> Result {
+        if self.folding {
+            self.write_entries()?;
+            self.forget();
+        } else {
+            self.write_arena()?;
+            self.arena.clear(self.segment_bytes);
+        }
+        self.folding = true;
+        self.next_look = self.first_look;
+        self.begin = self.task.pairs() + 1;
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.entries.clear(self.segment_bytes);
+        self.sizes = Sizes::default();
+    }
+
+    fn write_entries(&mut self) -> Result {
+        let estimate = self.entries.pair_bytes(K::WIDTH.unwrap_or(0)) + self.sizes.all;
+        let mut writer = self.segments.begin(estimate)?;
+        let scratch = &mut self.scratch;
+        let partitions = self.segments.partitions();
+        self.entries.each_sorted::<K>(&mut self.slots, partitions, |partition, key, value| {
+            scratch.clear();
+            Borrow::<V>::borrow(value).encode(scratch)?;
+            Ok(writer.push(partition, key, scratch)?)
+        })?;
+        Ok(self.segments.end(writer)?)
+    }
+
+    fn write_arena(&mut self) -> Result {
+        self.arena.sort(self.segments.partitions());
+        let mut writer = self.segments.begin(self.arena.pair_bytes())?;
+        let mut pairs = self.arena.pairs().peekable();
+        let mut word = [0; 8];
+        while let Some(pair) = pairs.next() {
+            let mut same = || pairs.next_if(|next| next.has_key_of(&pair)).map(|next| next.value);
+            let value = match same() {
+                None => pair.value,
+                Some(second) => {
+                    let more = std::iter::once(second).chain(std::iter::from_fn(same));
+                    self.scratch.clear();
+                    fold(self.combiner, pair.key(&mut word), pair.value, more, &mut self.scratch)?;
+                    &self.scratch
+                }
+            };
+            writer.push(pair.partition, pair.key(&mut word), value)?;
+        }
+        Ok(self.segments.end(writer)?)
+    }
+}
+
+/// Folds encoded values and appends the encoding of the result.
+fn fold<'v, K, V, C>(
+    combiner: &C,
+    key: &[u8],
+    first: &[u8],
+    more: impl Iterator<Item = &'v [u8]>,
+    out: &mut Vec<u8>,
+) -> Result
+where
+    K: ?Sized + Key,
+    V: ?Sized + Datum,
+    C: Combiner<K, V>,
+{
+    let key = K::decode(key)?;
+    let mut folded = V::decode(first)?.into_owned();
+    for value in more {
+        combiner.combine(key.borrow(), &mut folded, V::decode(value)?.borrow());
+    }
+    Ok(Borrow::<V>::borrow(&folded).encode(out)?)
 }
 
 impl<K, V, C> Emit<K, V> for Table<'_, K, V, C>
@@ -64,60 +248,52 @@ where
     }
 }
 
-impl<K, V, C> Table<'_, K, V, C>
-where
-    K: ?Sized + Key,
-    V: ?Sized + Datum,
-    C: Combiner<K, V>,
-{
-    #[inline]
-    fn take(&mut self, key: &K, value: &V) -> Result {
-        let encoded = key.encoded(&mut self.scratch);
-        let hash = hash::table(encoded);
-        let prefix = prefix(encoded);
-        let arena = &self.arena;
-        let found = self.entries.find_mut(hash, |entry| {
-            entry.prefix == prefix
-                && entry.length as usize == encoded.len()
-                && (encoded.len() <= 8 || entry.key(arena)[8..] == encoded[8..])
-        });
-        if let Some(entry) = found {
-            self.combiner.combine(key, &mut entry.value, value);
-            return Ok(());
-        }
-        let partition = super::map::partition(self.partitioner, key, encoded, self.segments.partitions())?;
-        let length = super::map::length("key", encoded.len())?;
-        let offset = self.arena.len();
-        self.arena.extend_from_slice(encoded);
-        let entry = Entry { prefix, offset, length, partition, value: value.to_owned() };
-        let arena = &self.arena;
-        self.entries.insert_unique(hash, entry, |entry| hash::table(entry.key(arena)));
-        Ok(())
-    }
-}
-
 impl<'a, K, V, C> Collect<'a> for Table<'a, K, V, C>
 where
     K: ?Sized + Key,
     V: ?Sized + Datum,
     C: Combiner<K, V>,
 {
-    fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)> {
-        let Self { task, mut segments, entries, arena, mut scratch, .. } = self;
-        let mut entries: Vec<_> = entries.into_iter().collect();
-        entries.sort_unstable_by(|a, b| {
-            let by_key = || compare((a.prefix, a.key(&arena)), (b.prefix, b.key(&arena)));
-            a.partition.cmp(&b.partition).then_with(by_key)
-        });
-        // Most values take no more bytes encoded than as they are.
-        let bytes = |entry: &Entry<_>| pair_bytes(entry.length as usize, size_of::<V::Owned>());
-        let mut writer = segments.begin(entries.iter().map(bytes).sum())?;
-        for entry in &entries {
-            scratch.clear();
-            Borrow::<V>::borrow(&entry.value).encode(&mut scratch)?;
-            writer.push(entry.partition, entry.key(&arena), &scratch)?;
+    fn finish(mut self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+        match self.folding {
+            true if self.entries.len() > 0 => self.write_entries()?,
+            false if !self.arena.is_empty() => self.write_arena()?,
+            _ => {}
         }
-        segments.end(writer)?;
-        Ok((segments.finish()?, task))
+        Ok((self.segments.finish()?, self.task))
     }
 }
+
+/// How large the values of a table are that may hold memory elsewhere: as large as their encodings. A value is encoded
+/// for that when it comes and when as many values again have been folded into it, which in the sum costs little.
+#[derive(Default)]
+struct Sizes {
+    values: Vec<Size>,
+    all: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Size {
+    bytes: usize,
+    folded: u64,
+}
+
+impl Sizes {
+    /// Counts a value that was folded into that of entry `at`. Whether it is time to look at its size again.
+    #[inline]
+    fn is_due(&mut self, at: usize) -> bool {
+        self.values[at].folded += 1;
+        self.values[at].folded.is_power_of_two()
+    }
+
+    fn set(&mut self, at: usize, bytes: usize) {
+        if at == self.values.len() {
+            self.values.push(Size::default());
+        }
+        let before = mem::replace(&mut self.values[at].bytes, bytes);
+        self.all = self.all - before + bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use super::{
     form::{LineForm, LineWriter},
 };
 use crate::{
-    Counters, InputOf, Job, Memory, Records, SplitInfo,
+    Counters, InputOf, Job, Options, Records, SplitInfo,
     exec::{Attempt, MapTask, Round},
     input::{Blocks, ReadError, SplitCache},
 };
@@ -18,8 +18,9 @@ const INPUT: &str = "input";
 /// Runs the mapper of a job over the lines that `input` has, and writes what it emits, combined as far as the job has a
 /// combiner, to `output`. See the [module](super) for the lines.
 ///
-/// The input is worked on in pieces of [`FilterOptions::piece_bytes`], and no more than one of them and what the mapper has
-/// emitted for it is held in memory. [`Mapper::map_split`](crate::Mapper::map_split) is called once for each.
+/// The input is worked on in pieces of [`FilterOptions::piece_bytes`]: [`Mapper::map_split`](crate::Mapper::map_split) is
+/// called once for each, and what it has emitted is written before the next is read. What of that does not fit into
+/// [`FilterOptions::memory`] goes to temporary files meanwhile.
 ///
 /// # Errors
 /// [`FilterError::Task`] with the number of the record where the job's own code fails, counted from 1 in all of the input;
@@ -43,7 +44,9 @@ where
     let mut chunks = LineChunks::new(input);
     let mut lines = LineWriter::new(output, LineForm::of::<J>(options), options.split);
     let (mut records, mut counters) = (0, Counters::default());
-    let (attempt, memory) = (Attempt::default(), Memory::limited(u64::MAX));
+    let attempt = Attempt::default();
+    let segment_bytes = Options::default().segment_bytes;
+    let _reserved = options.memory.reserve_tasks(segment_bytes, 1)?;
     let mut ended = false;
     while !ended {
         let split = SplitInfo { pieces: Vec::new(), bytes: options.piece_bytes, first_record: None };
@@ -54,9 +57,8 @@ where
             split: &split,
             cache: &mut cache,
             attempt: &attempt,
-            // What a piece leaves is written out before the next one is read.
-            segment_bytes: usize::MAX,
-            memory: &memory,
+            segment_bytes,
+            memory: &options.memory,
         };
         let piece = Piece::<InputOf<J>, _> {
             chunks: &mut chunks,

@@ -82,7 +82,7 @@ pub use from_lines::FromLines;
 pub use map::map;
 pub use reduce::reduce;
 
-use crate::Counters;
+use crate::{Counters, Memory};
 
 /// How a job is run as filters. Both filters need the same.
 ///
@@ -106,14 +106,23 @@ pub struct FilterOptions {
     /// reduce command gets a part of the lines, as from an engine with several reducers: a reduce command without it passes
     /// over end lines. Default: with it.
     pub end: bool,
-    /// Map: bytes of input that are mapped and combined in one go. More of them make fewer lines and take more memory, up to
-    /// a small multiple. Default 64 MiB.
+    /// Map: bytes of input that are mapped and combined in one go. More of them make fewer lines and take more memory.
+    /// Default 64 MiB.
     pub piece_bytes: u64,
+    /// Map: the memory for what the mapper emits. Default [`Memory::of_machine`].
+    pub memory: Memory,
 }
 
 impl Default for FilterOptions {
     fn default() -> Self {
-        Self { split: 0, input: 0, keep_order: false, end: true, piece_bytes: 64 << 20 }
+        Self {
+            split: 0,
+            input: 0,
+            keep_order: false,
+            end: true,
+            piece_bytes: 64 << 20,
+            memory: Memory::of_machine(),
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, plan};
 use crate::{
     Counters, Datum, Error, Report, Schema,
-    exec::{Run, RunReader, pair_bytes, push_pair, take_pair},
+    exec::{Chunks, Run, RunChunks, SpillError, pair_bytes, take_pair},
 };
 use std::{
     borrow::{Borrow, Cow},
-    fmt,
+    fmt, io,
     marker::PhantomData,
     ops::Range,
 };
@@ -96,14 +96,8 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Chained<K, V> {
         self.parts.iter().map(Run::byte_len).sum()
     }
 
-    fn blocks<'a>(&'a self, split: &'a SplitInfo) -> PairBlocks<'a, K, V> {
-        PairBlocks {
-            parts: &self.parts,
-            pieces: split.pieces.iter(),
-            open: None,
-            block: Vec::new(),
-            buffer: PairBuffer::default(),
-        }
+    fn chunks<'a>(&'a self, split: &'a SplitInfo) -> PairChunks<'a> {
+        PairChunks { parts: &self.parts, pieces: split.pieces.iter(), piece: Bytes::Memory(&[]) }
     }
 }
 
@@ -118,8 +112,8 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
         let mut record = 0;
         for (source, part) in (0..).zip(&self.parts) {
             let mut at = 0;
-            let mut pairs = part.reader();
-            while let Some((key, value)) = pairs.next_pair().map_err(ReadError::from)? {
+            let mut reader = part.reader();
+            while let Some((key, value)) = reader.next_pair()? {
                 let bytes = pair_bytes(key.len(), value.len()) as u64;
                 cut.pair(source, at..at + bytes, record);
                 at += bytes;
@@ -131,7 +125,7 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
     }
 
     fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Pairs<K, V>> + 'a>, ReadError> {
-        Ok(Box::new(self.blocks(split)))
+        Ok(Box::new(PairBlocks { chunks: self.chunks(split), buffer: PairBuffer::default() }))
     }
 
     fn describe(&self, split: &SplitInfo) -> String {
@@ -146,11 +140,7 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
-        let mut blocks = self.blocks(split);
-        while blocks.advance()? {
-            sink(&blocks.block);
-        }
-        Ok(())
+        super::send(&mut self.chunks(split), sink)
     }
 }
 
@@ -188,65 +178,117 @@ impl Cut {
 }
 
 fn malformed() -> ReadError {
-    ReadError::Malformed { place: "output of a job".into(), message: "a pair is cut off".into() }
+    ReadError::Malformed { place: PLACE.into(), message: "a pair is cut off".into() }
+}
+
+/// Where records come from, for messages.
+const PLACE: &str = "output of a job";
+
+/// Gives the pairs of a split, a chunk of whole pairs at a time.
+struct PairChunks<'a> {
+    parts: &'a [Run],
+    pieces: std::slice::Iter<'a, Piece>,
+    /// What is left of the current piece.
+    piece: Bytes<'a>,
+}
+
+enum Bytes<'a> {
+    /// In memory, to be lent as it lies there.
+    Memory(&'a [u8]),
+    /// In a file: what is left of it, and what has been read.
+    File { chunks: RunChunks, offset: u64, unread: u64, read: Vec<u8>, given: usize },
+}
+
+impl PairChunks<'_> {
+    /// Goes on to the next piece. False behind the last.
+    fn next_piece(&mut self) -> Result<bool, ReadError> {
+        let Some(Piece { source, range }) = self.pieces.next() else { return Ok(false) };
+        let part = self.parts.get(*source as usize).ok_or_else(malformed)?;
+        if range.start > range.end || range.end > part.byte_len() {
+            return Err(malformed());
+        }
+        self.piece = match part.in_memory() {
+            Some(bytes) => Bytes::Memory(&bytes[range.start as usize..range.end as usize]),
+            None => Bytes::File {
+                chunks: part.chunks_from(range.start).map_err(unreadable(range.start))?,
+                offset: range.start,
+                unread: range.end - range.start,
+                read: Vec::new(),
+                given: 0,
+            },
+        };
+        Ok(true)
+    }
+}
+
+fn unreadable(offset: u64) -> impl Fn(SpillError) -> ReadError {
+    move |error| ReadError::Io { path: PLACE.into(), offset, source: io::Error::other(error) }
+}
+
+impl Chunks for PairChunks<'_> {
+    fn next_chunk(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        loop {
+            match &mut self.piece {
+                Bytes::Memory([]) => {}
+                Bytes::Memory(_) => break,
+                Bytes::File { chunks, offset, unread, read, given } => {
+                    read.drain(..std::mem::take(given));
+                    // A pair may be longer than a chunk of the file.
+                    while *unread > 0 && whole_pairs(read) == 0 {
+                        let chunk =
+                            chunks.next_chunk().map_err(unreadable(*offset))?.ok_or_else(malformed)?;
+                        let taken = chunk.len().min(usize::try_from(*unread).unwrap_or(usize::MAX));
+                        read.extend_from_slice(&chunk[..taken]);
+                        *unread -= taken as u64;
+                        *offset += taken as u64;
+                    }
+                    if !read.is_empty() {
+                        break;
+                    }
+                }
+            }
+            if !self.next_piece()? {
+                return Ok(None);
+            }
+        }
+        match &mut self.piece {
+            Bytes::Memory(rest) => {
+                let (chunk, behind) = rest.split_at(whole_pairs(rest));
+                *rest = behind;
+                if chunk.is_empty() { Err(malformed()) } else { Ok(Some(chunk)) }
+            }
+            Bytes::File { read, given, .. } => {
+                *given = whole_pairs(read);
+                if *given == 0 { Err(malformed()) } else { Ok(Some(&read[..*given])) }
+            }
+        }
+    }
+}
+
+/// How many bytes the first whole pairs take: as many as fit into a block, or one.
+fn whole_pairs(bytes: &[u8]) -> usize {
+    let (mut rest, mut end) = (bytes, 0);
+    while take_pair(&mut rest).is_some() {
+        let next = bytes.len() - rest.len();
+        if end > 0 && next > BLOCK_BYTES {
+            break;
+        }
+        end = next;
+    }
+    end
 }
 
 /// Reads the pairs of a split.
 struct PairBlocks<'a, K: ?Sized + Datum, V: ?Sized + Datum> {
-    parts: &'a [Run],
-    pieces: std::slice::Iter<'a, Piece>,
-    /// Reads the current piece.
-    open: Option<PieceReader<'a>>,
-    /// Bytes of whole pairs.
-    block: Vec<u8>,
+    chunks: PairChunks<'a>,
     buffer: PairBuffer<K, V>,
-}
-
-impl<K: ?Sized + Datum, V: ?Sized + Datum> PairBlocks<'_, K, V> {
-    /// Reads the next block of whole pairs. False behind the last one.
-    fn advance(&mut self) -> Result<bool, ReadError> {
-        self.block.clear();
-        loop {
-            if let Some(open) = &mut self.open
-                && open.fill(&mut self.block)?
-            {
-                return Ok(true);
-            }
-            let Some(Piece { source, range }) = self.pieces.next() else { return Ok(false) };
-            let part = self.parts.get(*source as usize).ok_or_else(malformed)?;
-            self.open = Some(PieceReader { pairs: part.reader(), at: 0, range: range.clone() });
-        }
-    }
-}
-
-/// Reads the pairs of a part that lie in a range of its bytes.
-struct PieceReader<'a> {
-    pairs: RunReader<'a>,
-    /// Bytes of the pairs so far.
-    at: u64,
-    range: Range<u64>,
-}
-
-impl PieceReader<'_> {
-    /// Puts the next pairs into `block`. False if there are none.
-    fn fill(&mut self, block: &mut Vec<u8>) -> Result<bool, ReadError> {
-        while self.at < self.range.end && block.len() < BLOCK_BYTES {
-            let (key, value) = self.pairs.next_pair()?.ok_or_else(malformed)?;
-            // What is ahead of the range has to be read past: where its pairs end is known to nobody else.
-            if self.at >= self.range.start {
-                push_pair(block, key, value);
-            }
-            self.at += pair_bytes(key.len(), value.len()) as u64;
-        }
-        Ok(!block.is_empty())
-    }
 }
 
 impl<K: ?Sized + Datum, V: ?Sized + Datum> Blocks<Pairs<K, V>> for PairBlocks<'_, K, V> {
     fn next_block(&mut self) -> Result<Option<PairBlock<'_, K, V>>, ReadError> {
-        match self.advance()? {
-            true => Pairs::block(&(), &self.block, &mut self.buffer).map(Some),
-            false => Ok(None),
+        match self.chunks.next_chunk()? {
+            Some(bytes) => Pairs::block(&(), bytes, &mut self.buffer).map(Some),
+            None => Ok(None),
         }
     }
 }
@@ -263,7 +305,7 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Records for Pairs<K, V> {
         buffer: &'a mut PairBuffer<K, V>,
     ) -> Result<PairBlock<'a, K, V>, ReadError> {
         let decoded = |error: crate::CodecError| ReadError::Malformed {
-            place: "output of a job".into(),
+            place: PLACE.into(),
             message: error.to_string(),
         };
         buffer.0.clear();

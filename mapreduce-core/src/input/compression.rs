@@ -107,41 +107,41 @@ impl Content {
     /// Opens a file of which the content is wanted from byte `offset` on. Bytes that have been appended since it was
     /// planned are not part of it.
     pub(super) fn open(range: &FileRange, offset: u64) -> Result<Self, ReadError> {
-        if let Some(compression) = range.file.compression
-            && !compression.is_built_in()
-        {
-            return Err(ReadError::NotBuiltIn { path: range.shown(), feature: compression.feature() });
-        }
-        let mut file = range.open()?;
-        let mut content = match range.file.compression {
-            None => {
-                file.seek(SeekFrom::Start(offset)).map_err(range.unreadable(offset))?;
-                return Ok(Self::Plain { file, position: offset, end: range.file.bytes });
-            }
-            #[cfg(feature = "gzip")]
-            Some(Compression::Gzip) => {
-                let compressed = io::BufReader::with_capacity(COMPRESSED_BYTES, file);
-                Self::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(compressed)))
-            }
-            #[cfg(feature = "zstd")]
-            Some(Compression::Zstd) => {
-                let compressed = io::BufReader::with_capacity(COMPRESSED_BYTES, file);
-                let decoder = zstd::stream::read::Decoder::with_buffer(compressed);
-                Self::Zstd(Box::new(decoder.map_err(range.unreadable(0))?))
-            }
-            #[cfg(not(all(feature = "gzip", feature = "zstd")))]
-            Some(_) => unreachable!("what is not built in was refused"),
+        let Some(compression) = range.file.compression else {
+            let mut file = range.open()?;
+            file.seek(SeekFrom::Start(offset)).map_err(range.unreadable(offset))?;
+            return Ok(Self::Plain { file, position: offset, end: range.file.bytes });
         };
-        let mut skipped = vec![0; 16 << 10];
+        let mut content = Self::decoder(compression, range)?;
+        let mut skipped = [0; 4 << 10];
         let mut left = offset;
         while left > 0 {
             let wanted = skipped.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            match content.read(&mut skipped[..wanted], range)? {
-                0 => return Ok(content),
-                read => left -= read as u64,
+            let read = content.read(&mut skipped[..wanted], range)?;
+            if read == 0 {
+                break;
             }
+            left -= read as u64;
         }
         Ok(content)
+    }
+
+    fn decoder(compression: Compression, range: &FileRange) -> Result<Self, ReadError> {
+        match compression {
+            #[cfg(feature = "gzip")]
+            Compression::Gzip => {
+                let compressed = Compressed::with_capacity(COMPRESSED_BYTES, range.open()?);
+                Ok(Self::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(compressed))))
+            }
+            #[cfg(feature = "zstd")]
+            Compression::Zstd => {
+                let compressed = Compressed::with_capacity(COMPRESSED_BYTES, range.open()?);
+                let decoder = zstd::stream::read::Decoder::with_buffer(compressed);
+                Ok(Self::Zstd(Box::new(decoder.map_err(range.unreadable(0))?)))
+            }
+            #[cfg(not(all(feature = "gzip", feature = "zstd")))]
+            _ => Err(ReadError::NotBuiltIn { path: range.shown(), feature: compression.feature() }),
+        }
     }
 
     /// Fills the buffer, or as much of it as there is.

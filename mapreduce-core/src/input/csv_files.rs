@@ -100,7 +100,8 @@ impl<T> CsvFiles<T> {
         let mut first: Option<(ByteRecord, String)> = None;
         for file in &mut files {
             file.whole = multiline;
-            let Some(beginning) = csv_reader::first_record(file.range(0..file.bytes), dialect)? else {
+            let Some(beginning) = csv_reader::first_record(file.range(0..file.bytes), dialect, header)?
+            else {
                 // Not even a header.
                 file.header_bytes = file.bytes;
                 continue;

@@ -16,21 +16,21 @@ use std::vec;
 /// Blocks of whole records, and where they are.
 pub(super) enum CsvReader {
     /// Every line is a record.
-    Lines(LineReader),
+    Lines(Box<LineReader>),
     /// Records have line ends in their fields.
-    Multiline(MultilineReader),
+    Multiline(Box<MultilineReader>),
 }
 
 impl CsvReader {
     pub(super) fn new(ranges: Vec<FileRange>, dialect: Dialect) -> Self {
         match dialect.multiline {
-            false => Self::Lines(LineReader::new(ranges)),
-            true => Self::Multiline(MultilineReader {
+            false => Self::Lines(Box::new(LineReader::new(ranges))),
+            true => Self::Multiline(Box::new(MultilineReader {
                 files: ranges.into_iter(),
                 dialect,
                 buffer: Vec::new(),
                 open: None,
-            }),
+            })),
         }
     }
 
@@ -138,7 +138,7 @@ impl OpenFile {
     }
 }
 
-/// The longest header.
+/// The longest header. Otherwise a quote that nobody closes would make the whole file one.
 const HEADER_BYTES_MAX: usize = 1 << 20;
 
 /// The beginning of a file.
@@ -152,10 +152,16 @@ pub(super) struct FirstRecord {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the first record of a file. `None` if there is none.
-pub(super) fn first_record(range: FileRange, dialect: Dialect) -> Result<Option<FirstRecord>, ReadError> {
+/// Reads the first record of a file, which is a header or not. `None` if there is none.
+pub(super) fn first_record(
+    range: FileRange,
+    dialect: Dialect,
+    header: bool,
+) -> Result<Option<FirstRecord>, ReadError> {
     let mut window = Window::open(range, 0, Vec::new())?;
-    window.limit(HEADER_BYTES_MAX);
+    if header {
+        window.limit(HEADER_BYTES_MAX);
+    }
     window.read_more()?;
     let start = if window.bytes().starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let mut parser = Parser::new(dialect);

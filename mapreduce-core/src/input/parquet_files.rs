@@ -16,17 +16,7 @@ use parquet::{
     file::metadata::{ParquetMetaData, ParquetMetaDataReader},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{
-    fmt,
-    fs::File,
-    io,
-    marker::PhantomData,
-    ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    slice,
-    sync::Arc,
-};
+use std::{fmt, fs::File, io, marker::PhantomData, ops::Range, path::Path, slice, sync::Arc};
 
 /// Rows of Parquet files as values of `T`, a struct of serde's (feature `parquet`). Of the file only those columns are read
 /// that the fields of `T` name, or that are [named](Self::open_columns).
@@ -115,17 +105,8 @@ fn open_file(source: &SourceFile, names: Option<&[&str]>) -> Result<ParquetFile,
         )));
     }
     let file = source.range(0..source.bytes).open()?;
-    // What a damaged file makes the decoder do is not known for all of them.
-    let parsed = catch_unwind(AssertUnwindSafe(|| ParquetMetaDataReader::new().parse_and_finish(&file)));
-    let metadata = match parsed {
-        Ok(Ok(metadata)) => metadata,
-        Ok(Err(error)) => {
-            return Err(refuse(format!("is no complete Parquet file ({error}); make or copy it again")));
-        }
-        Err(_) => {
-            return Err(refuse("is damaged: its last bytes make no sense; make or copy it again".into()));
-        }
-    };
+    let metadata = columns::guard(|| ParquetMetaDataReader::new().parse_and_finish(&file))
+        .map_err(|error| refuse(format!("is no complete Parquet file ({error}); make or copy it again")))?;
     let schema = metadata.file_metadata().schema_descr();
     let all: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
     let columns = match names {

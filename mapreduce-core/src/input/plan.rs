@@ -59,8 +59,11 @@ pub(super) fn of_files(files: &[SourceFile], asked: Option<u64>) -> Vec<SplitInf
     let total = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.content_bytes()));
     let mut packer = Packer::new(split_bytes(total, asked));
     for (source, file) in files.iter().enumerate() {
-        if file.is_whole() && file.bytes > 0 {
-            packer.add(source as u32, 0..file.bytes, file.content_bytes(), None);
+        if file.is_whole() {
+            let bytes = file.content_bytes();
+            if bytes > 0 {
+                packer.add(source as u32, 0..file.bytes, bytes, None);
+            }
             continue;
         }
         let mut start = file.header_bytes;

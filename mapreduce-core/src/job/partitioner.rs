@@ -5,8 +5,9 @@ use crate::{Key, hash};
 /// Chooses the partition of a key. All values of a key must go to the same partition, so the choice may depend on
 /// the key alone.
 pub trait Partitioner<K: ?Sized>: Send + Sync + 'static {
-    /// The partition of `key`, below `partitions`. `encoded` is the key's order-preserving encoding, for those that
-    /// hash or compare bytes. A result of `partitions` or more fails the attempt.
+    /// The partition of `key`, below `partitions`. `encoded` is the [part it is grouped by](Key::group) of the key's
+    /// order-preserving encoding, for those that hash or compare bytes: usually all of it. Keys of one group must go to
+    /// one partition. A result of `partitions` or more fails the attempt.
     fn partition(&self, key: &K, encoded: &[u8], partitions: u32) -> u32;
 }
 
@@ -47,6 +48,9 @@ impl RangePartitioner {
             .map(|key| {
                 let mut encoded = Vec::new();
                 Borrow::<K>::borrow(key).encode(&mut encoded);
+                // A key encodes to what begins with its group.
+                let group = K::group(&encoded).map_or(encoded.len(), <[u8]>::len);
+                encoded.truncate(group);
                 encoded
             })
             .collect();

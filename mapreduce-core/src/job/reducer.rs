@@ -12,8 +12,8 @@ use std::{
 /// Called once for every key of a partition, in the order of the keys. The output of a partition is what its calls
 /// emit, in that order; the output of the job is its partitions one after the other.
 pub trait Reducer<K: ?Sized + Key, V: ?Sized + Datum>: Send + Sync + 'static {
-    /// Whether pairs are sorted, grouped and reduced at all. Of a job whose reducer says `false` the output is what its
-    /// mapper emitted, in the order of the splits; [`reduce`](Self::reduce) is never called.
+    /// Whether pairs are sorted, combined and grouped at all. Of a job whose reducer says `false` the output is what its
+    /// mapper emitted, in the order of the splits: [`reduce`](Self::reduce) is called for each pair by itself, to emit it.
     const ENABLED: bool = true;
 
     /// The key of the output. It is not sorted again and needs no order.

@@ -17,7 +17,7 @@ macro_rules! unsigned {
             }
         }
 
-        key_as_part!({} $int, |schema| schema.text(stringify!($int)));
+        key_as_part!({} $int, |schema| schema.text(stringify!($int)), |key| key);
     )*};
 }
 
@@ -36,7 +36,7 @@ macro_rules! signed {
             }
         }
 
-        key_as_part!({} $int, |schema| schema.text(stringify!($int)));
+        key_as_part!({} $int, |schema| schema.text(stringify!($int)), |key| (key ^ <$int>::MIN).cast_unsigned());
     )*};
 }
 
@@ -83,7 +83,7 @@ impl KeyPart for bool {
     }
 }
 
-key_as_part!({} bool, |schema| schema.text("bool"));
+key_as_part!({} bool, |schema| schema.text("bool"), |key| u8::from(key));
 
 impl KeyPart for char {
     #[inline]
@@ -99,7 +99,7 @@ impl KeyPart for char {
     }
 }
 
-key_as_part!({} char, |schema| schema.text("char"));
+key_as_part!({} char, |schema| schema.text("char"), |key| u32::from(key));
 
 impl KeyPart for () {
     #[inline]

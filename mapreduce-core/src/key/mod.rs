@@ -118,6 +118,24 @@ pub trait Key: ToOwned<Owned: Send + Sync> + Send + Sync + 'static {
         Ok(encoded)
     }
 
+    /// The bytes of an encoding, if every key of the type has as many, these are at most eight and the
+    /// [group](Self::group) is all of them: such keys are looked up and sorted as numbers. The default, `None`, is always
+    /// right.
+    const WIDTH: Option<usize> = None;
+
+    /// If there is a [`WIDTH`](Self::WIDTH), the number that the encoding is, big-endian, when zeros fill it up to eight
+    /// bytes. Not called otherwise.
+    ///
+    /// ```
+    /// use mapreduce_core::Key;
+    ///
+    /// assert_eq!((u16::WIDTH, 0x0102_u16.word()), (Some(2), 0x0102_0000_0000_0000));
+    /// ```
+    #[inline]
+    fn word(&self) -> u64 {
+        0
+    }
+
     /// Adds the name of the type's encoding to `schema`.
     fn schema(schema: &mut Schema);
 }
@@ -194,10 +212,30 @@ fn take<K: ?Sized, const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CodecEr
     }
 }
 
-/// `Key` for a `KeyPart` that encodes alike as a whole and as a part.
+/// A big-endian number of `width` bytes with zeros behind it, as one of eight bytes.
+#[inline]
+fn fill_up(number: u128, width: usize) -> u64 {
+    (number << (8 * (16 - width)) >> 64) as u64
+}
+
+/// `Key` for a `KeyPart` that encodes alike as a whole and as a part. The second closure is there for those of fixed
+/// width: it gives the encoding as an unsigned number.
 macro_rules! key_as_part {
-    ({$($generics:tt)*} $key:ty, |$schema:ident| $describe:expr) => {
+    ({$($generics:tt)*} $key:ty, |$schema:ident| $describe:expr $(, |$key_word:ident| $word:expr)?) => {
         impl<$($generics)*> $crate::key::Key for $key {
+            $(
+                const WIDTH: Option<usize> = match size_of::<$key>() {
+                    width @ ..=8 => Some(width),
+                    _ => None,
+                };
+
+                #[inline]
+                fn word(&self) -> u64 {
+                    let $key_word = *self;
+                    $crate::key::fill_up(u128::from($word), size_of::<$key>())
+                }
+            )?
+
             #[inline]
             fn encode(&self, out: &mut Vec<u8>) {
                 $crate::key::KeyPart::encode_part(self, out);

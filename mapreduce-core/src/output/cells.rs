@@ -324,7 +324,10 @@ impl<F: FnOnce(Scalar<'_>) -> Result<(), CellError>> SerializeSeq for ByteSequen
     fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), CellError> {
         let bytes = &mut self.bytes;
         scalar(value, |scalar| match scalar {
-            Scalar::Unsigned(byte) => Ok(bytes.push(u8::try_from(byte).map_err(|_| unlike())?)),
+            Scalar::Unsigned(byte) => {
+                bytes.push(u8::try_from(byte).map_err(|_| unlike())?);
+                Ok(())
+            }
             _ => Err(unlike()),
         })
     }

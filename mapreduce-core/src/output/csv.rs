@@ -71,32 +71,37 @@ fn separate(out: &mut Vec<u8>, index: usize) {
 }
 
 fn append_scalar(out: &mut Vec<u8>, scalar: Scalar<'_>) -> Result<(), CellError> {
-    let float = |out: &mut Vec<u8>, float: f64, word: &dyn Fn(&mut Vec<u8>) -> serde_json::Result<()>| {
-        if float.is_finite() {
-            return word(out);
-        }
-        out.extend_from_slice(if float.is_nan() {
-            b"NaN"
-        } else if float > 0.0 {
-            b"inf"
-        } else {
-            b"-inf"
-        });
-        Ok(())
-    };
-    match scalar {
+    let written = match scalar {
         Scalar::Null => Ok(()),
+        Scalar::Text(text) => {
+            append_text(out, text.as_bytes());
+            Ok(())
+        }
+        Scalar::Bytes(bytes) => {
+            append_text(out, bytes);
+            Ok(())
+        }
+        Scalar::Float32(value) if !value.is_finite() => append_word(out, value.into()),
+        Scalar::Float64(value) if !value.is_finite() => append_word(out, value),
         Scalar::Bool(value) => serde_json::to_writer(out, &value),
         Scalar::Signed(value) => serde_json::to_writer(out, &value),
         Scalar::Unsigned(value) => serde_json::to_writer(out, &value),
         Scalar::Signed128(value) => serde_json::to_writer(out, &value),
         Scalar::Unsigned128(value) => serde_json::to_writer(out, &value),
-        Scalar::Float32(value) => float(out, value.into(), &|out| serde_json::to_writer(out, &value)),
-        Scalar::Float64(value) => float(out, value, &|out| serde_json::to_writer(out, &value)),
-        Scalar::Text(text) => return Ok(append_text(out, text.as_bytes())),
-        Scalar::Bytes(bytes) => return Ok(append_text(out, bytes)),
-    }
-    .map_err(CellError::new)
+        Scalar::Float32(value) => serde_json::to_writer(out, &value),
+        Scalar::Float64(value) => serde_json::to_writer(out, &value),
+    };
+    written.map_err(CellError::new)
+}
+
+/// Appends the word for a float that is not finite, which JSON does not have.
+fn append_word(out: &mut Vec<u8>, float: f64) -> serde_json::Result<()> {
+    out.extend_from_slice(match float {
+        f64::INFINITY => b"inf",
+        f64::NEG_INFINITY => b"-inf",
+        _ => b"NaN",
+    });
+    Ok(())
 }
 
 /// Appends text, in quotes where it needs them. Empty text has quotes and so differs from nothing.

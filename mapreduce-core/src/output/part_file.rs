@@ -11,7 +11,7 @@ pub(super) struct PartFile {
     file: File,
     /// What has not been written yet.
     buffer: Vec<u8>,
-    checksum: Xxh3,
+    checksum: Box<Xxh3>,
     records: u64,
     bytes: u64,
 }
@@ -26,7 +26,7 @@ impl PartFile {
             Ok(file) => file,
             Err(source) => return Err(WriteError { path, source }),
         };
-        Ok(Self { path, file, buffer: Vec::new(), checksum: Xxh3::new(), records: 0, bytes: 0 })
+        Ok(Self { path, file, buffer: Vec::new(), checksum: Box::new(Xxh3::new()), records: 0, bytes: 0 })
     }
 
     /// Where the next bytes of the file are to be appended.

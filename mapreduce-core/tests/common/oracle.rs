@@ -11,7 +11,7 @@ use std::{borrow::Borrow, collections::BTreeMap};
 /// Encoded pairs of an output.
 pub(crate) type Encoded = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Groups by partition, then by encoded key.
+/// Values by partition, then by encoded key.
 struct Emitted<K: ?Sized> {
     groups: BTreeMap<(u32, Vec<u8>), Vec<Vec<u8>>>,
     partitioner: Box<dyn Partitioner<K>>,
@@ -71,8 +71,15 @@ where
         }
     }
     let mut reduced = Reduced(Vec::new());
-    for ((_, key), values) in &emitted.groups {
-        let key = <KeyOf<J> as Key>::decode(key)?;
+    let mut groups = emitted.groups.into_iter().peekable();
+    while let Some(((partition, first), mut values)) = groups.next() {
+        let group = KeyOf::<J>::group(&first)?;
+        while let Some((_, more)) = groups
+            .next_if(|((other, key), _)| *other == partition && KeyOf::<J>::group(key).unwrap() == group)
+        {
+            values.extend(more);
+        }
+        let key = <KeyOf<J> as Key>::decode(&first)?;
         let mut group = Listed(values.iter());
         reducer.reduce(key.borrow(), &mut Values::<ValueOf<J>>::new(&mut group), &mut reduced)?;
     }

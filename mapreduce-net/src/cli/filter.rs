@@ -1,6 +1,6 @@
 //! The commands `map` and `reduce`: a job between the pipes of another engine.
 
-use super::CliError;
+use super::{CliError, MemoryArgs};
 use mapreduce_core::{
     Counters, InputOf, Job,
     filter::{self, FilterOptions, FromLines},
@@ -17,6 +17,9 @@ pub struct MapArgs {
     /// Which of the job's inputs it reads, counted from 0, for a job over two
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub input: u32,
+    /// What it may hold.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// What both filters have to be told.
     #[command(flatten)]
     pub lines: LineArgs,
@@ -53,7 +56,12 @@ impl MapArgs {
         J: Job,
         InputOf<J>: FromLines,
     {
-        let options = FilterOptions { split: self.split, input: self.input, ..self.lines.options() };
+        let options = FilterOptions {
+            split: self.split,
+            input: self.input,
+            memory: self.memory.memory(),
+            ..self.lines.options()
+        };
         let mapped = filter::map(job, shared, io::stdin().lock(), io::stdout().lock(), &options)?;
         tell(J::NAME, &mapped.counters);
         Ok(())

@@ -1,5 +1,6 @@
 //! What commands print: tables, one JSON object, and the summary of a job.
 
+use super::resident;
 use mapreduce_core::{Counters, Written};
 use serde::Serialize;
 use std::{collections::BTreeMap, env, fmt::Write as _, path::Path};
@@ -12,7 +13,12 @@ pub(super) struct RunReport<'a> {
     pairs: u64,
     /// Records read.
     records: u64,
+    /// The size of the input, as planned.
+    input_bytes: u64,
     keys: u64,
+    /// The size of the part files.
+    output_bytes: u64,
+    spilled_bytes: u64,
     parts: usize,
     peers: usize,
     threads: usize,
@@ -20,7 +26,12 @@ pub(super) struct RunReport<'a> {
     attempts_lost: u64,
     attempts_failed: u64,
     counters: &'a Counters,
+    map_seconds: f64,
+    reduce_seconds: f64,
+    /// From the start of the command to its end, the planning and the writing included.
     seconds: f64,
+    /// The most memory that this process has held. Not known on all systems.
+    peak_rss_bytes: Option<u64>,
     #[serde(skip)]
     on_pool: bool,
 }
@@ -39,7 +50,10 @@ impl<'a> RunReport<'a> {
             output: output.display().to_string(),
             pairs: parts.iter().map(|part| part.records).sum(),
             records: report.records,
+            input_bytes: report.input_bytes,
             keys: report.keys,
+            output_bytes: parts.iter().map(|part| part.bytes).sum(),
+            spilled_bytes: report.spilled_bytes,
             parts: parts.len(),
             peers: report.tasks_by_peer.len(),
             threads,
@@ -47,7 +61,10 @@ impl<'a> RunReport<'a> {
             attempts_lost: report.attempts_lost,
             attempts_failed: report.attempts_failed,
             counters,
+            map_seconds: report.map_time.as_secs_f64(),
+            reduce_seconds: report.reduce_time.as_secs_f64(),
             seconds,
+            peak_rss_bytes: resident::peak_bytes(),
             on_pool,
         }
     }
@@ -63,6 +80,12 @@ impl<'a> RunReport<'a> {
             count(records, "record"),
             count(keys, "key"),
         );
+        if self.spilled_bytes > 0 {
+            line(
+                &mut text,
+                format_args!("{:.1} MB did not fit into memory", self.spilled_bytes as f64 / 1e6),
+            );
+        }
         for (name, n) in self.counters.iter() {
             line(&mut text, format_args!("{name}: {n}"));
         }

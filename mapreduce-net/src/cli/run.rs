@@ -1,13 +1,14 @@
 //! The command `run`: a job over files, on threads or on a pool, into a folder of part files.
 
 use super::{
-    AnyEngine, CliError, PoolArgs,
+    AnyEngine, CliError, MemoryArgs, PoolArgs,
     error::print,
     report::{RunReport, json},
     signals,
 };
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mapreduce_core::{
-    Cancel, Dataset, Engine as _, Error, Input, InputOf, Job, Options, PartFiles, Result, Written,
+    Cancel, Dataset, Engine as _, Error, Format, Input, InputOf, Job, Options, PartFiles, Result, Written,
 };
 use std::{num::NonZeroU32, path::PathBuf, time::Instant};
 
@@ -32,6 +33,12 @@ pub struct RunArgs {
     /// Threads of this process; 0 means as many as there are cores. On a pool they only read, send and put together
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = super::engine::threads)]
     pub threads: usize,
+    /// The memory of this process.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+    /// What the part files look like
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = format())]
+    pub format: Format,
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -49,12 +56,24 @@ impl RunArgs {
         job: impl FnOnce(&Run<'_>) -> Result<Written>,
     ) -> Result<(), CliError> {
         let started = Instant::now();
-        let engine = self.pool.engine(self.threads, cancel)?;
+        // A job asks too, but may be the last of several.
+        self.part_files().check()?;
+        let engine = self.engine(cancel)?;
         let run = self.on(&engine, cancel);
         let written = job(&run).map_err(CliError::from)?;
         let seconds = started.elapsed().as_secs_f64();
         let report = RunReport::new(&written, &self.output, engine.is_pool(), engine.threads(), seconds);
         print(&if self.json { json(&report) } else { report.summary() })
+    }
+
+    fn engine(&self, cancel: &Cancel) -> Result<AnyEngine, CliError> {
+        if self.pool.pool.is_some() && self.memory.is_given() {
+            return Err(CliError::MemoryOfPool);
+        }
+        Ok(match self.pool.engine(self.threads, cancel)? {
+            AnyEngine::Local(local) => AnyEngine::Local(local.with_memory(self.memory.memory())),
+            pool => pool,
+        })
     }
 
     fn on<'a>(&'a self, engine: &'a AnyEngine, cancel: &Cancel) -> Run<'a> {
@@ -63,9 +82,29 @@ impl RunArgs {
             cancel: cancel.clone(),
             ..Options::default()
         };
-        let output = PartFiles::new(&self.output).overwrite(self.overwrite);
-        Run { inputs: &self.inputs, engine, shared: self.pool.shared, output, options }
+        Run { inputs: &self.inputs, engine, shared: self.pool.shared, output: self.part_files(), options }
     }
+
+    fn part_files(&self) -> PartFiles {
+        PartFiles::new(&self.output).overwrite(self.overwrite).with_format(self.format)
+    }
+}
+
+/// The formats by their names on the command line.
+const FORMATS: &[(&str, Format)] = &[
+    ("text", Format::Text),
+    ("csv", Format::Csv),
+    ("jsonl", Format::JsonLines),
+    #[cfg(feature = "parquet")]
+    ("parquet", Format::Parquet),
+];
+
+/// Parses what `--format` is given.
+fn format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(FORMATS.iter().map(|(name, _)| *name)).map(|given| {
+        let format = FORMATS.iter().find(|(name, _)| *name == given);
+        format.expect("the parser lets no other names pass").1
+    })
 }
 
 /// What the user of `run` has asked for: given to a [`Program`](super::Program)'s own way of running its job.

@@ -77,13 +77,68 @@ fn the_result_can_be_had_as_json() {
     let said = run("word_count", &folder, "run text --output counts --threads 1 --json").succeeded().stdout;
     let result: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said.lines().count(), 1);
-    let seconds = result["seconds"].as_f64().unwrap();
-    assert!(seconds > 0.0);
+    for (stage, all) in [("map_seconds", "seconds"), ("reduce_seconds", "seconds")] {
+        assert!((0.0..result[all].as_f64().unwrap()).contains(&result[stage].as_f64().unwrap()), "{result}");
+    }
+    let peak = result["peak_rss_bytes"].as_u64();
+    assert!(peak.is_some_and(|bytes| bytes > 1 << 20) || !cfg!(target_os = "linux"), "{result}");
     let expected = serde_json::json!({
-        "output": "counts", "pairs": 2, "records": 2, "keys": 2, "parts": 1, "peers": 1, "threads": 1,
-        "tasks_by_peer": {"local": 2}, "attempts_lost": 0, "attempts_failed": 0, "counters": {}, "seconds": seconds,
+        "output": "counts", "pairs": 2, "records": 2, "input_bytes": 8, "keys": 2, "output_bytes": 8,
+        "spilled_bytes": 0, "parts": 1, "peers": 1, "threads": 1, "tasks_by_peer": {"local": 2}, "attempts_lost": 0,
+        "attempts_failed": 0, "counters": {}, "map_seconds": result["map_seconds"],
+        "reduce_seconds": result["reduce_seconds"], "seconds": result["seconds"], "peak_rss_bytes": peak,
     });
     assert_eq!(result, expected);
+}
+
+#[test]
+fn a_run_stays_within_its_memory_and_gives_the_same() {
+    // More lines than the memory of one task holds.
+    let text: Vec<u8> = (0..600_000u64)
+        .flat_map(|i| {
+            format!("{:016x} and what follows, so that it adds up\n", i.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                .into_bytes()
+        })
+        .collect();
+    let folder = folder(&[("text", &text)]);
+    fs::create_dir(folder.path().join("spill")).unwrap();
+    run("sort", &folder, "run text --output all --threads 1 --partitions 3").succeeded();
+    let said = run(
+        "sort",
+        &folder,
+        "run text --output few --threads 1 --partitions 3 --memory 40MB --spill-to spill --json",
+    );
+    let result: serde_json::Value = serde_json::from_str(&said.succeeded().stdout).unwrap();
+    assert!(result["spilled_bytes"].as_u64().unwrap() > 0, "{result}");
+    let [all, few] = ["all", "few"].map(|name| parts(&folder.path().join(name)));
+    assert!(all == few && all.len() == text.len());
+
+    for (args, expected) in [
+        ("--memory 1MB", "memory"),
+        ("--memory 40MB --spill-to nowhere", "nowhere"),
+        (
+            "--memory 1GB --pool lab.pool",
+            "--memory and --spill-to are of jobs on the threads of this process",
+        ),
+    ] {
+        let ended = run("sort", &folder, &format!("run text --output out --threads 1 {args}"));
+        let error = ended.refused(1);
+        assert!(error.contains(expected), "{error}");
+    }
+    assert_eq!(names(folder.path()), ["all", "few", "spill", "text"]);
+    assert!(names(&folder.path().join("spill")).is_empty());
+}
+
+#[test]
+fn the_parts_may_be_tables_or_json() {
+    let folder = folder(&[("text", b"b a b")]);
+    for (format, expected) in [
+        ("csv", "key,value\na,1\nb,2\n"),
+        ("jsonl", "{\"key\":\"a\",\"value\":1}\n{\"key\":\"b\",\"value\":2}\n"),
+    ] {
+        run("word_count", &folder, &format!("run text --output {format} --format {format}")).succeeded();
+        assert_eq!(String::from_utf8(parts(&folder.path().join(format))).unwrap(), expected);
+    }
 }
 
 #[test]
@@ -121,6 +176,8 @@ fn wrong_usage_is_explained() {
         ("run a", "--output <DIR>"),
         ("run a --output b --threads -1", "give a whole number up to 1024, or 0"),
         ("run a --output b --partitions 0", "give a whole number, 1 or more"),
+        ("run a --output b --memory much", "give a size such as 200MB, 1.5GiB or 512m"),
+        ("run a --output b --format xml", "possible values: text, csv, jsonl"),
         ("run a --output b --shared", "--pool <FILE>"),
         ("run a --output b --min-peers 2", "--pool <FILE>"),
         ("run a --output b --wait 2", "--pool <FILE>"),

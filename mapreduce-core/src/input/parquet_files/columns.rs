@@ -1,6 +1,7 @@
 //! [`RowGroup`]: reads the chosen columns of a row group, some rows at a time.
 
 use super::row::{Cell, Row};
+use crate::exec::panic_message;
 use parquet::{
     basic::{ConvertedType, LogicalType},
     column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader},
@@ -10,7 +11,11 @@ use parquet::{
     schema::types::ColumnDescriptor,
 };
 use serde::de::DeserializeOwned;
-use std::{fs::File, sync::Arc};
+use std::{
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 /// Rows that are decoded at once: so many, or fewer that have about so many bytes.
 const ROWS: u64 = 4096;
@@ -53,7 +58,7 @@ impl RowGroup {
             let column = Column::new(&descriptor, get_column_reader(descriptor.clone(), Box::new(pages)));
             Ok(column)
         };
-        let columns = columns.iter().map(column).collect::<Result<_, _>>();
+        let columns = guard(|| columns.iter().map(column).collect::<Result<_, _>>());
         let columns = columns.map_err(|error| GroupError::Parquet(index, error))?;
         Ok(Self { index, at_once, columns, rows, read: 0 })
     }
@@ -64,9 +69,8 @@ impl RowGroup {
         if wanted == 0 {
             return Ok(false);
         }
-        for column in &mut self.columns {
-            column.read(wanted).map_err(|error| GroupError::Parquet(self.index, error))?;
-        }
+        guard(|| self.columns.iter_mut().try_for_each(|column| column.read(wanted)))
+            .map_err(|error| GroupError::Parquet(self.index, error))?;
         for _ in 0..wanted {
             let row = T::deserialize(Row::new(&self.columns)).map_err(|error| GroupError::Row {
                 group: self.index,
@@ -80,6 +84,14 @@ impl RowGroup {
         }
         Ok(true)
     }
+}
+
+/// Runs the decoder. Some damaged files make it panic (parquet 60.1: a negative offset of a column).
+pub(super) fn guard<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    // What is half-done after a panic is not used again.
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
+        Err(ParquetError::General(format!("the decoder gave up: {}", panic_message(&*panic))))
+    })
 }
 
 /// What the numbers or bytes of a column mean.

@@ -1,0 +1,187 @@
+//! [`Inputs`]: files made from fixed seeds, when they are first asked for.
+
+use crate::workshop::Workshop;
+use benches::{
+    Failure,
+    text::{Random, zipf_file},
+};
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// How large the inputs are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// Bytes of text.
+    pub(crate) text_bytes: u64,
+    /// Words that the text is drawn from.
+    pub(crate) words: usize,
+    /// Lines of 100 bytes.
+    pub(crate) lines: usize,
+    /// Rows of key and value.
+    pub(crate) rows: usize,
+    /// Keys in the rows, few and many.
+    pub(crate) keys: [u64; 2],
+}
+
+impl Sizes {
+    /// Those of the comparison: 421 MB, 839 MB, and twice 1.6 GB.
+    pub(crate) const FULL: Self = Self {
+        text_bytes: 421_000_000,
+        words: 500_000,
+        lines: 8 << 20,
+        rows: 100_000_000,
+        keys: [1_000, 50_000_000],
+    };
+    /// A twentieth, to try it out.
+    pub(crate) const QUICK: Self = Self {
+        text_bytes: 20_000_000,
+        words: 50_000,
+        lines: 400_000,
+        rows: 4_000_000,
+        keys: [1_000, 2_000_000],
+    };
+}
+
+/// Rows of a key and a value.
+#[derive(Clone, Debug)]
+pub(crate) struct RowFiles {
+    /// Two little-endian 64-bit integers a row.
+    pub(crate) raw: PathBuf,
+    /// The same as Parquet.
+    pub(crate) parquet: PathBuf,
+}
+
+/// The inputs in a folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Inputs<'a> {
+    workshop: &'a Workshop,
+    sizes: Sizes,
+}
+
+impl<'a> Inputs<'a> {
+    /// Inputs of these sizes, in the workshop's folder for them.
+    pub(crate) fn new(workshop: &'a Workshop, sizes: Sizes) -> Self {
+        Self { workshop, sizes }
+    }
+
+    /// Lines of ten words each, drawn by Zipf's law.
+    ///
+    /// # Errors
+    /// As for the others: when it cannot be written.
+    pub(crate) fn text(&self) -> Result<PathBuf, Failure> {
+        let Sizes { text_bytes, words, .. } = self.sizes;
+        self.file(&format!("text-{text_bytes}-{words}.txt"), |path| Ok(zipf_file(path, text_bytes, words)?))
+    }
+
+    /// Lines of 100 random characters of 16, ends included.
+    ///
+    /// # Errors
+    /// See [`text`](Self::text).
+    pub(crate) fn lines(&self) -> Result<PathBuf, Failure> {
+        let lines = self.sizes.lines;
+        self.file(&format!("lines-{lines}.txt"), |path| Ok(write_lines(path, lines)?))
+    }
+
+    /// Rows with few or many keys.
+    ///
+    /// # Errors
+    /// See [`text`](Self::text); and when Parquet cannot be written by Python.
+    pub(crate) fn rows(&self, many: bool) -> Result<RowFiles, Failure> {
+        let (rows, keys) = (self.sizes.rows, self.sizes.keys[usize::from(many)]);
+        let name = format!("rows-{rows}-{keys}");
+        let range = if many { drawn_from(rows as u64, keys) } else { keys };
+        let raw = self.file(&format!("{name}.u64"), |path| Ok(write_rows(path, rows, range)?))?;
+        let parquet = self.file(&format!("{name}.parquet"), |path| {
+            fs::create_dir_all(&self.workshop.spill)?;
+            let status = self.workshop.python("rows_to_parquet.py").arg(&raw).arg(path).status()?;
+            if status.success() { Ok(()) } else { Err("rows_to_parquet.py has failed".into()) }
+        })?;
+        Ok(RowFiles { raw, parquet })
+    }
+
+    /// A file of the folder, which is made under another name first: what is there is whole.
+    fn file(&self, name: &str, make: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<PathBuf, Failure> {
+        let path = self.workshop.inputs.join(name);
+        if !path.exists() {
+            println!("making {name}");
+            let unfinished = path.with_extension("unfinished");
+            make(&unfinished)?;
+            fs::rename(unfinished, &path)?;
+        }
+        Ok(path)
+    }
+}
+
+/// Reads a file once, so that it is in the page cache.
+pub(crate) fn warm(path: &Path) -> io::Result<()> {
+    let (mut file, mut buffer) = (File::open(path)?, vec![0; 1 << 20]);
+    while file.read(&mut buffer)? > 0 {}
+    Ok(())
+}
+
+fn write_lines(path: &Path, lines: usize) -> io::Result<()> {
+    let mut random = Random::new(11);
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    for _ in 0..lines {
+        for _ in 0..6 {
+            write!(out, "{:016x}", random.bits())?;
+        }
+        out.write_all(b"abc\n")?;
+    }
+    out.flush()
+}
+
+/// Keys are 63 bits, so that engines without unsigned integers have them, and look random; values are below 1 000.
+fn write_rows(path: &Path, rows: usize, range: u64) -> io::Result<()> {
+    let mut random = Random::new(7);
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    for _ in 0..rows {
+        let key = Random::new(random.bits() % range).bits() >> 1;
+        out.write_all(&key.to_le_bytes())?;
+        out.write_all(&(random.bits() % 1_000).to_le_bytes())?;
+    }
+    out.flush()
+}
+
+/// From how many keys one has to draw `rows` times so that about `keys` of them occur: the `n` with
+/// `n (1 - exp(-rows / n)) = keys`, found by bisection.
+fn drawn_from(rows: u64, keys: u64) -> u64 {
+    let occurring = |n: u64| n as f64 * (1.0 - (-(rows as f64) / n as f64).exp());
+    let (mut low, mut high) = (keys, keys * 64);
+    while low < high {
+        let middle = low.midpoint(high);
+        if occurring(middle) < keys as f64 {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn about_as_many_keys_occur_as_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows");
+        write_rows(&path, 20_000, drawn_from(20_000, 10_000)).unwrap();
+        let bytes = fs::read(path).unwrap();
+        let keys: std::collections::HashSet<&[u8]> = bytes.chunks(16).map(|row| &row[..8]).collect();
+        assert!((9_800..10_200).contains(&keys.len()), "{}", keys.len());
+    }
+
+    #[test]
+    fn lines_are_of_100_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        write_lines(&path, 10).unwrap();
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.lines().count() == 10 && text.split_inclusive('\n').all(|line| line.len() == 100));
+    }
+}

@@ -1,0 +1,233 @@
+//! Compares this project with programs that people use for the same: a program by hand, Polars, DuckDB, GNU sort and Spark,
+//! on the same inputs with the same threads, in turns.
+//!
+//! `cargo run --release -p benches --bin compare [-- --quick]`
+//!
+//! One command does all of it: builds the programs, makes the inputs and a Python environment in cargo's target folder
+//! (some 9 GB), runs every contestant several times in turns, checks that all outputs are equal and in order, prints medians
+//! and ratios as tables, and leaves those with all runs and a picture in `benches/runs`. What is measured, and what is
+//! not, is said in `docs/benchmarks.md`.
+//!
+//! # Layout
+//!
+//! * [`contests`]: what is compared with what. [`inputs`]: on which data.
+//! * [`process`]: how a command is measured. [`content`]: how outputs are compared. [`pool`]: peers.
+//! * [`report`], [`picture`], [`machine`]: what is told of it.
+//! * [`workshop`]: folders, builds, and the Python environment.
+//! * Contestants: `by_hand.rs` and `sum_by_key.rs` are programs, `peer_*.py` scripts; `word_count` and `sort` are examples of
+//!   `mapreduce-net`. `pyspark_filters.py` runs a job of this project under Spark.
+
+mod content;
+mod contests;
+mod inputs;
+mod machine;
+mod picture;
+mod pool;
+mod process;
+mod report;
+mod workshop;
+
+use benches::Failure;
+use content::Content;
+use contests::{Contest, Setup, Subject};
+use inputs::{Inputs, Sizes};
+use mapreduce_net::cli::clap::{self, Parser, ValueEnum};
+use report::{Outcome, Performance};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+use workshop::{Workshop, remove};
+
+/// Compares word count, sort and sum by key with other programs that do the same
+#[derive(Parser)]
+struct Args {
+    /// Only this contest; may be repeated
+    #[arg(long, value_name = "CONTEST")]
+    only: Vec<Subject>,
+    /// Turns of each contestant
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Threads of each contestant
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    threads: usize,
+    /// The memory of `sort-memory`, in megabytes, as in 200MB
+    #[arg(long, value_name = "SIZE", default_value = "200MB", value_parser = megabytes)]
+    memory: u64,
+    /// Leave out contestants with this word in their name, as in `Spark`; may be repeated
+    #[arg(long, value_name = "WORD")]
+    without: Vec<String>,
+    /// Contestants whose first turn takes longer have no other
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    slow: u64,
+    /// Small inputs and two turns: shows in a minute or two whether everything works, and not how fast it is
+    #[arg(long)]
+    quick: bool,
+    /// The machine's name, for the names of the files in benches/runs [default: of its processor]
+    #[arg(long, value_name = "NAME")]
+    machine: Option<String>,
+}
+
+fn megabytes(text: &str) -> Result<u64, &'static str> {
+    let number = text.strip_suffix("MB").unwrap_or(text);
+    number.parse().ok().filter(|&mb| mb > 0).ok_or("give megabytes, as in 200MB")
+}
+
+/// No turn takes longer.
+const LIMIT: Duration = Duration::from_secs(600);
+
+fn main() -> Result<(), Failure> {
+    let args = Args::parse();
+    let started = Instant::now();
+    let workshop = Workshop::open()?;
+    println!("building the programs of this project");
+    workshop.build()?;
+    workshop.install()?;
+    let sizes = if args.quick { Sizes::QUICK } else { Sizes::FULL };
+    let inputs = Inputs::new(&workshop, sizes);
+    let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
+    let java = java.is_ok_and(|status| status.success());
+    let setup =
+        Setup { workshop: &workshop, inputs: &inputs, threads: args.threads, memory_mb: args.memory, java };
+    if let Some(load) = machine::load().filter(|&load| load > 0.5) {
+        println!("note: other processes are busy here (load {load}); ratios will be unsteady");
+    }
+
+    let mut outcomes = Vec::new();
+    for &subject in Subject::value_variants() {
+        if !args.only.is_empty() && !args.only.contains(&subject) {
+            continue;
+        }
+        // What the contestants of one subject need is not there for those of the next.
+        let mut pool = None;
+        match subject.contest(setup, &mut pool)? {
+            Some(contest) => {
+                let outcome = hold(contest, &args, &workshop)?;
+                println!("\n{}", outcome.table());
+                outcomes.push(outcome);
+            }
+            None => println!(
+                "\n{}: left out; this build of the examples has not got what it takes",
+                subject.name()
+            ),
+        }
+    }
+    let (summary, raw) = texts(&args, &workshop, &outcomes, started)?;
+    let base = destination(&args, &workshop)?;
+    let picture = picture::picture(&outcomes, "times as long as the first of each group; medians");
+    fs::write(base.with_extension("txt"), format!("{summary}\n{raw}"))?;
+    fs::write(base.with_extension("svg"), picture)?;
+    println!("{summary}\n{raw}");
+    println!("kept as {}, with a picture beside it", base.with_extension("txt").display());
+    match outcomes.iter().any(|outcome| outcome.results.iter().any(|result| result.failure.is_some())) {
+        true => Err("some contestants have failed; the tables say which and why".into()),
+        false => Ok(()),
+    }
+}
+
+/// Has the contestants take turns.
+fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop) -> Result<Outcome, Failure> {
+    let Contest { title, mut contestants, absent, order, as_a_whole, beside } = contest;
+    contestants.retain(|contestant| !args.without.iter().any(|word| contestant.name.contains(word.as_str())));
+    println!("\n{title}");
+    let mut results: Vec<Performance> = contestants
+        .iter()
+        .map(|one| Performance { name: one.name.to_owned(), aim: one.aim, turns: Vec::new(), failure: None })
+        .collect();
+    let mut expected: Option<(Content, &str)> = None;
+    let runs = if args.quick { args.runs.min(2) } else { args.runs };
+    for _ in 0..runs {
+        for (contestant, result) in contestants.iter().zip(&mut results) {
+            let slow = result.turns.first().is_some_and(|turn| turn.whole > Duration::from_secs(args.slow));
+            if slow || result.failure.is_some() {
+                continue;
+            }
+            inputs::warm(&contestant.input)?;
+            let output = workshop.fresh("output")?;
+            fs::create_dir_all(&workshop.spill)?;
+            let turn = process::run(&mut (contestant.command)(&output), &beside, LIMIT);
+            let checked = turn.and_then(|turn| {
+                let content = Content::read(&output, order, as_a_whole)?;
+                let (expected, of) = expected.get_or_insert((content, contestant.name));
+                if content != *expected {
+                    return Err(format!("its output is {content:?}, and that of {of} {expected:?}").into());
+                }
+                Ok(turn)
+            });
+            match checked {
+                Ok(turn) => {
+                    println!("  {}: {:.3} s", contestant.name, turn.work.as_secs_f64());
+                    result.turns.push(turn);
+                }
+                Err(failure) => {
+                    println!("  {}: {failure}", contestant.name);
+                    result.failure = Some(failure.to_string());
+                }
+            }
+            remove(&output)?;
+            // What a process that is about to end still holds there is removed after the next turn.
+            let _ = remove(&workshop.spill);
+        }
+    }
+    let mut notes = absent;
+    if let Some((Content { lines, bytes, .. }, _)) = expected {
+        notes.push(format!("equal outputs of {lines} lines, {:.1} MB", bytes as f64 / 1e6));
+    }
+    Ok(Outcome { title, results, notes })
+}
+
+/// What to paste into the documentation, and all runs.
+fn texts(
+    args: &Args,
+    workshop: &Workshop,
+    outcomes: &[Outcome],
+    started: Instant,
+) -> Result<(String, String), Failure> {
+    let packages = fs::read_to_string(workshop.sources.join("compare").join("requirements.txt"))?;
+    let tables: Vec<String> = outcomes.iter().map(Outcome::table).collect();
+    let scale =
+        if args.quick { "Small inputs (--quick): these figures say nothing about speed.\n" } else { "" };
+    let summary = format!(
+        "# Comparison of {}, {} threads\n\n{}{scale}took {:.0} minutes\n\n{}",
+        machine::today(),
+        args.threads,
+        machine::description(&packages),
+        started.elapsed().as_secs_f64() / 60.0,
+        tables.join("\n"),
+    );
+    Ok((summary, outcomes.iter().map(Outcome::raw).collect::<Vec<_>>().join("\n")))
+}
+
+/// Where to keep what came of it, without extension: nothing is overwritten. What is small stays in the target folder.
+fn destination(args: &Args, workshop: &Workshop) -> io::Result<PathBuf> {
+    if args.quick {
+        return Ok(workshop.scratch.join("quick"));
+    }
+    let runs = workshop.sources.join("runs");
+    fs::create_dir_all(&runs)?;
+    let name = args.machine.clone().unwrap_or_else(machine::name);
+    let name = format!("{}-{name}-compare", machine::today());
+    let taken = |path: &Path| path.with_extension("txt").exists();
+    let numbered = (2..).map(|n| runs.join(format!("{name}-{n}")));
+    let mut free = [runs.join(&name)].into_iter().chain(numbered).filter(|path| !taken(path));
+    free.next().ok_or_else(|| io::Error::other("all names are taken"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn memory_is_in_megabytes() {
+        assert_eq!((megabytes("200MB"), megabytes("64")), (Ok(200), Ok(64)));
+        assert!(megabytes("0MB").is_err() && megabytes("2GB").is_err());
+    }
+}

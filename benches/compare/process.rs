@@ -1,0 +1,164 @@
+//! [`run`]: a command, how long it takes and how much memory its processes have.
+
+use benches::Failure;
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Time between two looks at the memory of the processes.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How a command went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    /// From its start to its end.
+    pub(crate) whole: Duration,
+    /// What it says that its work took (a line `seconds S` on standard output), without the start of an interpreter or a
+    /// virtual machine. Without such a line the same as `whole`.
+    pub(crate) work: Duration,
+    /// The largest sum of the resident memory of its processes and their descendants. Unknown where there is no `/proc`.
+    pub(crate) peak_bytes: Option<u64>,
+}
+
+/// Runs a command to its end, at most so long. The memory of `beside`, processes that work for it, counts as well.
+///
+/// # Errors
+/// When it does not start, does not succeed (with the end of what it wrote to standard error), or takes longer.
+pub(crate) fn run(command: &mut Command, beside: &[u32], limit: Duration) -> Result<Turn, Failure> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let start = Instant::now();
+    let child =
+        command.spawn().map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))?;
+    let pid = child.id();
+    let (ended, end) = mpsc::channel::<()>();
+    let roots: Vec<u32> = beside.iter().copied().chain([pid]).collect();
+    let watcher = thread::spawn(move || watch(&roots, pid, &end, limit));
+    let outcome = finish(child);
+    let whole = start.elapsed();
+    drop(ended);
+    let watched = watcher.join().map_err(|_| "the memory could not be watched")?;
+    let (succeeded, stdout, stderr) = outcome?;
+    if watched.timed_out {
+        return Err(format!("was ended after {} seconds", limit.as_secs()).into());
+    }
+    if !succeeded {
+        let tail: Vec<&str> = stderr.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
+        return Err(tail.into_iter().rev().collect::<Vec<_>>().join(" | ").into());
+    }
+    let work = match stdout.lines().find_map(|line| line.strip_prefix("seconds ")) {
+        Some(seconds) => Duration::try_from_secs_f64(seconds.trim().parse()?)?,
+        None => whole,
+    };
+    Ok(Turn { whole, work, peak_bytes: (watched.peak_bytes > 0).then_some(watched.peak_bytes) })
+}
+
+/// Whether it succeeded, and what it wrote.
+fn finish(child: Child) -> Result<(bool, String, String), Failure> {
+    let output = child.wait_with_output()?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok((output.status.success(), text(output.stdout), text(output.stderr)))
+}
+
+struct Watched {
+    peak_bytes: u64,
+    timed_out: bool,
+}
+
+/// Looks at the memory until the sender of `end` is dropped, and ends the process if that takes too long.
+fn watch(roots: &[u32], pid: u32, end: &Receiver<()>, limit: Duration) -> Watched {
+    let start = Instant::now();
+    let mut watched = Watched { peak_bytes: 0, timed_out: false };
+    loop {
+        let mut now_bytes = 0;
+        for &root in roots {
+            for process in descendants(root) {
+                let Some((resident, peak)) = memory(process) else { continue };
+                now_bytes += resident;
+                // The kernel knows the peak of one process better than any number of looks; that of a process which was
+                // there before is of an earlier run.
+                if roots == [pid] {
+                    watched.peak_bytes = watched.peak_bytes.max(peak);
+                }
+            }
+        }
+        watched.peak_bytes = watched.peak_bytes.max(now_bytes);
+        if start.elapsed() > limit && !watched.timed_out {
+            // If it does not work there is nothing else that could be done.
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+            watched.timed_out = true;
+        }
+        if end.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout) {
+            return watched;
+        }
+    }
+}
+
+/// A process and those that it and they have started.
+fn descendants(root: u32) -> Vec<u32> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(&process) = found.get(next) {
+        next += 1;
+        let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { continue };
+        for thread in threads.flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            found.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+    }
+    found
+}
+
+/// What a process has in memory, and the most it has had, in bytes.
+fn memory(process: u32) -> Option<(u64, u64)> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let bytes = |field: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+        line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+    };
+    Some((bytes("VmRSS:")?, bytes("VmHWM:")?))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn the_work_is_what_the_command_says() {
+        let turn = run(&mut shell("echo seconds 0.25"), &[], LIMIT).unwrap();
+        assert_eq!(turn.work, Duration::from_millis(250));
+        let turn = run(&mut shell("echo done"), &[], LIMIT).unwrap();
+        assert_eq!(turn.work, turn.whole);
+    }
+
+    #[test]
+    fn memory_of_descendants_counts() {
+        // 100 million zeros in a variable of a process below the shell.
+        let script = "sh -c 'x=$(head -c 100000000 /dev/zero | tr \"\\0\" a); echo ${#x} >/dev/null'; true";
+        let turn = run(&mut shell(script), &[], LIMIT).unwrap();
+        assert!(turn.peak_bytes.unwrap() >= 100_000_000, "{turn:?}");
+    }
+
+    #[test]
+    fn a_failure_quotes_standard_error() {
+        let error = run(&mut shell("echo it broke >&2; exit 3"), &[], LIMIT).unwrap_err();
+        assert_eq!(error.to_string(), "it broke");
+    }
+
+    #[test]
+    fn what_takes_too_long_is_ended() {
+        let error = run(&mut shell("exec sleep 600"), &[], Duration::from_millis(50)).unwrap_err();
+        assert!(error.to_string().starts_with("was ended"), "{error}");
+    }
+}

@@ -1,0 +1,201 @@
+//! [`Arena`]: encoded pairs in the order in which they were emitted, until they are sorted.
+
+use super::{
+    run::prefix,
+    sort::{Slot, sort},
+};
+use crate::{Datum, Key, Result};
+use std::{error::Error, marker::PhantomData};
+
+/// Encoded pairs, one after the other: key, value, and behind them their lengths, which are known last. Of a key of fixed
+/// width there is only what its slot holds: its prefix.
+#[derive(Debug)]
+pub(super) struct Arena<K: ?Sized> {
+    bytes: Vec<u8>,
+    /// `at` is where the lengths of the pair begin.
+    slots: Vec<Slot>,
+    of: PhantomData<fn(&K)>,
+}
+
+/// Pairs begin below this, so that 32 bits say where they end.
+pub(super) const ARENA_BYTES_MAX: usize = 1 << 31;
+
+impl<K: ?Sized> Default for Arena<K> {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), slots: Vec::new(), of: PhantomData }
+    }
+}
+
+impl<K: ?Sized + Key> Arena<K> {
+    /// What is held, in bytes.
+    #[inline]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes.len() + size_of_val(&*self.slots)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// How many bytes the pairs take, each with its lengths.
+    pub(super) fn pair_bytes(&self) -> usize {
+        self.bytes.len() + K::WIDTH.map_or(0, |width| (width + 1) * self.slots.len())
+    }
+
+    /// Adds a pair. `partition` chooses where its encoded key belongs.
+    #[inline]
+    pub(super) fn push<V: ?Sized + Datum>(
+        &mut self,
+        key: &K,
+        value: &V,
+        partition: impl FnOnce(&[u8]) -> Result<u32>,
+    ) -> Result {
+        if let Some(width) = K::WIDTH {
+            let prefix = key.word();
+            let partition = partition(&prefix.to_be_bytes()[..width])?;
+            return self.push_encoded((prefix, &[]), value, partition);
+        }
+        let begin = self.bytes.len();
+        key.encode(&mut self.bytes);
+        let key = &self.bytes[begin..];
+        let (prefix, partition) = (prefix(key), partition(key)?);
+        self.push_value(begin, prefix, value, partition)
+    }
+
+    /// Adds a pair of which the key is encoded: prefix, and bytes unless there is a width.
+    pub(super) fn push_encoded<V: ?Sized + Datum>(
+        &mut self,
+        (prefix, key): (u64, &[u8]),
+        value: &V,
+        partition: u32,
+    ) -> Result {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        self.push_value(begin, prefix, value, partition)
+    }
+
+    /// Adds the rest of a pair, the key of which is there from `begin` on.
+    #[inline]
+    fn push_value<V: ?Sized + Datum>(
+        &mut self,
+        begin: usize,
+        prefix: u64,
+        value: &V,
+        partition: u32,
+    ) -> Result {
+        let split = self.bytes.len();
+        value.encode(&mut self.bytes)?;
+        let end = self.bytes.len();
+        let at = u32::try_from(end).map_err(|_| too_long("pair", end - begin))?;
+        push_length(&mut self.bytes, end - split);
+        if K::WIDTH.is_none() {
+            push_length(&mut self.bytes, split - begin);
+        }
+        self.slots.push(Slot { prefix, partition, at });
+        Ok(())
+    }
+
+    /// Sorts the pairs by partition and key, those of a key in the order in which they were emitted.
+    pub(super) fn sort(&mut self, partitions: u32) {
+        let bytes = &self.bytes;
+        let key = |at| pair::<K>(bytes, at).0;
+        sort(&mut self.slots, partitions, if K::WIDTH.is_some() { None } else { Some(&key) });
+    }
+
+    /// The pairs in order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = ArenaPair<'_, K>> {
+        self.slots.iter().map(|slot| {
+            let (key, value) = pair::<K>(&self.bytes, slot.at);
+            ArenaPair { prefix: slot.prefix, partition: slot.partition, key, value, of: PhantomData }
+        })
+    }
+
+    /// Forgets all pairs. Keeps the memory for others, but no more than `bytes_max` for their bytes: one record may
+    /// have been larger than all others.
+    pub(super) fn clear(&mut self, bytes_max: usize) {
+        self.slots.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(bytes_max);
+    }
+}
+
+/// A pair in an [`Arena`].
+pub(super) struct ArenaPair<'a, K: ?Sized> {
+    pub(super) partition: u32,
+    pub(super) value: &'a [u8],
+    prefix: u64,
+    key: &'a [u8],
+    of: PhantomData<fn(&K)>,
+}
+
+impl<'a, K: ?Sized + Key> ArenaPair<'a, K> {
+    /// The encoded key. `word` is where it is put if it has to be made.
+    #[inline]
+    pub(super) fn key<'k>(&'k self, word: &'k mut [u8; 8]) -> &'k [u8] {
+        encoded::<K>(self.prefix, self.key, word)
+    }
+
+    #[inline]
+    pub(super) fn has_key_of(&self, other: &Self) -> bool {
+        // Sorting may have left other prefixes in keys without a width.
+        match K::WIDTH {
+            Some(_) => self.prefix == other.prefix,
+            None => self.key == other.key,
+        }
+    }
+}
+
+/// The encoding of a key: `bytes`, or what its prefix says if there is a width.
+#[inline]
+pub(super) fn encoded<'a, K: ?Sized + Key>(prefix: u64, bytes: &'a [u8], word: &'a mut [u8; 8]) -> &'a [u8] {
+    match K::WIDTH {
+        Some(width) => {
+            *word = prefix.to_be_bytes();
+            &word[..width]
+        }
+        None => bytes,
+    }
+}
+
+/// What begins below [`ARENA_BYTES_MAX`] and is as long at most always has a place.
+#[cold]
+pub(super) fn too_long(what: &str, bytes: usize) -> Box<dyn Error + Send + Sync> {
+    format!("a {what} of {bytes} bytes is too long; the limit is 2 GiB").into()
+}
+
+/// The pair whose lengths begin at `at`. No key if there is a width.
+#[inline]
+fn pair<K: ?Sized + Key>(bytes: &[u8], at: u32) -> (&[u8], &[u8]) {
+    let (before, mut lengths) = bytes.split_at(at as usize);
+    let value = take_length(&mut lengths);
+    let key = if K::WIDTH.is_some() { 0 } else { take_length(&mut lengths) };
+    before[before.len() - value - key..].split_at(key)
+}
+
+#[inline]
+fn push_length(out: &mut Vec<u8>, length: usize) {
+    // Most are short.
+    if length < 0x80 {
+        return out.push(length as u8);
+    }
+    let mut rest = length;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+#[inline]
+fn take_length(bytes: &mut &[u8]) -> usize {
+    let (mut length, mut shift) = (0, 0);
+    while let Some((&byte, rest)) = bytes.split_first() {
+        *bytes = rest;
+        length |= usize::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            break;
+        }
+        shift += 7;
+    }
+    length
+}

@@ -1,0 +1,150 @@
+//! [`Entries`]: the keys that a table holds, each with the value that its values were folded into.
+
+use super::{
+    arena::encoded,
+    index::Index,
+    run::prefix,
+    sort::{Slot, sort},
+};
+use crate::{Key, Result, hash};
+
+/// Keys in the order in which they first came, and the way to them. Values stay typed.
+#[derive(Debug)]
+pub(super) struct Entries<O> {
+    entries: Vec<Entry<O>>,
+    /// The bytes of the keys, but for those that are their own prefix.
+    keys: Vec<u8>,
+    index: Index,
+}
+
+#[derive(Debug)]
+struct Entry<O> {
+    prefix: u64,
+    value: O,
+    offset: u32,
+    length: u32,
+    partition: u32,
+}
+
+/// A key that is looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probe<'k> {
+    prefix: u64,
+    hash: u32,
+    /// Nothing of a key that is its own prefix.
+    bytes: &'k [u8],
+}
+
+impl<'k> Probe<'k> {
+    #[inline]
+    pub(super) fn new<K: ?Sized + Key>(key: &'k K, scratch: &'k mut Vec<u8>) -> Self {
+        if K::WIDTH.is_some() {
+            let prefix = key.word();
+            return Self { prefix, hash: hash::word(prefix), bytes: &[] };
+        }
+        let bytes = key.encoded(scratch);
+        Self { prefix: prefix(bytes), hash: hash::table(bytes), bytes }
+    }
+
+    /// The encoding of the key. `word` is where it is put if it has to be made.
+    #[inline]
+    pub(super) fn encoded<'a, K: ?Sized + Key>(&'a self, word: &'a mut [u8; 8]) -> &'a [u8] {
+        encoded::<K>(self.prefix, self.bytes, word)
+    }
+}
+
+impl<O> Entry<O> {
+    #[inline]
+    fn bytes<'a>(&self, keys: &'a [u8]) -> &'a [u8] {
+        &keys[self.offset as usize..][..self.length as usize]
+    }
+}
+
+impl<O> Default for Entries<O> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), keys: Vec::new(), index: Index::default() }
+    }
+}
+
+impl<O> Entries<O> {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// What is held, in bytes, without what values hold elsewhere. Besides the entry itself a key has its part of the
+    /// index, and later of what is sorted.
+    #[inline]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.keys.len() + self.entries.len() * (size_of::<Entry<O>>() + size_of::<Slot>())
+    }
+
+    /// About how many bytes the pairs take when they are encoded.
+    pub(super) fn pair_bytes(&self, width: usize) -> usize {
+        // Most values take no more bytes encoded than as they are.
+        self.keys.len() + self.entries.len() * (width + size_of::<O>() + 3)
+    }
+
+    /// The place of a key, if it is there.
+    #[inline]
+    pub(super) fn find(&self, probe: Probe<'_>) -> Option<usize> {
+        let Probe { prefix, hash, bytes } = probe;
+        let found = self.index.find(hash, |at| {
+            let entry = &self.entries[at as usize];
+            entry.prefix == prefix
+                && entry.length as usize == bytes.len()
+                && (bytes.len() <= 8 || entry.bytes(&self.keys)[8..] == bytes[8..])
+        });
+        found.map(|at| at as usize)
+    }
+
+    #[inline]
+    pub(super) fn value(&mut self, at: usize) -> &mut O {
+        &mut self.entries[at].value
+    }
+
+    /// Adds a key that is not there. Its bytes begin below 2^31, and there are at most 2^32 keys.
+    #[inline]
+    pub(super) fn insert(&mut self, probe: Probe<'_>, length: u32, partition: u32, value: O) {
+        let Probe { prefix, hash, bytes } = probe;
+        self.index.insert(hash, self.entries.len() as u32);
+        let offset = self.keys.len() as u32;
+        self.keys.extend_from_slice(bytes);
+        self.entries.push(Entry { prefix, value, offset, length, partition });
+    }
+
+    /// The entries in the order in which the keys came: prefix and bytes of the key, value, partition.
+    pub(super) fn iter(&self) -> impl Iterator<Item = ((u64, &[u8]), &O, u32)> {
+        self.entries
+            .iter()
+            .map(|entry| ((entry.prefix, entry.bytes(&self.keys)), &entry.value, entry.partition))
+    }
+
+    /// Calls `visit` with partition, key and value of every entry in the order of partitions and keys.
+    pub(super) fn each_sorted<K: ?Sized + Key>(
+        &self,
+        slots: &mut Vec<Slot>,
+        partitions: u32,
+        mut visit: impl FnMut(u32, &[u8], &O) -> Result,
+    ) -> Result {
+        slots.clear();
+        let slot =
+            |(at, entry): (u32, &Entry<O>)| Slot { prefix: entry.prefix, partition: entry.partition, at };
+        slots.extend((0..).zip(&self.entries).map(slot));
+        let key = |at: u32| self.entries[at as usize].bytes(&self.keys);
+        sort(slots, partitions, if K::WIDTH.is_some() { None } else { Some(&key) });
+        let mut word = [0; 8];
+        slots.iter().try_for_each(|slot| {
+            let entry = &self.entries[slot.at as usize];
+            let key = encoded::<K>(entry.prefix, entry.bytes(&self.keys), &mut word);
+            visit(entry.partition, key, &entry.value)
+        })
+    }
+
+    /// Forgets all keys. Keeps the memory for others, but no more than `bytes_max` for their bytes.
+    pub(super) fn clear(&mut self, bytes_max: usize) {
+        self.entries.clear();
+        self.keys.clear();
+        self.keys.shrink_to(bytes_max);
+        self.index.clear();
+    }
+}

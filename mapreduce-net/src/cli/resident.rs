@@ -1,0 +1,35 @@
+//! The memory that this process has taken.
+
+use std::fs;
+
+/// The most physical memory that the process has held at once, in bytes. Only Linux says so without a call for which this
+/// crate would need `unsafe`.
+pub(super) fn peak_bytes() -> Option<u64> {
+    peak_in(&fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// What a line such as `VmHWM: 1234 kB` says.
+fn peak_in(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_read_where_linux_writes_it() {
+        assert_eq!(peak_in("Name:\tjob\nVmHWM:\t   12 kB\nVmRSS:\t 8 kB\n"), Some(12 << 10));
+        for other in ["", "VmRSS:\t 8 kB\n", "VmHWM:\t12 MB\n", "VmHWM:\tx kB\n"] {
+            assert_eq!(peak_in(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_has_a_peak() {
+        assert!(peak_bytes().is_some_and(|bytes| bytes > 100_000));
+    }
+}
