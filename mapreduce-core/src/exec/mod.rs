@@ -10,6 +10,7 @@
 //! Nothing here knows of peers, tasks' numbers or time.
 
 mod arena;
+mod arrive;
 mod buffer;
 mod entries;
 pub(crate) mod erased;
@@ -29,6 +30,7 @@ mod table;
 mod through;
 
 pub use crate::cancel::Attempt;
+pub use arrive::RunSpiller;
 pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedPartition, erased_round};
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};

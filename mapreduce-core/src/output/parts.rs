@@ -70,6 +70,14 @@ impl PartFiles {
     pub fn overwrites(&self) -> bool {
         self.overwrite
     }
+
+    /// Whether the folder may be written. A job asks before it starts; this is for a program that has much to do before.
+    ///
+    /// # Errors
+    /// When the folder is there and may not be replaced, or it cannot be seen whether it is.
+    pub fn check(&self) -> Result<(), Error> {
+        refuse_existing(self)
+    }
 }
 
 /// What was written.

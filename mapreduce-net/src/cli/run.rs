@@ -56,6 +56,8 @@ impl RunArgs {
         job: impl FnOnce(&Run<'_>) -> Result<Written>,
     ) -> Result<(), CliError> {
         let started = Instant::now();
+        // A job asks too, but may be the last of several.
+        self.part_files().check()?;
         let engine = self.engine(cancel)?;
         let run = self.on(&engine, cancel);
         let written = job(&run).map_err(CliError::from)?;
@@ -80,8 +82,11 @@ impl RunArgs {
             cancel: cancel.clone(),
             ..Options::default()
         };
-        let output = PartFiles::new(&self.output).overwrite(self.overwrite).with_format(self.format);
-        Run { inputs: &self.inputs, engine, shared: self.pool.shared, output, options }
+        Run { inputs: &self.inputs, engine, shared: self.pool.shared, output: self.part_files(), options }
+    }
+
+    fn part_files(&self) -> PartFiles {
+        PartFiles::new(&self.output).overwrite(self.overwrite).with_format(self.format)
     }
 }
 

@@ -16,9 +16,15 @@
 //!
 //! The server never sends more of the body than it was granted. The request itself grants [`FIRST_BYTES`], so a small
 //! body comes with the answer. Beyond that the requester grants only what its [`Budget`] has room for, which it asks for
-//! all the transfers of one [`fetch_all`] in one go and once all offers are known: it waits with nothing in hand, so
-//! nobody waits in a circle. What was sent ahead until then stays in the windows of the transport, which have bounds of
-//! their own. Then it keeps at most [`WINDOW_BYTES`] granted ahead of what it has read.
+//! all the transfers of one [`fetch_runs`] in one go and once all offers are known. What was sent ahead until then stays
+//! in the windows of the transport, which have bounds of their own. Then it keeps at most [`WINDOW_BYTES`] granted ahead
+//! of what it has read.
+//!
+//! Nobody waits in a circle: whoever waits for the budget has nothing of it in hand, and whoever was let in asks for
+//! no more of it. If all is more than the whole budget, it is let in alone. Splits and values then take what they take;
+//! runs ([`fetch_runs`]) that do not fit into the budget count in the node's [`Memory`](mapreduce_core::Memory) if there
+//! is room at that moment, and are spilled as they come if not. Neither waits for anybody, so a body of any size goes
+//! through a budget of any size.
 //!
 //! Neither side waits for ever: whoever hears nothing for [`PATIENCE`] gives up. A requester that waits for its budget
 //! says so by credits of no bytes.
@@ -33,14 +39,18 @@ mod budget;
 mod fetch;
 mod join;
 mod receive;
+mod runs;
 mod serve;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use budget::{Budget, Held};
-pub(crate) use fetch::{FetchError, Opener, fetch, fetch_all};
+pub(crate) use fetch::{FetchError, Opener, fetch, fetch_output, fetch_runs};
+#[cfg(test)]
+use fetch::fetch_all;
 pub(crate) use receive::{Blob, Fetched};
-pub(crate) use serve::{Body, refuse, serve};
+pub(crate) use runs::Arrived;
+pub(crate) use serve::{Body, ServeError, refuse, serve};
 
 #[cfg(doc)]
 use crate::wire::{WireError, message::Open};

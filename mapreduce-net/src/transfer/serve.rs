@@ -5,7 +5,9 @@ use crate::{
     transport::StreamError,
     wire::{FrameReader, FrameWriter, WireError},
 };
-use std::{fmt, future::Future, mem, time::Duration};
+use mapreduce_core::exec::{Run, RunChunks, SpillError};
+use std::{collections::VecDeque, fmt, future::Future, mem, time::Duration};
+use tokio::task::{JoinHandle, spawn_blocking};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes that are written at once, where there are as many.
@@ -14,7 +16,8 @@ const PIECE_BYTES: usize = 256 << 10;
 /// Bytes of a blob from which on it is not worth copying it behind others.
 const LARGE_BYTES: usize = 32 << 10;
 
-/// What a request is answered with: bytes that are shared, not copied, each let go when it was sent.
+/// What a request is answered with: bytes that are shared, not copied, and runs in spill files, which are read as they are
+/// sent. Each is let go when it was sent.
 #[derive(Default)]
 pub(crate) struct Body {
     parts: Vec<Part>,
@@ -23,7 +26,12 @@ pub(crate) struct Body {
 struct Part {
     index: u32,
     pairs: u64,
-    bytes: Box<dyn AsRef<[u8]> + Send + Sync>,
+    content: Content,
+}
+
+enum Content {
+    Memory(Box<dyn AsRef<[u8]> + Send + Sync>),
+    Spilled(Run),
 }
 
 /// Why a request was not served to its end.
@@ -33,6 +41,12 @@ pub(crate) enum ServeError {
     /// The stream broke, or the requester has given it up.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// What was to be sent cannot be read.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
+    /// This node ends.
+    #[error("the node ends")]
+    Ending,
     /// The requester neither reads nor grants more.
     #[error("the other side has not gone on for {} s", waited.as_secs())]
     Stalled {
@@ -48,7 +62,16 @@ impl Body {
 
     /// Adds a blob. Its bytes must stay the same.
     pub(crate) fn push(&mut self, index: u32, pairs: u64, bytes: impl AsRef<[u8]> + Send + Sync + 'static) {
-        self.parts.push(Part { index, pairs, bytes: Box::new(bytes) });
+        self.parts.push(Part { index, pairs, content: Content::Memory(Box::new(bytes)) });
+    }
+
+    /// Adds a run, wherever it lies.
+    pub(crate) fn push_run(&mut self, index: u32, run: Run) {
+        let pairs = run.pairs();
+        match run.in_memory() {
+            Some(_) => self.push(index, pairs, InMemory(run)),
+            None => self.parts.push(Part { index, pairs, content: Content::Spilled(run) }),
+        }
     }
 
     fn offer(&self) -> Offer {
@@ -59,7 +82,10 @@ impl Body {
 
 impl Part {
     fn len(&self) -> u64 {
-        (*self.bytes).as_ref().len() as u64
+        match &self.content {
+            Content::Memory(bytes) => (**bytes).as_ref().len() as u64,
+            Content::Spilled(run) => run.byte_len(),
+        }
     }
 
     fn header(&self) -> [u8; BLOB_HEADER_BYTES] {
@@ -89,9 +115,24 @@ pub(super) async fn serve_within(
     writer.put(&Answer::Offer(offer))?;
     let mut sender =
         Sender { patience, writer, reader, credit: FIRST_BYTES, gathered: Vec::new(), hash: Xxh3::new() };
-    for part in body.parts {
-        sender.add(&part.header()).await?;
-        sender.add((*part.bytes).as_ref()).await?;
+    let mut parts = body.parts.into_iter().peekable();
+    while let Some(part) = parts.next() {
+        let header = part.header();
+        match part.content {
+            Content::Memory(bytes) => {
+                sender.add(&header).await?;
+                sender.add((*bytes).as_ref()).await?;
+            }
+            Content::Spilled(run) => {
+                let mut spilled = VecDeque::from([(header, run)]);
+                while let Some(part) = parts.next_if(|part| matches!(part.content, Content::Spilled(_))) {
+                    let header = part.header();
+                    let Content::Spilled(run) = part.content else { continue };
+                    spilled.push_back((header, run));
+                }
+                sender.add_spilled(SpillReader { spilled, chunks: None }).await?;
+            }
+        }
     }
     sender.flush().await?;
     sender.end(offer).await
@@ -134,6 +175,20 @@ impl Sender {
         Ok(())
     }
 
+    /// Runs of spill files: a piece is read while the one before is sent.
+    async fn add_spilled(&mut self, reader: SpillReader) -> Result<(), ServeError> {
+        let mut reading = reader.read_on();
+        loop {
+            // It does not panic, and is not stopped unless the runtime ends.
+            let (reader, piece) = reading.await.map_err(|_| ServeError::Ending)??;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            reading = reader.read_on();
+            self.add(&piece).await?;
+        }
+    }
+
     /// Sends what was gathered.
     async fn flush(&mut self) -> Result<(), ServeError> {
         let mut gathered = mem::take(&mut self.gathered);
@@ -171,6 +226,45 @@ impl Sender {
             None => Ok(()),
             Some(code) => Err(WireError::from(StreamError::Stopped { code }).into()),
         }
+    }
+}
+
+/// A run in memory.
+struct InMemory(Run);
+
+impl AsRef<[u8]> for InMemory {
+    fn as_ref(&self) -> &[u8] {
+        self.0.in_memory().unwrap_or_default()
+    }
+}
+
+/// Reads runs of spill files, one after the other and each behind its header.
+struct SpillReader {
+    spilled: VecDeque<([u8; BLOB_HEADER_BYTES], Run)>,
+    /// The run that is being read.
+    chunks: Option<RunChunks>,
+}
+
+impl SpillReader {
+    /// Reads the next piece where that may block: about [`PIECE_BYTES`], and none behind the last.
+    fn read_on(mut self) -> JoinHandle<Result<(Self, Vec<u8>), SpillError>> {
+        spawn_blocking(move || {
+            let mut piece = Vec::new();
+            while piece.len() < PIECE_BYTES {
+                if let Some(chunks) = &mut self.chunks {
+                    match chunks.next_chunk()? {
+                        Some(chunk) => piece.extend_from_slice(chunk),
+                        None => self.chunks = None,
+                    }
+                } else if let Some((header, run)) = self.spilled.pop_front() {
+                    piece.extend_from_slice(&header);
+                    self.chunks = Some(run.chunks());
+                } else {
+                    break;
+                }
+            }
+            Ok((self, piece))
+        })
     }
 }
 

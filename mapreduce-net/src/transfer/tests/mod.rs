@@ -4,6 +4,7 @@ mod budgets;
 mod deviations;
 mod rates;
 mod requesters;
+mod spilling;
 mod whole;
 
 use super::*;
