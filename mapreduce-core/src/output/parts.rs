@@ -11,12 +11,15 @@
 //! written, that folder is renamed to the target: one step, after which everything is there.
 
 use super::{Format, Report};
-use crate::Counters;
+use crate::{Counters, Error};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    fs, io,
     path::{Path, PathBuf},
 };
+
+pub(super) const MANIFEST: &str = "_MANIFEST.json";
 
 /// A folder of files to write a job's output to: text, unless [another format](Self::with_format) is asked for.
 ///
@@ -76,7 +79,14 @@ impl PartFiles {
     /// # Errors
     /// When the folder is there and may not be replaced, or it cannot be seen whether it is.
     pub fn check(&self) -> Result<(), Error> {
-        refuse_existing(self)
+        let path = self.path.clone();
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(Error::Output { path, source }),
+            Ok(_) if !self.overwrite => Err(Error::OutputExists { path }),
+            Ok(_) if path.join(MANIFEST).is_file() => Ok(()),
+            Ok(_) => Err(Error::OutputForeign { path }),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Staging`]: an output folder in the making. Attempts write into it, each for itself; committing names the files of
 //! those that count, and renames the folder.
 
-use super::{Format, Part, PartFiles, PartWriter, WriteError};
+use super::{Format, Part, PartFiles, PartWriter, WriteError, parts::MANIFEST};
 use crate::{
     Datum, Error, Job, OutputKeyOf, OutputValueOf, Result,
     exec::{PairWriter, Returned, Run, set_up},
@@ -15,7 +15,6 @@ use std::{
 };
 use tempfile::TempDir;
 
-const MANIFEST: &str = "_MANIFEST.json";
 const SUCCESS: &str = "_SUCCESS";
 const PART: &str = "part-";
 /// What the names of attempts' files begin with. Neither part files nor side outputs have such names.
@@ -84,7 +83,7 @@ impl Staging {
     pub(crate) fn create<J: Job>(target: &PartFiles) -> Result<Self, Error> {
         let path = target.path();
         target.format().check::<J>()?;
-        refuse_existing(target)?;
+        target.check()?;
         let folder = staging_folder(path)?;
         Ok(Self { target: target.clone(), folder })
     }
@@ -172,7 +171,7 @@ impl Staging {
         fs::write(&path, []).map_err(failed(&path))?;
 
         // A run beside this one may have been faster.
-        refuse_existing(&self.target)?;
+        self.target.check()?;
         let target = self.target.path();
         // Without leave to overwrite, an output that appears at this moment makes the renaming fail.
         let replaced = match self.target.overwrites() && target.exists() {
@@ -219,17 +218,6 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
 /// The digits of a part's number: as many for each, so that the parts in the order of their names are in order.
 fn index_width(parts: usize) -> usize {
     parts.saturating_sub(1).to_string().len().max(5)
-}
-
-fn refuse_existing(target: &PartFiles) -> Result<(), Error> {
-    let path = target.path();
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(Error::Output { path: path.to_path_buf(), source }),
-        Ok(_) if !target.overwrites() => Err(Error::OutputExists { path: path.to_path_buf() }),
-        Ok(_) if path.join(MANIFEST).is_file() => Ok(()),
-        Ok(_) => Err(Error::OutputForeign { path: path.to_path_buf() }),
-    }
 }
 
 /// A hidden folder beside `target`, on the same file system.

@@ -45,9 +45,9 @@ mod serve;
 mod tests;
 
 pub(crate) use budget::{Budget, Held};
-pub(crate) use fetch::{FetchError, Opener, fetch, fetch_output, fetch_runs};
 #[cfg(test)]
 use fetch::fetch_all;
+pub(crate) use fetch::{FetchError, Opener, fetch, fetch_output, fetch_runs};
 pub(crate) use receive::{Blob, Fetched};
 pub(crate) use runs::Arrived;
 pub(crate) use serve::{Body, ServeError, refuse, serve};
