@@ -17,7 +17,7 @@ use mapreduce_core::{
     Dataset, Engine, Error, FailureKind, Input, InputOf, ItemSlice, Job, JobId, Memory, Options, PartFiles,
     RangePartitioner, ReadError, Registry, Report, RowFile, RowSlice, SplitInfo, TaskFailure, TextFiles,
     codec,
-    engine::{RoundOutput, Rounds, Tally, place, ship},
+    engine::{RoundOutput, Rounds, Tally, partitions, place, ship},
     exec::{Attempt, AttemptError, Chunks, ErasedRound, MapInput, MapOutput, ReducedPartition, Run},
     input::SplitCache,
     prelude::*,
@@ -223,7 +223,7 @@ impl Rounds for NodeRounds<'_> {
         J: Job,
         I: Input<Records = InputOf<J>>,
     {
-        let partitions = self.options.partitions_for(data.bytes());
+        let partitions = partitions::<J, I>(self.options, data);
         let registry = Registry::new().with::<J>().unwrap();
         let known = registry.get(&JobId::of::<J>()).unwrap();
         let round = known.round(&bytes(job), &bytes(shared), partitions)?;

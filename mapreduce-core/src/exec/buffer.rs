@@ -62,6 +62,10 @@ impl<K: ?Sized + Key, V: ?Sized + Datum> Emit<K, V> for Buffer<'_, K> {
     fn count(&mut self, counter: &'static str, n: u64) {
         self.task.counters.add(counter, n);
     }
+
+    fn side(&mut self, output: &'static str, line: &[u8]) -> Result {
+        self.task.side(output, line)
+    }
 }
 
 impl<'a, K: ?Sized + Key> Collect<'a> for Buffer<'a, K> {

@@ -175,7 +175,7 @@ impl RunChunks {
 }
 
 /// The most bytes that the two lengths of a pair take.
-pub(super) const LENGTHS_BYTES_MAX: usize = 2 * usize::BITS.div_ceil(7) as usize;
+pub(crate) const LENGTHS_BYTES_MAX: usize = 2 * usize::BITS.div_ceil(7) as usize;
 
 /// A key and a value, encoded.
 pub type Pair<'a> = (&'a [u8], &'a [u8]);
@@ -189,7 +189,7 @@ pub(crate) fn pair_bytes(key: usize, value: usize) -> usize {
 
 /// The two lengths in front of a pair, in `room`.
 #[inline]
-pub(super) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value: usize) -> &[u8] {
+pub(crate) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value: usize) -> &[u8] {
     let mut len = 0;
     for mut length in [key, value] {
         while length >= 0x80 {

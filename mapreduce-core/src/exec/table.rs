@@ -245,6 +245,10 @@ where
     fn count(&mut self, counter: &'static str, n: u64) {
         self.task.counters.add(counter, n);
     }
+
+    fn side(&mut self, output: &'static str, line: &[u8]) -> Result {
+        self.task.side(output, line)
+    }
 }
 
 impl<'a, K, V, C> Collect<'a> for Table<'a, K, V, C>

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Dataset, Error, Input, InputOf, Job, Memory, Options, Report, TaskMemory,
-    engine::{RoundOutput, Rounds, StagedPart, Staging, Tally, place},
+    engine::{RoundOutput, Rounds, StagedPart, Staging, Tally, partitions, place},
     exec::{Attempt, AttemptError, MapTask, Mapped, ReduceOutput, ReduceTask, Round, Run, Totals, contain},
     input::SplitCache,
     schedule::{
@@ -103,7 +103,7 @@ impl<'a> LocalRounds<'a> {
         I: Input<Records = InputOf<J>>,
         D: Destination<J>,
     {
-        let partitions = self.options.partitions_for(dataset.bytes());
+        let partitions = partitions::<J, I>(self.options, dataset);
         let round = Round::new(job, shared, partitions)?;
         let splits = dataset.splits().len() as u32;
         self.coordinator

@@ -16,7 +16,7 @@ use crate::{
 };
 use mapreduce_core::{
     Cancel, Dataset, Error, Input, InputOf, Job, JobId, Memory, Options, Report, codec,
-    engine::{RoundOutput, Rounds},
+    engine::{RoundOutput, Rounds, partitions},
     exec::{AttemptError, ReducedPartition, Run},
     schedule::{AttemptId, Config, Coordinator, Event, Failure, PeerId, Round, RoundPlan, Time},
 };
@@ -440,7 +440,7 @@ impl Rounds for Driving<'_> {
         if self.closed {
             return Err(self.pool_closed());
         }
-        let partitions = self.options.partitions_for(data.bytes());
+        let partitions = partitions::<J, I>(self.options, data);
         let work = Work::new(self.hub(), id, job, shared, data, &on_pool, partitions)?;
         let splits = data.splits().len();
         let round = self
