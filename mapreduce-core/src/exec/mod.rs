@@ -33,6 +33,7 @@ pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedPartition, era
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};
 pub use map::MapOutput;
+pub(crate) use map::{Mapped, Totals};
 pub use reader::RunReader;
 pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
 pub use round::set_up;

@@ -10,7 +10,6 @@ use super::{
     arena::{ARENA_BYTES_MAX, Arena, too_long},
     entries::{Entries, Probe},
     map::{self, Collect, TaskContext},
-    run::Run,
     segment::Segments,
     sort::Slot,
 };
@@ -73,7 +72,7 @@ where
             first_look: FIRST_LOOK,
             next_look: FIRST_LOOK,
             begin: 0,
-            arena: Arena::default(),
+            arena: Arena::new(segment_bytes),
             scratch: Vec::new(),
             slots: Vec::new(),
         }
@@ -254,13 +253,13 @@ where
     V: ?Sized + Datum,
     C: Combiner<K, V>,
 {
-    fn finish(mut self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+    fn finish(mut self) -> Result<(Segments<'a>, TaskContext<'a>)> {
         match self.folding {
             true if self.entries.len() > 0 => self.write_entries()?,
             false if !self.arena.is_empty() => self.write_arena()?,
             _ => {}
         }
-        Ok((self.segments.finish()?, self.task))
+        Ok((self.segments, self.task))
     }
 }
 

@@ -108,11 +108,7 @@ impl Queue {
     }
 
     /// The same for work of which no more than the limit says may run at once. What is behind it in this queue waits as well.
-    pub(super) fn push_limited(
-        &self,
-        limit: Option<Limit>,
-        work: impl FnOnce() + Send + 'static,
-    ) -> Ticket {
+    pub(super) fn push_limited(&self, limit: Option<Limit>, work: impl FnOnce() + Send + 'static) -> Ticket {
         let mut state = self.executor.state();
         let ticket = Ticket(state.number());
         let State { queues, turns, .. } = &mut *state;
@@ -215,9 +211,8 @@ impl State {
             return Some(burial);
         }
         let first = |id: &u64| self.queues.get(id).and_then(VecDeque::front);
-        let may_begin = |id: &u64| {
-            first(id).is_none_or(|queued| queued.limit.as_ref().is_none_or(Limit::enter))
-        };
+        let may_begin =
+            |id: &u64| first(id).is_none_or(|queued| queued.limit.as_ref().is_none_or(Limit::enter));
         let turn = self.turns.iter().position(may_begin)?;
         let id = self.turns.remove(turn)?;
         let queue = self.queues.get_mut(&id)?;

@@ -99,17 +99,7 @@ impl Recipe {
         })?;
         let Self { dataset, splits, segment_bytes, shape, memory, .. } = self;
         let limit = Limit::new(working.tasks());
-        Ok(Parts {
-            round,
-            shape,
-            files,
-            dataset,
-            splits,
-            segment_bytes,
-            memory,
-            limit,
-            _working: working,
-        })
+        Ok(Parts { round, shape, files, dataset, splits, segment_bytes, memory, limit, _working: working })
     }
 }
 

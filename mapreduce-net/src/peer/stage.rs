@@ -110,10 +110,11 @@ impl Stage {
         for (from, fetched) in nodes.into_iter().zip(fetched) {
             let (arrived, part) = fetched.into_parts();
             held.push(part);
-            runs.extend(arrived.into_iter().map(|run| StagedRun {
-                split: run.index,
-                source: RunSource::Fetched { from, run },
-            }));
+            runs.extend(
+                arrived
+                    .into_iter()
+                    .map(|run| StagedRun { split: run.index, source: RunSource::Fetched { from, run } }),
+            );
         }
         check_splits(sources, &mut runs)?;
         Ok(ReduceWork { here, partition, runs, held, memory, permit })

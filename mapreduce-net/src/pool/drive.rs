@@ -9,10 +9,9 @@ use super::{
 };
 use crate::wire::message::{AttemptFailure, Command, Completed, InlineRun};
 use mapreduce_core::{
-    Error, FailureKind, Input, InputOf, Job,
+    Error, FailureKind, Input, InputOf, Job, TaskFailure,
     engine::Tally,
     exec::{Attempt, AttemptError, ReducedPartition, Run},
-    TaskFailure,
     schedule::{
         Action, AttemptId, Event, Failure, JobError, PeerId, Round, TaskId, TaskReport, Time, Verdict,
     },

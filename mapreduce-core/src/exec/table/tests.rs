@@ -2,7 +2,10 @@
 //! emitted.
 
 use super::*;
-use crate::{HashPartitioner, Memory, Sum, exec::Attempt};
+use crate::{
+    HashPartitioner, Memory, Sum,
+    exec::{Attempt, Run},
+};
 use proptest::{collection::vec, prelude::*};
 use std::collections::BTreeMap;
 
@@ -49,7 +52,7 @@ where
         Emit::<K, V>::emit(&mut table, key.borrow(), value.borrow()).unwrap();
     }
     let folding = table.folding;
-    let runs = table.finish().unwrap().0;
+    let runs = table.finish().unwrap().0.finish().unwrap();
     let read = |run: &Run| {
         let (mut reader, mut values) = (run.reader(), BTreeMap::<_, Vec<_>>::new());
         while let Some((key, value)) = reader.next_pair().unwrap() {
