@@ -32,13 +32,16 @@ fn shape() -> impl Strategy<Value = Shape> {
         .prop_map(|(partitions, segment_bytes, first_look)| Shape { partitions, segment_bytes, first_look })
 }
 
+/// The values of each key, by partition.
+type Grouped<O> = Vec<BTreeMap<Vec<u8>, Vec<O>>>;
+
 /// Emits pairs. Gives the values of each key in the order in which a reducer would get them, by partition, and whether
 /// the last segment's keys were still looked up.
 fn emit<K, V, C>(
     combiner: &C,
     pairs: &[(K::Owned, V::Owned)],
     shape: Shape,
-) -> (Vec<BTreeMap<Vec<u8>, Vec<V::Owned>>>, bool)
+) -> (Grouped<V::Owned>, bool)
 where
     K: ?Sized + Key,
     V: ?Sized + Datum,
