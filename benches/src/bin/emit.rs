@@ -126,7 +126,11 @@ fn measure<K: KeyOf, C: mapreduce_core::Combiner<K::Key, u64> + Default>(
         let before = on_processor();
         let report = engine.run(&case, &(), &data)?.report;
         let busy = on_processor().zip(before).map(|(after, before)| after.saturating_sub(before));
-        times.push([busy.unwrap_or(report.map_time + report.reduce_time), report.map_time, report.reduce_time]);
+        times.push([
+            busy.unwrap_or(report.map_time + report.reduce_time),
+            report.map_time,
+            report.reduce_time,
+        ]);
     }
     let [busy, map, reduce] = [0, 1, 2].map(|i| {
         times.sort_by_key(|times| times[i]);
