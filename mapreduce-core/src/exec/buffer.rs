@@ -22,7 +22,7 @@ impl<'a, K: ?Sized + Key> Buffer<'a, K> {
         partitioner: &'a dyn Partitioner<K>,
         segments: Segments<'a>,
     ) -> Self {
-        let segment_bytes = segments.segment_bytes().min(ARENA_BYTES_MAX);
+        let segment_bytes = segments.segment_bytes().clamp(1, ARENA_BYTES_MAX);
         Self { task, partitioner, segments, segment_bytes, arena: Arena::new(segment_bytes) }
     }
 

@@ -58,7 +58,11 @@ impl Mapped {
     /// What the coordinator hears of it.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.segments.iter().flat_map(|segment| &segment.runs).chain(&self.sides).for_each(|run| totals.add(run));
+        self.segments
+            .iter()
+            .flat_map(|segment| &segment.runs)
+            .chain(&self.sides)
+            .for_each(|run| totals.add(run));
         totals
     }
 }

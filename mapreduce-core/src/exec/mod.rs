@@ -15,7 +15,6 @@ mod buffer;
 mod entries;
 pub(crate) mod erased;
 mod failure;
-mod index;
 mod map;
 mod merge;
 mod reader;

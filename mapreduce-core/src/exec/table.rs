@@ -59,7 +59,7 @@ where
         partitioner: &'a dyn Partitioner<K>,
         segments: Segments<'a>,
     ) -> Self {
-        let segment_bytes = segments.segment_bytes().min(ARENA_BYTES_MAX);
+        let segment_bytes = segments.segment_bytes().clamp(1, ARENA_BYTES_MAX);
         Self {
             task,
             combiner,
@@ -84,7 +84,7 @@ where
             return self.collect(key, value);
         }
         let probe = Probe::new(key, &mut self.scratch);
-        let Some(at) = self.entries.find(probe) else { return self.insert(key, value) };
+        let Some(at) = self.entries.find::<K>(probe) else { return self.insert(key, value) };
         self.combiner.combine(key, self.entries.value(at), value);
         if mem::needs_drop::<V::Owned>() && self.sizes.is_due(at) {
             return self.resize(at);
@@ -100,7 +100,7 @@ where
         let partition = map::partition(self.partitioner, key, encoded, self.segments.partitions())?;
         let length = if K::WIDTH.is_some() { 0 } else { encoded.len() };
         let length = u32::try_from(length).map_err(|_| too_long("key", length))?;
-        self.entries.insert(probe, length, partition, value.to_owned());
+        self.entries.insert::<K>(probe, length, partition, value.to_owned());
         if mem::needs_drop::<V::Owned>() {
             self.resize(self.entries.len() - 1)?;
         }

@@ -37,11 +37,7 @@ type Grouped<O> = Vec<BTreeMap<Vec<u8>, Vec<O>>>;
 
 /// Emits pairs. Gives the values of each key in the order in which a reducer would get them, by partition, and whether
 /// the last segment's keys were still looked up.
-fn emit<K, V, C>(
-    combiner: &C,
-    pairs: &[(K::Owned, V::Owned)],
-    shape: Shape,
-) -> (Grouped<V::Owned>, bool)
+fn emit<K, V, C>(combiner: &C, pairs: &[(K::Owned, V::Owned)], shape: Shape) -> (Grouped<V::Owned>, bool)
 where
     K: ?Sized + Key,
     V: ?Sized + Datum,
