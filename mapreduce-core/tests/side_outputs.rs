@@ -21,9 +21,12 @@ use std::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
+/// A step of the job, and the record or key that it is at.
+type Place = (&'static str, u64);
+
 /// Fails once at each place, if it is to fail at all.
 #[derive(Clone, Default)]
-struct Trips(Option<Arc<Mutex<HashSet<(&'static str, u64)>>>>);
+struct Trips(Option<Arc<Mutex<HashSet<Place>>>>);
 
 impl Trips {
     fn armed() -> Self {

@@ -4,7 +4,7 @@
 //! `cargo run --release -p benches --bin emit [-- RUNS [MILLIONS]]`
 
 use benches::text::Random;
-use mapreduce_core::{RowSlice, Rows, prelude::*};
+use mapreduce_core::{Datum, RowSlice, Rows, prelude::*};
 use std::{error::Error, marker::PhantomData, time::Duration};
 
 /// How a row of two numbers becomes a key.
