@@ -23,7 +23,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Fails once at each place, if it is to fail at all.
 #[derive(Clone, Default)]
-struct Trips(Option<Arc<Mutex<HashSet<(&'static str, u64)>>>>);
+struct Trips(Option<Arc<Mutex<Seen>>>);
+
+/// Steps, and what they worked on.
+type Seen = HashSet<(&'static str, u64)>;
 
 impl Trips {
     fn armed() -> Self {
