@@ -19,15 +19,15 @@ pub(crate) fn checksum(bytes: &[u8]) -> u64 {
 
 /// The hash of in-memory tables. It never leaves the process.
 #[inline]
-pub(crate) fn table(key: &[u8]) -> u32 {
+pub(crate) fn table(key: &[u8]) -> u64 {
     let mut hasher = FixedState::with_seed(0x7461_626c).build_hasher();
     hasher.write(key);
-    (hasher.finish() >> 32) as u32
+    hasher.finish()
 }
 
 /// The hash of in-memory tables, for keys that are numbers: the halves of a product that depends on every bit of them.
 #[inline]
-pub(crate) fn word(key: u64) -> u32 {
+pub(crate) fn word(key: u64) -> u64 {
     let product = u128::from(key ^ 0x243f_6a88_85a3_08d3) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
-    ((product >> 64) as u64 ^ product as u64) as u32
+    (product >> 64) as u64 ^ product as u64
 }

@@ -181,8 +181,14 @@ impl std::fmt::Debug for RunSpiller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::push_pair;
+    use crate::exec::run::put_lengths;
     use proptest::{collection::vec, prelude::*};
+
+    fn push_pair(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+        bytes.extend_from_slice(put_lengths(&mut Default::default(), key.len(), value.len()));
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(value);
+    }
 
     fn spilled(bytes: &[u8], piece: usize, pairs: u64) -> Option<Run> {
         let mut spiller = RunSpiller::create(&Memory::limited(0)).unwrap();

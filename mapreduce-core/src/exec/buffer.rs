@@ -3,7 +3,6 @@
 use super::{
     arena::{ARENA_BYTES_MAX, Arena},
     map::{self, Collect, TaskContext},
-    run::Run,
     segment::Segments,
 };
 use crate::{Datum, Emit, Key, Partitioner, Result};
@@ -23,8 +22,8 @@ impl<'a, K: ?Sized + Key> Buffer<'a, K> {
         partitioner: &'a dyn Partitioner<K>,
         segments: Segments<'a>,
     ) -> Self {
-        let segment_bytes = segments.segment_bytes().min(ARENA_BYTES_MAX);
-        Self { task, partitioner, segments, segment_bytes, arena: Arena::default() }
+        let segment_bytes = segments.segment_bytes().clamp(1, ARENA_BYTES_MAX);
+        Self { task, partitioner, segments, segment_bytes, arena: Arena::new(segment_bytes) }
     }
 
     #[inline]
@@ -70,18 +69,21 @@ impl<K: ?Sized + Key, V: ?Sized + Datum> Emit<K, V> for Buffer<'_, K> {
 }
 
 impl<'a, K: ?Sized + Key> Collect<'a> for Buffer<'a, K> {
-    fn finish(mut self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+    fn finish(mut self) -> Result<(Segments<'a>, TaskContext<'a>)> {
         if !self.arena.is_empty() {
             self.cut()?;
         }
-        Ok((self.segments.finish()?, self.task))
+        Ok((self.segments, self.task))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HashPartitioner, Memory, exec::Attempt};
+    use crate::{
+        HashPartitioner, Memory,
+        exec::{Attempt, Run},
+    };
     use proptest::{collection::vec, prelude::*};
     use std::borrow::Borrow;
 
@@ -110,7 +112,7 @@ mod tests {
             expected[HashPartitioner.partition(key, &pair.0, partitions) as usize].push(pair);
         }
         expected.iter_mut().for_each(|pairs| pairs.sort_by(|a, b| a.0.cmp(&b.0)));
-        let found: Vec<Pairs> = buffer.finish().unwrap().0.iter().map(read).collect();
+        let found: Vec<Pairs> = buffer.finish().unwrap().0.finish().unwrap().iter().map(read).collect();
         assert_eq!(found, expected);
     }
 

@@ -2,11 +2,11 @@
 
 use super::{
     arena::encoded,
-    index::Index,
     run::prefix,
     sort::{Slot, sort},
 };
 use crate::{Key, Result, hash};
+use hashbrown::HashTable;
 
 /// Keys in the order in which they first came, and the way to them. Values stay typed.
 #[derive(Debug)]
@@ -14,7 +14,8 @@ pub(super) struct Entries<O> {
     entries: Vec<Entry<O>>,
     /// The bytes of the keys, but for those that are their own prefix.
     keys: Vec<u8>,
-    index: Index,
+    /// Where in `entries` a key is.
+    index: HashTable<u32>,
 }
 
 #[derive(Debug)]
@@ -30,7 +31,7 @@ struct Entry<O> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe<'k> {
     prefix: u64,
-    hash: u32,
+    hash: u64,
     /// Nothing of a key that is its own prefix.
     bytes: &'k [u8],
 }
@@ -62,7 +63,7 @@ impl<O> Entry<O> {
 
 impl<O> Default for Entries<O> {
     fn default() -> Self {
-        Self { entries: Vec::new(), keys: Vec::new(), index: Index::default() }
+        Self { entries: Vec::new(), keys: Vec::new(), index: HashTable::new() }
     }
 }
 
@@ -86,15 +87,17 @@ impl<O> Entries<O> {
 
     /// The place of a key, if it is there.
     #[inline]
-    pub(super) fn find(&self, probe: Probe<'_>) -> Option<usize> {
+    pub(super) fn find<K: ?Sized + Key>(&self, probe: Probe<'_>) -> Option<usize> {
         let Probe { prefix, hash, bytes } = probe;
         let found = self.index.find(hash, |at| {
-            let entry = &self.entries[at as usize];
-            entry.prefix == prefix
-                && entry.length as usize == bytes.len()
-                && (bytes.len() <= 8 || entry.bytes(&self.keys)[8..] == bytes[8..])
+            let entry = &self.entries[*at as usize];
+            let same = || {
+                entry.length as usize == bytes.len()
+                    && (bytes.len() <= 8 || entry.bytes(&self.keys)[8..] == bytes[8..])
+            };
+            entry.prefix == prefix && (K::WIDTH.is_some() || same())
         });
-        found.map(|at| at as usize)
+        found.map(|at| *at as usize)
     }
 
     #[inline]
@@ -104,9 +107,22 @@ impl<O> Entries<O> {
 
     /// Adds a key that is not there. Its bytes begin below 2^31, and there are at most 2^32 keys.
     #[inline]
-    pub(super) fn insert(&mut self, probe: Probe<'_>, length: u32, partition: u32, value: O) {
+    pub(super) fn insert<K: ?Sized + Key>(
+        &mut self,
+        probe: Probe<'_>,
+        length: u32,
+        partition: u32,
+        value: O,
+    ) {
         let Probe { prefix, hash, bytes } = probe;
-        self.index.insert(hash, self.entries.len() as u32);
+        let hash_of = |at: &u32| {
+            let entry = &self.entries[*at as usize];
+            match K::WIDTH {
+                Some(_) => hash::word(entry.prefix),
+                None => hash::table(entry.bytes(&self.keys)),
+            }
+        };
+        self.index.insert_unique(hash, self.entries.len() as u32, hash_of);
         let offset = self.keys.len() as u32;
         self.keys.extend_from_slice(bytes);
         self.entries.push(Entry { prefix, value, offset, length, partition });

@@ -3,6 +3,7 @@
 use super::{
     Attempt,
     run::Run,
+    segment::{Segment, Segments},
     sides::{self, SideLines},
 };
 use crate::{Counters, Key, Memory, Partitioner, Result, counters::TaskCounters};
@@ -31,14 +32,62 @@ impl MapOutput {
 
     /// A checksum over all runs: two attempts of a deterministic mapper have the same.
     pub fn checksum(&self) -> u64 {
-        // Each run's own checksum depends on its content alone; multiplying makes the order count.
-        self.runs.iter().fold(0, |sum: u64, run| sum.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ run.checksum())
+        let mut totals = Totals::default();
+        self.runs.iter().for_each(|run| totals.add(run));
+        totals.checksum
     }
 }
 
-/// An emitter that collects pairs and ends as sorted runs.
+/// What a map task leaves whose output stays here: sorted segments, which nobody has to merge before it is reduced.
+pub(crate) struct Mapped {
+    pub(crate) segments: Vec<Segment>,
+    /// The lines for side outputs, which make up a partition of their own behind those of the keys, `partitions`.
+    pub(crate) sides: Option<Run>,
+    pub(crate) partitions: u32,
+    pub(crate) counters: Counters,
+    pub(crate) records: u64,
+}
+
+impl Mapped {
+    /// The runs of a partition, in order.
+    pub(crate) fn runs(&self, partition: u32) -> impl Iterator<Item = &Run> {
+        let sides = self.sides.iter().filter(move |_| partition == self.partitions);
+        self.segments.iter().filter_map(move |segment| segment.runs.get(partition as usize)).chain(sides)
+    }
+
+    /// What the coordinator hears of it.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.segments
+            .iter()
+            .flat_map(|segment| &segment.runs)
+            .chain(&self.sides)
+            .for_each(|run| totals.add(run));
+        totals
+    }
+}
+
+/// What is in some runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) pairs: u64,
+    pub(crate) bytes: u64,
+    /// Two attempts of a deterministic mapper have the same.
+    pub(crate) checksum: u64,
+}
+
+impl Totals {
+    fn add(&mut self, run: &Run) {
+        self.pairs += run.pairs();
+        self.bytes += run.byte_len();
+        // Each run's own checksum depends on its content alone; multiplying makes the order count.
+        self.checksum = self.checksum.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ run.checksum();
+    }
+}
+
+/// An emitter that collects pairs and ends as sorted segments.
 pub(super) trait Collect<'a>: Sized {
-    fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)>;
+    fn finish(self) -> Result<(Segments<'a>, TaskContext<'a>)>;
 }
 
 /// What an emitter needs to know of its attempt.

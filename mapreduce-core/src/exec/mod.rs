@@ -15,7 +15,6 @@ mod buffer;
 mod entries;
 pub(crate) mod erased;
 mod failure;
-mod index;
 mod map;
 mod merge;
 mod reader;
@@ -35,6 +34,7 @@ pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedPartition, era
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};
 pub use map::MapOutput;
+pub(crate) use map::{Mapped, Totals};
 pub use reader::RunReader;
 pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
 pub use round::set_up;

@@ -4,7 +4,7 @@ use super::{
     Attempt, AttemptError, MapOutput,
     buffer::Buffer,
     failure::guard,
-    map::{Collect, TaskContext},
+    map::{Collect, Mapped, TaskContext},
     merge::{CurrentKey, narrow},
     reduce::{self, PairWriter, ReduceOutput},
     run::Run,
@@ -14,8 +14,8 @@ use super::{
     through::Through,
 };
 use crate::{
-    Combiner, Emit, Error, FailureKind, InputOf, Job, KeyOf, Mapper, Memory, OutputKeyOf, OutputValueOf,
-    Partitioner, Progress, Reducer, Result, Split, SplitInfo, ValueOf,
+    Combiner, Counters, Emit, Error, FailureKind, InputOf, Job, KeyOf, Mapper, Memory, OutputKeyOf,
+    OutputValueOf, Partitioner, Progress, Reducer, Result, Split, SplitInfo, ValueOf,
     input::{Blocks, SplitCache},
 };
 use std::{
@@ -80,6 +80,34 @@ impl<J: Job> Round<J> {
         open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
         describe: impl FnOnce() -> String,
     ) -> Result<MapOutput, AttemptError> {
+        let finish = |segments: Segments<'_>, sides| {
+            let mut runs = segments.finish()?;
+            runs.extend(sides);
+            Ok(runs)
+        };
+        let (runs, counters, records) = self.map_to(task, open, describe, finish)?;
+        Ok(MapOutput { runs, counters, records })
+    }
+
+    /// The same, but the output stays as it was cut.
+    pub(crate) fn map_unmerged<'b>(
+        &self,
+        task: MapTask<'_>,
+        open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
+        describe: impl FnOnce() -> String,
+    ) -> Result<Mapped, AttemptError> {
+        let finish = |segments: Segments<'_>, sides| Ok((segments.into_segments(), sides));
+        let ((segments, sides), counters, records) = self.map_to(task, open, describe, finish)?;
+        Ok(Mapped { segments, sides, partitions: self.partitions, counters, records })
+    }
+
+    fn map_to<'b, T>(
+        &self,
+        task: MapTask<'_>,
+        open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
+        describe: impl FnOnce() -> String,
+        finish: impl FnOnce(Segments<'_>, Option<Run>) -> Result<T>,
+    ) -> Result<(T, Counters, u64), AttemptError> {
         let progress = Progress::default();
         let MapTask { index, splits, split, cache, attempt, segment_bytes, memory } = task;
         let run = || {
@@ -87,15 +115,16 @@ impl<J: Job> Round<J> {
             let mut blocks = open()?;
             let split = &mut Split::new(&mut *blocks, split, cache, &progress, attempt);
             let segments = Segments::new(memory, self.partitions, segment_bytes);
-            let (mut runs, mut context) = if !J::Reducer::ENABLED {
+            let (segments, mut context) = if !J::Reducer::ENABLED {
                 self.map_into(split, Through::new(context, segments, index, splits)?)?
             } else if J::Combiner::ENABLED {
                 self.map_into(split, Table::new(context, &self.combiner, &*self.partitioner, segments))?
             } else {
                 self.map_into(split, Buffer::new(context, &*self.partitioner, segments))?
             };
-            runs.extend(context.take_sides()?);
-            Ok(MapOutput { runs, counters: context.finish()?, records: progress.begun() })
+            let sides = context.take_sides()?;
+            let counters = context.finish()?;
+            Ok((finish(segments, sides)?, counters, progress.begun()))
         };
         let record = || Some(progress.begun()).filter(|n| *n > 0);
         guard(run, describe, record)
@@ -105,7 +134,7 @@ impl<J: Job> Round<J> {
         &self,
         split: &mut Split<'_, InputOf<J>>,
         mut out: C,
-    ) -> Result<(Vec<Run>, TaskContext<'c>)>
+    ) -> Result<(Segments<'c>, TaskContext<'c>)>
     where
         C: Emit<KeyOf<J>, ValueOf<J>> + Collect<'c>,
     {

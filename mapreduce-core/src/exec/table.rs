@@ -10,7 +10,6 @@ use super::{
     arena::{ARENA_BYTES_MAX, Arena, too_long},
     entries::{Entries, Probe},
     map::{self, Collect, TaskContext},
-    run::Run,
     segment::Segments,
     sort::Slot,
 };
@@ -60,7 +59,7 @@ where
         partitioner: &'a dyn Partitioner<K>,
         segments: Segments<'a>,
     ) -> Self {
-        let segment_bytes = segments.segment_bytes().min(ARENA_BYTES_MAX);
+        let segment_bytes = segments.segment_bytes().clamp(1, ARENA_BYTES_MAX);
         Self {
             task,
             combiner,
@@ -73,7 +72,7 @@ where
             first_look: FIRST_LOOK,
             next_look: FIRST_LOOK,
             begin: 0,
-            arena: Arena::default(),
+            arena: Arena::new(segment_bytes),
             scratch: Vec::new(),
             slots: Vec::new(),
         }
@@ -85,7 +84,7 @@ where
             return self.collect(key, value);
         }
         let probe = Probe::new(key, &mut self.scratch);
-        let Some(at) = self.entries.find(probe) else { return self.insert(key, value) };
+        let Some(at) = self.entries.find::<K>(probe) else { return self.insert(key, value) };
         self.combiner.combine(key, self.entries.value(at), value);
         if mem::needs_drop::<V::Owned>() && self.sizes.is_due(at) {
             return self.resize(at);
@@ -101,7 +100,7 @@ where
         let partition = map::partition(self.partitioner, key, encoded, self.segments.partitions())?;
         let length = if K::WIDTH.is_some() { 0 } else { encoded.len() };
         let length = u32::try_from(length).map_err(|_| too_long("key", length))?;
-        self.entries.insert(probe, length, partition, value.to_owned());
+        self.entries.insert::<K>(probe, length, partition, value.to_owned());
         if mem::needs_drop::<V::Owned>() {
             self.resize(self.entries.len() - 1)?;
         }
@@ -258,13 +257,13 @@ where
     V: ?Sized + Datum,
     C: Combiner<K, V>,
 {
-    fn finish(mut self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+    fn finish(mut self) -> Result<(Segments<'a>, TaskContext<'a>)> {
         match self.folding {
             true if self.entries.len() > 0 => self.write_entries()?,
             false if !self.arena.is_empty() => self.write_arena()?,
             _ => {}
         }
-        Ok((self.segments.finish()?, self.task))
+        Ok((self.segments, self.task))
     }
 }
 

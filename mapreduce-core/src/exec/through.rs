@@ -2,7 +2,6 @@
 
 use super::{
     map::{Collect, TaskContext},
-    run::Run,
     segment::{SegmentWriter, Segments},
     spill::SpillError,
 };
@@ -56,9 +55,9 @@ impl<K: ?Sized + Key, V: ?Sized + Datum> Emit<K, V> for Through<'_> {
 }
 
 impl<'a> Collect<'a> for Through<'a> {
-    fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+    fn finish(self) -> Result<(Segments<'a>, TaskContext<'a>)> {
         let Self { task, mut segments, writer, .. } = self;
         segments.end(writer)?;
-        Ok((segments.finish()?, task))
+        Ok((segments, task))
     }
 }

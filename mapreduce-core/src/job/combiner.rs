@@ -3,9 +3,10 @@
 use std::ops::AddAssign;
 
 /// Folds values of one key into one, inside a map task, before anything is sorted or sent. The reducer then sees one
-/// value of the key for each split that has it.
+/// value of the key for each split that has it; for each segment, if a split's pairs are more than
+/// [`Options::segment_bytes`](crate::Options::segment_bytes).
 ///
-/// Which values are folded together depends on where the splits end, so `combine` must be associative **to the bit**,
+/// Which values are folded together depends on where splits and segments end, so `combine` must be associative **to the bit**,
 /// or the output depends on the plan. Integer sums, minima, maxima and unions are; floating-point sums are not: the
 /// plan is a function of input size and options alone, so such a job still gives the same bits on any number of
 /// threads and peers, but not for another split size.
@@ -13,7 +14,8 @@ pub trait Combiner<K: ?Sized, V: ?Sized + ToOwned>: Send + Sync + 'static {
     /// Whether there is anything to fold. [`NoCombiner`] says `false`: pairs then go to plain buffers.
     const ENABLED: bool = true;
 
-    /// Folds `value` into `into`. Values arrive in the order in which they were emitted.
+    /// Folds `value` into `into`. Values of a key arrive in the order in which they were emitted, but not always as they
+    /// are: where most keys are new, they are folded when the segment is sorted.
     fn combine(&self, key: &K, into: &mut V::Owned, value: &V);
 }
 

@@ -31,7 +31,7 @@ use crate::{
     Identity, Member, NodeId, Timing,
     mesh::{MemberEvents, Mesh, MeshConfig, Offer, OpenError},
     pool_file::PoolAddress,
-    transfer::{Budget, Opener},
+    transfer::{Budget, Compression, Opener},
     transport::{BindError, Channel},
     wire::{FrameReader, FrameWriter, message::Open},
 };
@@ -111,6 +111,7 @@ struct Shared {
     budget: Budget,
     /// Sets the budget apart in the memory.
     _fetching: Held,
+    compression: Compression,
     timing: Timing,
 }
 
@@ -155,6 +156,7 @@ impl Peer {
             budget: Budget::new(fetch_bytes),
             _fetching: options.memory.hold(fetch_bytes),
             memory: options.memory,
+            compression: options.compression,
             timing: options.timing,
         });
         let (drains, receiver) = mpsc::unbounded_channel();

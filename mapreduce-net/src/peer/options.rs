@@ -3,6 +3,7 @@
 use crate::{
     Timing,
     pool_file::{DEFAULT_PORT, PoolAddress},
+    transfer::Compression,
     transport::Limits,
 };
 use mapreduce_core::Memory;
@@ -46,6 +47,8 @@ pub struct PeerOptions {
     /// values; default an eighth of `memory`, in which it is set apart. Less keeps threads waiting for data. What a
     /// single reduce task needs beyond that is spilled as it comes.
     pub fetch_bytes_max: Option<u64>,
+    /// Whether output is compressed on its way to others; default [`Compression::Auto`].
+    pub compression: Compression,
     /// The longest that [`Peer::drain`](super::Peer::drain) takes; default 60 s. A peer that leaves sooner than its
     /// drivers have let it go costs them the work that they have to do again.
     pub drain_timeout: Duration,
@@ -63,6 +66,7 @@ impl Default for PeerOptions {
             memory: Memory::of_machine(),
             cache_bytes_max: None,
             fetch_bytes_max: None,
+            compression: Compression::Auto,
             drain_timeout: Duration::from_secs(60),
         }
     }

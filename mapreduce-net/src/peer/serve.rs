@@ -23,7 +23,7 @@ pub(super) async fn serve(
 ) {
     match find(&shared, from, role, request) {
         Ok(body) => {
-            match transfer::serve(writer, reader, body).await {
+            match transfer::serve_compressed(shared.compression, writer, reader, body).await {
                 Ok(()) => {}
                 // Whoever has asked sees an end too early, and has the driver find another way.
                 Err(error @ ServeError::Spill(_)) => {

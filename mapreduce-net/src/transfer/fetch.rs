@@ -186,6 +186,9 @@ async fn begin(
     let answer = tokio::time::timeout(patience, reader.expect::<Answer>()).await;
     match answer.map_err(|_| FetchError::Stalled { waited: patience })?? {
         Answer::Offer(offer) => Ok((node, Incoming::new(writer, reader, offer, pace.patience)?)),
+        Answer::Compressed(offer) => {
+            Ok((node, Incoming::new(writer, reader, offer, pace.patience)?.compressed()))
+        }
         Answer::Refused(refusal) => Err(FetchError::Refused(refusal)),
     }
 }

@@ -7,9 +7,9 @@
 //! | from | what | layout |
 //! |---|---|---|
 //! | requester | request | frame [`Open::Fetch`] |
-//! | server | answer | frame [`Answer`]: an offer of `blobs` and `bytes` of body, or a refusal |
+//! | server | answer | frame [`Answer`]: an offer of `blobs` and `bytes` of body, compressed or not, or a refusal |
 //! | requester | credits | frames [`Credit`], then the end of this half, as soon as all of the body is granted |
-//! | server | body | for each blob: index `u32`, pairs `u64`, length `u64`, and as many bytes |
+//! | server | body | for each blob: index `u32`, pairs `u64`, length `u64`, and as many bytes; in blocks, if compressed |
 //! | server | trailer | blobs `u64`, bytes `u64`, xxh3 (64 bits) of the body `u64`, then the end |
 //!
 //! # Credits
@@ -29,6 +29,11 @@
 //! Neither side waits for ever: whoever hears nothing for [`PATIENCE`] gives up. A requester that waits for its budget
 //! says so by credits of no bytes.
 //!
+//! # Compression
+//!
+//! The server decides, for runs, whether the body is compressed ([`Compression`]) and says so in its answer. All lengths,
+//! credits and the checksum are those of the body before compression.
+//!
 //! # Trust
 //!
 //! The requester checks every length and count against the offer, the checksum, and that nothing follows the trailer.
@@ -36,6 +41,7 @@
 //! reset or that ends early is an error of the stream ([`WireError`]), anything else [`FetchError::Corrupt`].
 
 mod budget;
+mod compression;
 mod fetch;
 mod join;
 mod receive;
@@ -45,12 +51,13 @@ mod serve;
 mod tests;
 
 pub(crate) use budget::{Budget, Held};
+pub use compression::Compression;
 #[cfg(test)]
 use fetch::fetch_all;
 pub(crate) use fetch::{FetchError, Opener, fetch, fetch_output, fetch_runs};
 pub(crate) use receive::{Blob, Fetched};
 pub(crate) use runs::Arrived;
-pub(crate) use serve::{Body, ServeError, refuse, serve};
+pub(crate) use serve::{Body, ServeError, refuse, serve, serve_compressed};
 
 #[cfg(doc)]
 use crate::wire::{WireError, message::Open};
@@ -84,6 +91,8 @@ const WAITING: Duration = Duration::from_secs(15);
 enum Answer {
     /// The body follows.
     Offer(Offer),
+    /// It follows in blocks, compressed as far as that makes them smaller.
+    Compressed(Offer),
     /// It does not.
     Refused(Refusal),
 }

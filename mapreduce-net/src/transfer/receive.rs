@@ -3,6 +3,7 @@
 use super::{
     BLOB_HEADER_BYTES, BODY_BYTES_MAX, Credit, FIRST_BYTES, FetchError, Held, Offer, TRAILER_BYTES,
     WINDOW_BYTES,
+    compression::{BLOCK_HEADER_BYTES, Unpacker},
 };
 use crate::wire::{FrameReader, FrameWriter, WireError};
 use std::{fmt, future::Future, mem, time::Duration};
@@ -102,6 +103,8 @@ pub(super) struct Incoming {
     granted: u64,
     /// Bytes of the body that were read from the stream.
     received: u64,
+    /// If the body comes in compressed blocks.
+    unpacker: Option<Box<Unpacker>>,
     /// Read, and not yet in a blob: all from `used` on.
     stage: Vec<u8>,
     used: usize,
@@ -131,10 +134,16 @@ impl Incoming {
             offer,
             granted: FIRST_BYTES.min(offer.bytes),
             received: 0,
+            unpacker: None,
             stage: Vec::new(),
             used: 0,
             hash: Xxh3::new(),
         })
+    }
+
+    /// The same, of a body that comes in compressed blocks.
+    pub(super) fn compressed(self) -> Self {
+        Self { unpacker: Some(Box::default()), ..self }
     }
 
     /// Blobs and bytes of the body.
@@ -268,9 +277,32 @@ impl Incoming {
     /// Appends the next bytes of the body, of which there must be so many.
     async fn read(&mut self, bytes: usize, to: &mut Vec<u8>) -> Result<(), FetchError> {
         let start = to.len();
-        within(self.patience, self.reader.read_raw(bytes, to)).await?;
+        match &mut self.unpacker {
+            None => {
+                within(self.patience, self.reader.read_raw(bytes, to)).await?;
+                self.received += bytes as u64;
+            }
+            Some(unpacker) => {
+                let end = start + bytes;
+                while to.len() < end {
+                    let part = unpacker.take(end - to.len());
+                    self.received += part.len() as u64;
+                    to.extend_from_slice(part);
+                    if to.len() == end {
+                        break;
+                    }
+                    let stored = &mut unpacker.stored;
+                    stored.clear();
+                    within(self.patience, self.reader.read_raw(BLOCK_HEADER_BYTES, stored)).await?;
+                    let header = *stored.first_chunk().expect("as many bytes were read");
+                    let (raw, length) = Unpacker::lengths(header, self.granted - self.received)?;
+                    stored.clear();
+                    within(self.patience, self.reader.read_raw(length, stored)).await?;
+                    unpacker.unpack(raw)?;
+                }
+            }
+        }
         self.hash.update(&to[start..]);
-        self.received += bytes as u64;
         Ok(())
     }
 

@@ -1,6 +1,9 @@
 //! The server's side of a transfer.
 
-use super::{Answer, BLOB_HEADER_BYTES, Credit, FIRST_BYTES, Offer, PATIENCE, Refusal, TRAILER_BYTES};
+use super::{
+    Answer, BLOB_HEADER_BYTES, Compression, Credit, FIRST_BYTES, Offer, PATIENCE, Refusal, TRAILER_BYTES,
+    compression::{BLOCK_BYTES, Packer},
+};
 use crate::{
     transport::StreamError,
     wire::{FrameReader, FrameWriter, WireError},
@@ -101,20 +104,37 @@ impl Part {
 ///
 /// If it fails or is dropped, the stream is reset: the requester never takes a part for the whole.
 pub(crate) async fn serve(writer: FrameWriter, reader: FrameReader, body: Body) -> Result<(), ServeError> {
-    serve_within(PATIENCE, writer, reader, body).await
+    serve_within(PATIENCE, Compression::Never, writer, reader, body).await
 }
 
-/// As [`serve`], and with another patience than [`PATIENCE`].
+/// As [`serve`], compressed where that pays.
+pub(crate) async fn serve_compressed(
+    compression: Compression,
+    writer: FrameWriter,
+    reader: FrameReader,
+    body: Body,
+) -> Result<(), ServeError> {
+    serve_within(PATIENCE, compression, writer, reader, body).await
+}
+
+/// As [`serve_compressed`], and with another patience than [`PATIENCE`].
 pub(super) async fn serve_within(
     patience: Duration,
+    compression: Compression,
     mut writer: FrameWriter,
     reader: FrameReader,
     body: Body,
 ) -> Result<(), ServeError> {
     let offer = body.offer();
-    writer.put(&Answer::Offer(offer))?;
-    let mut sender =
-        Sender { patience, writer, reader, credit: FIRST_BYTES, gathered: Vec::new(), hash: Xxh3::new() };
+    // What fits into a packet or two does not get faster.
+    let is_large = offer.bytes >= LARGE_BYTES as u64;
+    let packer = (is_large && compression.pays(writer.stream().rate())).then(Packer::default);
+    writer.put(&match packer {
+        Some(_) => Answer::Compressed(offer),
+        None => Answer::Offer(offer),
+    })?;
+    let (credit, gathered, hash) = (FIRST_BYTES, Vec::new(), Xxh3::new());
+    let mut sender = Sender { patience, writer, reader, credit, gathered, packer, hash };
     let mut parts = body.parts.into_iter().peekable();
     while let Some(part) = parts.next() {
         let header = part.header();
@@ -158,6 +178,8 @@ struct Sender {
     credit: u64,
     /// Small parts, to be sent together.
     gathered: Vec<u8>,
+    /// Unless the body is sent as it is.
+    packer: Option<Packer>,
     hash: Xxh3,
 }
 
@@ -204,9 +226,11 @@ impl Sender {
                 let credit = within(self.patience, self.reader.expect::<Credit>()).await?;
                 self.credit = self.credit.saturating_add(credit.bytes);
             }
-            let (piece, rest) = bytes.split_at(bytes.len().min(PIECE_BYTES).min(clamp(self.credit)));
+            let piece_max = if self.packer.is_some() { BLOCK_BYTES } else { PIECE_BYTES };
+            let (piece, rest) = bytes.split_at(bytes.len().min(piece_max).min(clamp(self.credit)));
             self.hash.update(piece);
-            within(self.patience, self.writer.write_raw(piece)).await?;
+            let packed = self.packer.as_mut().map_or(piece, |packer| packer.pack(piece));
+            within(self.patience, self.writer.write_raw(packed)).await?;
             self.credit -= piece.len() as u64;
             bytes = rest;
         }

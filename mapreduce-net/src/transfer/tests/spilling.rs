@@ -114,7 +114,7 @@ async fn output_that_stays_does_not_count_as_fetched() {
         let output = soon(fetch_output(&nodes, node, request(0), &budget, &memory)).await.unwrap();
         assert_eq!(budget.free_bytes(), 1 << 10);
         let output: Vec<_> = output.into_iter().map(|run| run.into_run().unwrap()).collect();
-        assert_eq!(output, [run.clone()]);
+        assert!(output.len() == 1 && output[0] == run);
         assert_eq!(output[0].in_memory().is_some(), bytes > 0);
         assert!(memory.held_bytes() <= run.byte_len());
         drop(output);
