@@ -26,14 +26,7 @@ type Place = (&'static str, u64);
 
 /// Fails once at each place, if it is to fail at all.
 #[derive(Clone, Default)]
-<<<<<<< HEAD
 struct Trips(Option<Arc<Mutex<HashSet<Place>>>>);
-=======
-struct Trips(Option<Arc<Mutex<Seen>>>);
-
-/// Steps, and what they worked on.
-type Seen = HashSet<(&'static str, u64)>;
->>>>>>> d55db3208d20eb8c851604513969742b3e499d3c
 
 impl Trips {
     fn armed() -> Self {
