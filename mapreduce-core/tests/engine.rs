@@ -22,8 +22,8 @@ use mapreduce_core::{
     input::SplitCache,
     prelude::*,
     schedule::{
-        Action, AttemptId, Config, Coordinator, Event, Failure, JobError, PeerId, RoundPlan, TaskId,
-        TaskReport, Time, Verdict,
+        Action, AttemptId, Config, Coordinator, Event, Failure, PeerId, RoundPlan, TaskId, TaskReport, Time,
+        Verdict,
     },
 };
 use proptest::{collection::vec, prelude::*};
@@ -31,7 +31,6 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fs,
     sync::Mutex,
-    time::Duration,
 };
 
 const PEERS: [(PeerId, &str); 2] = [(PeerId(0), "ada"), (PeerId(1), "bob")];
@@ -497,45 +496,4 @@ fn failures_on_nodes_name_the_split_and_other_storage_is_the_nodes_fault() {
     let expected = format!("{}, bytes 0 to 11", path.display());
     assert_eq!((&*error.failure.place, error.failure.record), (&*expected, None));
     assert!(error.failure.message.contains("not UTF-8 at byte 9"), "{error}");
-}
-
-#[test]
-fn a_tally_keeps_the_last_failure_of_each_task() {
-    let (map, reduce) = (TaskId::Map(1), TaskId::Reduce(0));
-    let failed = |kind, message: &str| AttemptError {
-        failure: TaskFailure::new(kind, message).with_place("words.txt"),
-        permanent: kind == FailureKind::Codec,
-    };
-    let mut tally = Tally::default();
-    let told = tally.attempt_failed(map, failed(FailureKind::User, "first"), false);
-    assert_eq!(told, Failure::task("error (words.txt): first"));
-    let told = tally.attempt_failed(map, failed(FailureKind::Codec, "second"), false);
-    assert_eq!(told, Failure::permanent("cannot decode (words.txt): second"));
-    // These are not the task's.
-    let told = tally.attempt_failed(map, failed(FailureKind::Storage, "other"), false);
-    assert_eq!(told, Failure::node("other storage (words.txt): other"));
-    assert_eq!(tally.attempt_failed(map, failed(FailureKind::Cancelled, "x"), false), Failure::Cancelled);
-    assert_eq!(tally.attempt_failed(map, failed(FailureKind::User, "x"), true), Failure::Cancelled);
-    tally.overran(reduce, Duration::from_secs(2), "partition 0".into());
-
-    let exhausted = |task| JobError::AttemptsExhausted { task, failures: 4, last: "said last".into() };
-    for (error, expected) in [
-        (exhausted(map), "job words: map 1 failed 4 times: cannot decode (words.txt): second"),
-        (
-            exhausted(reduce),
-            "job words: reduce 0 failed 4 times: deadline passed (partition 0): took longer than 2s",
-        ),
-        (exhausted(TaskId::Map(7)), "job words: map 7 failed 4 times: error (map 7): said last"),
-        (
-            JobError::Permanent { task: TaskId::Map(8), message: "never".into() },
-            "job words: map 8 failed at once: error (map 8): never",
-        ),
-        (
-            JobError::PeersLost { task: map, peers: 3 },
-            "job words: map 1 was running on 3 peers as they were lost;",
-        ),
-    ] {
-        let message = tally.error("words", error).to_string();
-        assert!(message.starts_with(expected), "{message}");
-    }
 }
