@@ -20,7 +20,7 @@ pub(super) struct Slot {
 }
 
 /// Sorts by partition, key and `at`. `key` gives the key of an entry; `None` if equal prefixes mean equal keys.
-pub(super) fn sort<'k>(slots: &mut Vec<Slot>, partitions: u32, key: Option<&dyn Fn(u32) -> &'k [u8]>) {
+pub(super) fn sort<'k>(slots: &mut [Slot], partitions: u32, key: Option<&dyn Fn(u32) -> &'k [u8]>) {
     if slots.len() < RADIX_MIN || partitions as usize > slots.len() {
         slots.sort_unstable_by_key(|slot| (slot.partition, slot.prefix, slot.at));
     } else {
