@@ -53,6 +53,14 @@ impl Workshop {
     pub(crate) fn build(&self) -> Result<(), Failure> {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(&self.sources).args(["build", "--release", "--quiet"]);
+        // `cargo run` has set variables of this package, and the build scripts of some dependencies run again when those
+        // change: half of the workspace would be built anew each time.
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| text.starts_with(prefix)) {
+                cargo.env_remove(&name);
+            }
+        }
         cargo.args(["-p", "benches", "--bin", "by_hand", "--bin", "sum_by_key"]);
         cargo.args(["-p", "mapreduce-net", "--features", "mapreduce-net/cli"]);
         cargo.args(["--example", "word_count", "--example", "sort"]);

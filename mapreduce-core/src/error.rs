@@ -94,6 +94,14 @@ pub enum Error {
         /// What is wrong and what can be done.
         message: String,
     },
+    /// The names of the job's side outputs are not what they have to be.
+    #[error("job {job}: {reason}")]
+    SideOutputs {
+        /// The job.
+        job: String,
+        /// What is wrong and what can be done.
+        reason: crate::SideOutputError,
+    },
     /// The output could not be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Output {

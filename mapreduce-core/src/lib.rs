@@ -103,7 +103,7 @@ pub use input::{
 pub use job::{
     CachedFile, Combiner, Emit, Fold, FullJoin, Group, HashPartitioner, Identity, InnerJoin, InputOf,
     Iterative, Job, JobId, JoinError, KeyOf, LeftJoin, Mapper, Max, Min, NoCombiner, NoReducer, OutputKeyOf,
-    OutputValueOf, Partitioner, RangePartitioner, Reducer, SimpleJob, Sum, ValueOf, Values,
+    OutputValueOf, Partitioner, RangePartitioner, Reducer, SideOutputError, SimpleJob, Sum, ValueOf, Values,
 };
 pub use key::{Key, KeyPart, Sorted};
 pub use local::Local;

@@ -17,7 +17,7 @@ use mapreduce_core::{
     Dataset, Engine, Error, FailureKind, Input, InputOf, ItemSlice, Job, JobId, Memory, Options, PartFiles,
     RangePartitioner, ReadError, Registry, Report, RowFile, RowSlice, SplitInfo, TaskFailure, TextFiles,
     codec,
-    engine::{RoundOutput, Rounds, Tally, place, ship},
+    engine::{RoundOutput, Rounds, Tally, partitions, place, ship},
     exec::{Attempt, AttemptError, Chunks, ErasedRound, MapInput, MapOutput, ReducedPartition, Run},
     input::SplitCache,
     prelude::*,
@@ -223,7 +223,7 @@ impl Rounds for NodeRounds<'_> {
         J: Job,
         I: Input<Records = InputOf<J>>,
     {
-        let partitions = self.options.partitions_for(data.bytes());
+        let partitions = partitions::<J, I>(self.options, data);
         let registry = Registry::new().with::<J>().unwrap();
         let known = registry.get(&JobId::of::<J>()).unwrap();
         let round = known.round(&bytes(job), &bytes(shared), partitions)?;
@@ -327,6 +327,71 @@ proptest! {
         let lines = TextFiles::open_bytes(&files).unwrap();
         let sample = Dataset::new(lines.clone()).unwrap().sample(10, <[u8]>::to_vec).unwrap();
         check(&SortLines, &RangePartitioner::from_sample::<[u8]>(&sample, 3), &lines, bytes);
+    }
+}
+
+/// Counts words without an o. The others, and short lines, go to side outputs.
+#[derive(Clone, Serialize, Deserialize)]
+struct Sift;
+
+impl Mapper for Sift {
+    type Input = Utf8Lines;
+    type Key = str;
+    type Value = u64;
+    fn map(&self, line: &str, out: &mut impl Emit<str, u64>) -> Result {
+        if line.len() < 6 {
+            out.side("short", line.as_bytes())?;
+        }
+        line.split(' ').try_for_each(|word| out.emit(word, &1))
+    }
+}
+
+#[derive(Default)]
+struct WithoutO;
+
+impl Reducer<str, u64> for WithoutO {
+    type Key = str;
+    type Value = u64;
+    fn reduce(&self, word: &str, counts: &mut Values<'_, u64>, out: &mut impl Emit<str, u64>) -> Result {
+        let mut sum = 0;
+        while let Some(count) = counts.next()? {
+            sum += *count;
+        }
+        if word.contains('o') { out.side("with-o", word.as_bytes()) } else { out.emit(word, &sum) }
+    }
+}
+
+impl SimpleJob for Sift {
+    const NAME: &'static str = "sift";
+    const SIDE_OUTPUTS: &'static [&'static str] = &["short", "with-o"];
+    type Combiner = Sum;
+    type Reducer = WithoutO;
+}
+
+#[test]
+fn side_outputs_of_an_engine_that_only_returns_runs_are_the_same() {
+    let folder = Folder::new();
+    let text = folder.file("text", "to be or not\nto be\nthat is the question\n".repeat(50));
+    let data = Dataset::with_split_bytes(TextFiles::open([text]).unwrap(), 100).unwrap();
+    let options = Options { partitions: Some(3), ..Options::default() };
+    let by_local = engine().run_with(&Sift, &(), &data, &options).unwrap();
+    assert_eq!(by_local.side("short"), vec![b"to be"; 50]);
+    let mut with_o = by_local.side("with-o").to_vec();
+    with_o.sort();
+    assert_eq!(with_o, ["not", "or", "question", "to"].map(|word| word.as_bytes().to_vec()));
+    for nodes in [Nodes { lossy: false }, Nodes { lossy: true }] {
+        let by_nodes = nodes.run_with(&Sift, &(), &data, &options).unwrap();
+        assert_eq!(by_nodes.pairs, by_local.pairs, "{nodes:?}");
+        for output in ["short", "with-o"] {
+            assert_eq!(by_nodes.side(output), by_local.side(output), "{nodes:?}");
+        }
+    }
+    let (local, nodes) = (folder.join("local"), folder.join("nodes"));
+    let by_local = engine().write(&Sift, &(), &data, &PartFiles::new(&local), &options).unwrap();
+    let by_nodes = Nodes::default().write(&Sift, &(), &data, &PartFiles::new(&nodes), &options).unwrap();
+    assert_eq!((by_local.parts, by_local.sides), (by_nodes.parts, by_nodes.sides));
+    for name in names(&local) {
+        assert_eq!(fs::read(local.join(&name)).unwrap(), fs::read(nodes.join(&name)).unwrap(), "{name}");
     }
 }
 

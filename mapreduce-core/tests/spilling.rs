@@ -37,7 +37,7 @@ where
 {
     let budget = (2 * options.segment_bytes as u64 + TASK_BYTES).saturating_add(spare);
     let memory = Memory::limited(budget);
-    let engine = threads(if spare % 2 == 0 { 1 } else { 3 }).with_memory(memory.clone());
+    let engine = threads(if spare.is_multiple_of(2) { 1 } else { 3 }).with_memory(memory.clone());
     let data = Dataset::with_split_bytes(input.clone(), split_bytes).unwrap();
     let output = engine.run_with(job, &(), &data, options).unwrap();
     assert_eq!(output.report.spilled_bytes, memory.spilled_bytes());

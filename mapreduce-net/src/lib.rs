@@ -85,6 +85,7 @@ pub use mesh::{Dialled, Member, MemberEvent, MemberEvents};
 pub use peer::{Peer, PeerError, PeerOptions};
 pub use pool::{Driving, JobHandle, Pool, PoolError, PoolOptions};
 pub use timing::Timing;
+pub use transfer::Compression;
 
 /// The guide to running a pool, whose programs are tests.
 #[cfg(doctest)]

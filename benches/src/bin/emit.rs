@@ -4,12 +4,12 @@
 //! `cargo run --release -p benches --bin emit [-- RUNS [MILLIONS]]`
 
 use benches::text::Random;
-use mapreduce_core::{RowSlice, Rows, prelude::*};
+use mapreduce_core::{Datum, RowSlice, Rows, prelude::*};
 use std::{error::Error, marker::PhantomData, time::Duration};
 
 /// How a row of two numbers becomes a key.
 trait KeyOf: Clone + Send + Sync + 'static {
-    type Key: ?Sized + mapreduce_core::Key + mapreduce_core::Datum;
+    type Key: ?Sized + Key + Datum;
     fn with<T>(row: &[u64], then: impl FnOnce(&Self::Key) -> T) -> T;
 }
 
@@ -71,7 +71,7 @@ impl<K: KeyOf, C: Send + Sync + 'static> Mapper for Case<K, C> {
 /// Reads all values and emits nothing.
 struct Swallow;
 
-impl<K: ?Sized + mapreduce_core::Key> Reducer<K, u64> for Swallow {
+impl<K: ?Sized + Key> Reducer<K, u64> for Swallow {
     type Key = ();
     type Value = u64;
     fn reduce(&self, _: &K, values: &mut Values<'_, u64>, _: &mut impl Emit<(), u64>) -> Result {
@@ -80,7 +80,7 @@ impl<K: ?Sized + mapreduce_core::Key> Reducer<K, u64> for Swallow {
     }
 }
 
-impl<K: KeyOf, C: mapreduce_core::Combiner<K::Key, u64> + Default> Job for Case<K, C> {
+impl<K: KeyOf, C: Combiner<K::Key, u64> + Default> Job for Case<K, C> {
     const NAME: &'static str = "emit";
     type Shared = ();
     type Mapper = Self;
@@ -108,7 +108,7 @@ fn on_processor() -> Option<Duration> {
 }
 
 /// Prints the medians of the time on a processor and of map and reduce time, for each pair.
-fn measure<K: KeyOf, C: mapreduce_core::Combiner<K::Key, u64> + Default>(
+fn measure<K: KeyOf, C: Combiner<K::Key, u64> + Default>(
     name: &str,
     rows: usize,
     distinct: usize,

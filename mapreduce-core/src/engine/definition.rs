@@ -235,7 +235,7 @@ pub trait Engine: Sync {
 /// gives up what is still running.
 pub trait Rounds {
     /// Runs one round to its end: a map task for each split of `data`, a reduce task for each of
-    /// [`Options::partitions_for`] partitions. Whatever is the same in each round of a job (the dataset, usually) comes
+    /// [`partitions`](super::partitions). Whatever is the same in each round of a job (the dataset, usually) comes
     /// again, and is recognized by [`Dataset::id`] where that helps.
     ///
     /// # Errors

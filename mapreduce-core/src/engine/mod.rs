@@ -12,6 +12,7 @@
 //!
 //! * `definition`: [`Engine`], [`Rounds`], [`RoundOutput`]. [`whole`] makes jobs of rounds.
 //! * [`Handle`]: a job in the background.
+//! * [`partitions`]: how many reduce tasks a round has.
 //! * [`Tally`]: what a driver keeps count of while a round runs.
 //! * [`ship`] and [`place`]: what a driver asks of an input, without panics; [`set_up`] does the same for the code of a
 //!   job.
@@ -19,6 +20,7 @@
 mod definition;
 mod handle;
 mod input;
+mod partitions;
 mod tally;
 pub mod whole;
 
@@ -30,4 +32,5 @@ pub use crate::{
 pub use definition::{Engine, RoundOutput, Rounds};
 pub use handle::{Events, Handle};
 pub use input::{place, ship};
+pub use partitions::partitions;
 pub use tally::Tally;

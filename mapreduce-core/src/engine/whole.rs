@@ -6,6 +6,7 @@ use crate::{
     Chained, Dataset, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, OutputKeyOf,
     OutputValueOf, PartFiles, Written,
     exec::{Run, set_up},
+    job::check_side_outputs,
     schedule::Event,
 };
 use std::ops::ControlFlow;
@@ -48,7 +49,7 @@ where
     I: Input<Records = InputOf<J>>,
 {
     let round = begin::<E, J>(engine, options, events)?.round(job, shared, data)?;
-    Ok(Chained::new(round.parts, round.counters, round.report))
+    Chained::new(round.parts, J::SIDE_OUTPUTS, round.counters, round.report)
 }
 
 /// [`Engine::write`], with events.
@@ -69,10 +70,11 @@ where
     J: Job,
     I: Input<Records = InputOf<J>>,
 {
+    check_side_outputs::<J>()?;
     let staging = Staging::create::<J>(to)?;
     let round = begin::<E, J>(engine, options, events)?.round_to_files(job, shared, data, &staging)?;
-    let parts = staging.commit(J::NAME, J::VERSION, round.parts)?;
-    Ok(Written { parts, counters: round.counters, report: round.report })
+    let (parts, sides) = staging.commit::<J>(round.parts)?;
+    Ok(Written { parts, sides, counters: round.counters, report: round.report })
 }
 
 /// [`Engine::iterate_with`], with events.
@@ -128,6 +130,7 @@ fn begin<'e, E: Engine + ?Sized, J: Job>(
     options: &'e Options,
     events: &'e mut dyn FnMut(Event),
 ) -> Result<E::Rounds<'e>, Error> {
+    check_side_outputs::<J>()?;
     match engine.is_own_thread() {
         true => Err(Error::Reentrant),
         false => engine.begin(J::NAME, options, events),

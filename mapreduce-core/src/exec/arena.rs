@@ -14,19 +14,26 @@ pub(super) struct Arena<K: ?Sized> {
     bytes: Vec<u8>,
     /// `at` is where the lengths of the pair begin.
     slots: Vec<Slot>,
+    /// What all of it is meant to take at most, in bytes.
+    held_max: usize,
+    /// The capacity of `bytes` that is known of.
+    capacity: usize,
     of: PhantomData<fn(&K)>,
 }
+
+/// An arena that outgrows this gets all of its memory at once. Doubling it would leave holes of half the size, of a
+/// quarter and so on, which nothing else fits into.
+const DOUBLED_BYTES_MAX: usize = 256 << 10;
 
 /// Pairs begin below this, so that 32 bits say where they end.
 pub(super) const ARENA_BYTES_MAX: usize = 1 << 31;
 
-impl<K: ?Sized> Default for Arena<K> {
-    fn default() -> Self {
-        Self { bytes: Vec::new(), slots: Vec::new(), of: PhantomData }
-    }
-}
-
 impl<K: ?Sized + Key> Arena<K> {
+    /// An arena that is to hold so many bytes, or one pair if that has more.
+    pub(super) fn new(held_max: usize) -> Self {
+        Self { bytes: Vec::new(), slots: Vec::new(), held_max, capacity: 0, of: PhantomData }
+    }
+
     /// What is held, in bytes.
     #[inline]
     pub(super) fn held_bytes(&self) -> usize {
@@ -92,7 +99,25 @@ impl<K: ?Sized + Key> Arena<K> {
             push_length(&mut self.bytes, split - begin);
         }
         self.slots.push(Slot { prefix, partition, at });
+        if self.bytes.capacity() != self.capacity {
+            self.grown();
+        }
         Ok(())
+    }
+
+    /// Once it is clear that it will be a large arena, takes as much memory as that will need if all pairs are like those
+    /// so far.
+    #[cold]
+    fn grown(&mut self) {
+        if self.bytes.capacity() > DOUBLED_BYTES_MAX && self.held_bytes() < self.held_max {
+            let pairs = self.held_max / (self.held_bytes() / self.slots.len()).max(1);
+            let pair = self.bytes.len() / self.slots.len();
+            // One in sixteen more: the next pairs may be a bit longer, or shorter and more of them.
+            let room = |all: usize, len: usize| (all + all / 16).saturating_sub(len);
+            self.bytes.reserve_exact(room(pairs.saturating_mul(pair), self.bytes.len()));
+            self.slots.reserve_exact(room(pairs, self.slots.len()));
+        }
+        self.capacity = self.bytes.capacity();
     }
 
     /// Sorts the pairs by partition and key, those of a key in the order in which they were emitted.
@@ -116,6 +141,7 @@ impl<K: ?Sized + Key> Arena<K> {
         self.slots.clear();
         self.bytes.clear();
         self.bytes.shrink_to(bytes_max);
+        self.capacity = self.bytes.capacity();
     }
 }
 

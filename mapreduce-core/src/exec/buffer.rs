@@ -3,7 +3,6 @@
 use super::{
     arena::{ARENA_BYTES_MAX, Arena},
     map::{self, Collect, TaskContext},
-    run::Run,
     segment::Segments,
 };
 use crate::{Datum, Emit, Key, Partitioner, Result};
@@ -24,7 +23,7 @@ impl<'a, K: ?Sized + Key> Buffer<'a, K> {
         segments: Segments<'a>,
     ) -> Self {
         let segment_bytes = segments.segment_bytes().clamp(1, ARENA_BYTES_MAX);
-        Self { task, partitioner, segments, segment_bytes, arena: Arena::default() }
+        Self { task, partitioner, segments, segment_bytes, arena: Arena::new(segment_bytes) }
     }
 
     #[inline]
@@ -63,21 +62,28 @@ impl<K: ?Sized + Key, V: ?Sized + Datum> Emit<K, V> for Buffer<'_, K> {
     fn count(&mut self, counter: &'static str, n: u64) {
         self.task.counters.add(counter, n);
     }
+
+    fn side(&mut self, output: &'static str, line: &[u8]) -> Result {
+        self.task.side(output, line)
+    }
 }
 
 impl<'a, K: ?Sized + Key> Collect<'a> for Buffer<'a, K> {
-    fn finish(mut self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+    fn finish(mut self) -> Result<(Segments<'a>, TaskContext<'a>)> {
         if !self.arena.is_empty() {
             self.cut()?;
         }
-        Ok((self.segments.finish()?, self.task))
+        Ok((self.segments, self.task))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HashPartitioner, Memory, exec::Attempt};
+    use crate::{
+        HashPartitioner, Memory,
+        exec::{Attempt, Run},
+    };
     use proptest::{collection::vec, prelude::*};
     use std::borrow::Borrow;
 
@@ -106,7 +112,7 @@ mod tests {
             expected[HashPartitioner.partition(key, &pair.0, partitions) as usize].push(pair);
         }
         expected.iter_mut().for_each(|pairs| pairs.sort_by(|a, b| a.0.cmp(&b.0)));
-        let found: Vec<Pairs> = buffer.finish().unwrap().0.iter().map(read).collect();
+        let found: Vec<Pairs> = buffer.finish().unwrap().0.finish().unwrap().iter().map(read).collect();
         assert_eq!(found, expected);
     }
 

@@ -30,7 +30,8 @@ pub trait ErasedJob: Send + Sync {
     /// Makes the parts of a round: `params` is the encoded job, `shared` the encoded broadcast value.
     ///
     /// # Errors
-    /// When the bytes do not decode or the job's own set-up fails.
+    /// When the bytes do not decode or the job's own set-up fails, or there are too few
+    /// [`partitions`](crate::engine::partitions).
     fn round(&self, params: &[u8], shared: &[u8], partitions: u32) -> Result<Box<dyn ErasedRound>, Error>;
 }
 
@@ -82,7 +83,8 @@ pub struct MapInput<'a> {
 /// What a reduce attempt leaves.
 #[derive(Clone, Debug, Default)]
 pub struct ReducedPartition {
-    /// The pairs that the reducer emitted.
+    /// The pairs that the reducer emitted. If the job has side outputs, a byte in front of each key is 0; a key of one byte
+    /// above is the number of a side output, counted from 1, and the value a line for it.
     pub run: Run,
     /// What it has counted.
     pub counters: Counters,
@@ -169,7 +171,7 @@ impl<J: Job> ErasedRound for Contained<J> {
         let runs = runs.iter().copied();
         let close = |pairs: Pairs| Ok((pairs.finish()?, ()));
         let task = ReduceTask { partition, attempt, memory };
-        let (output, run, ()) = self.round().reduce(task, runs, || Pairs::new(memory), close)?;
+        let (output, run, ()) = self.round().reduce(task, runs, || Pairs::new::<J>(memory), close)?;
         let ReduceOutput { counters, keys } = output;
         Ok(ReducedPartition { run, counters, keys })
     }

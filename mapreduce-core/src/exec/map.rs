@@ -1,12 +1,17 @@
 //! What a map task leaves, and what its two emitters have in common.
 
-use super::{Attempt, run::Run};
-use crate::{Counters, Key, Partitioner, Result, counters::TaskCounters};
+use super::{
+    Attempt,
+    run::Run,
+    segment::{Segment, Segments},
+    sides::{self, SideLines},
+};
+use crate::{Counters, Key, Memory, Partitioner, Result, counters::TaskCounters};
 
 /// What a map task leaves: one sorted run per partition, and its counters.
 #[derive(Clone, Debug, Default)]
 pub struct MapOutput {
-    /// Sorted pairs, one run for each partition.
+    /// Sorted pairs, one run for each partition; the last has the lines for side outputs, if the job has such.
     pub runs: Vec<Run>,
     /// What the mapper has counted.
     pub counters: Counters,
@@ -27,14 +32,62 @@ impl MapOutput {
 
     /// A checksum over all runs: two attempts of a deterministic mapper have the same.
     pub fn checksum(&self) -> u64 {
-        // Each run's own checksum depends on its content alone; multiplying makes the order count.
-        self.runs.iter().fold(0, |sum: u64, run| sum.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ run.checksum())
+        let mut totals = Totals::default();
+        self.runs.iter().for_each(|run| totals.add(run));
+        totals.checksum
     }
 }
 
-/// An emitter that collects pairs and ends as sorted runs.
+/// What a map task leaves whose output stays here: sorted segments, which nobody has to merge before it is reduced.
+pub(crate) struct Mapped {
+    pub(crate) segments: Vec<Segment>,
+    /// The lines for side outputs, which make up a partition of their own behind those of the keys, `partitions`.
+    pub(crate) sides: Option<Run>,
+    pub(crate) partitions: u32,
+    pub(crate) counters: Counters,
+    pub(crate) records: u64,
+}
+
+impl Mapped {
+    /// The runs of a partition, in order.
+    pub(crate) fn runs(&self, partition: u32) -> impl Iterator<Item = &Run> {
+        let sides = self.sides.iter().filter(move |_| partition == self.partitions);
+        self.segments.iter().filter_map(move |segment| segment.runs.get(partition as usize)).chain(sides)
+    }
+
+    /// What the coordinator hears of it.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.segments
+            .iter()
+            .flat_map(|segment| &segment.runs)
+            .chain(&self.sides)
+            .for_each(|run| totals.add(run));
+        totals
+    }
+}
+
+/// What is in some runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) pairs: u64,
+    pub(crate) bytes: u64,
+    /// Two attempts of a deterministic mapper have the same.
+    pub(crate) checksum: u64,
+}
+
+impl Totals {
+    fn add(&mut self, run: &Run) {
+        self.pairs += run.pairs();
+        self.bytes += run.byte_len();
+        // Each run's own checksum depends on its content alone; multiplying makes the order count.
+        self.checksum = self.checksum.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ run.checksum();
+    }
+}
+
+/// An emitter that collects pairs and ends as sorted segments.
 pub(super) trait Collect<'a>: Sized {
-    fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)>;
+    fn finish(self) -> Result<(Segments<'a>, TaskContext<'a>)>;
 }
 
 /// What an emitter needs to know of its attempt.
@@ -44,6 +97,9 @@ pub(super) struct TaskContext<'a> {
     /// A pair could not be emitted.
     failed: bool,
     pub(super) counters: TaskCounters,
+    /// Of a map attempt, if the job has side outputs.
+    sides: Option<SideLines<'a>>,
+    lines: u64,
 }
 
 /// Pairs between two looks at whether the attempt is still wanted.
@@ -51,7 +107,14 @@ const CHECK_EVERY: u64 = 1024;
 
 impl<'a> TaskContext<'a> {
     pub(super) fn new(attempt: &'a Attempt) -> Self {
-        Self { attempt, emitted: 0, failed: false, counters: TaskCounters::default() }
+        let counters = TaskCounters::default();
+        Self { attempt, emitted: 0, failed: false, counters, sides: None, lines: 0 }
+    }
+
+    /// The same for a mapper with side outputs, if there are any.
+    pub(super) fn with_sides(self, outputs: &'static [&'static str], memory: &'a Memory) -> Self {
+        let sides = (!outputs.is_empty()).then(|| SideLines::new(outputs, memory));
+        Self { sides, ..self }
     }
 
     /// The pairs so far.
@@ -63,7 +126,27 @@ impl<'a> TaskContext<'a> {
     #[inline]
     pub(super) fn emitted(&mut self, taken: Result) -> Result {
         self.emitted += 1;
-        if taken.is_ok() && !self.emitted.is_multiple_of(CHECK_EVERY) {
+        self.taken(taken, self.emitted)
+    }
+
+    /// Takes a line of a mapper for a side output.
+    pub(super) fn side(&mut self, output: &'static str, line: &[u8]) -> Result {
+        let taken = match &mut self.sides {
+            Some(sides) => sides.push(output, line),
+            None => sides::index_of(&[], output).map(drop),
+        };
+        self.side_taken(taken)
+    }
+
+    /// Called for every line for a side output, with whether it could be taken.
+    pub(super) fn side_taken(&mut self, taken: Result) -> Result {
+        self.lines += 1;
+        self.taken(taken, self.lines)
+    }
+
+    #[inline]
+    fn taken(&mut self, taken: Result, nth: u64) -> Result {
+        if taken.is_ok() && !nth.is_multiple_of(CHECK_EVERY) {
             return Ok(());
         }
         let result = taken.and_then(|()| self.attempt.check());
@@ -71,13 +154,19 @@ impl<'a> TaskContext<'a> {
         result
     }
 
+    /// The lines for side outputs; `None` if the job has no such outputs.
+    pub(super) fn take_sides(&mut self) -> Result<Option<Run>> {
+        self.sides.take().map(SideLines::finish).transpose()
+    }
+
     /// The counters of an attempt that has emitted everything. An error if a pair was lost and nobody said so.
     pub(super) fn finish(self) -> Result<Counters> {
         match self.failed {
             false => Ok(self.counters.into()),
-            true => {
-                Err("a pair could not be emitted and its error was passed over; pass it on with `?`".into())
-            }
+            true => Err(
+                "a pair or a line could not be emitted and its error was passed over; pass it on with `?`"
+                    .into(),
+            ),
         }
     }
 }

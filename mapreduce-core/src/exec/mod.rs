@@ -3,12 +3,14 @@
 //! The way of a record: `map` opens a split and calls the mapper; what it emits goes to a `table` (with a
 //! combiner) or a `buffer` (without), which are cut into sorted `segment`s and end as one sorted `run` per partition, in
 //! memory or in a `spill` file; `merge` reads the runs of a partition from all splits in key order; `reduce` calls the
-//! reducer for each key and writes what that emits. Of a map-only job, pairs go `through`. `round` holds the user's typed parts for all tasks of a round, and `erased` the same behind an
+//! reducer for each key and writes what that emits. Of a map-only job, pairs go `through`. Lines for `sides` outputs have a run and a
+//! partition of their own. `round` holds the user's typed parts for all tasks of a round, and `erased` the same behind an
 //! interface that speaks bytes, for nodes that know a job only by name.
 //!
 //! Nothing here knows of peers, tasks' numbers or time.
 
 mod arena;
+mod arrive;
 mod buffer;
 mod entries;
 pub(crate) mod erased;
@@ -20,21 +22,25 @@ mod reduce;
 mod round;
 mod run;
 mod segment;
+mod sides;
 mod sort;
 mod spill;
 mod table;
 mod through;
 
 pub use crate::cancel::Attempt;
+pub use arrive::RunSpiller;
 pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedPartition, erased_round};
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};
 pub use map::MapOutput;
+pub(crate) use map::{Mapped, Totals};
 pub use reader::RunReader;
 pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
 pub use round::set_up;
 pub(crate) use round::{MapTask, ReduceTask, Round};
 pub use run::{Pair, Run, RunChunks};
-pub(crate) use run::{pair_bytes, take_pair};
+pub(crate) use run::{pair_bytes, put_lengths, take_pair};
+pub(crate) use sides::Returned;
 pub use spill::SpillError;
 pub(crate) use spill::{BLOCK_BYTES as SPILL_BLOCK_BYTES, SpillFiles};

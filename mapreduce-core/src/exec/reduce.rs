@@ -6,14 +6,18 @@ use super::{
     merge::{CurrentKey, Merge},
     run::Run,
     segment::SegmentWriter,
+    sides::{self, PAIR_TAG, line_tag},
 };
-use crate::{Counters, Datum, Emit, Group, Key, Memory, Reducer, Result, Values};
+use crate::{Counters, Datum, Emit, Group, Job, Key, Memory, Reducer, Result, Values};
 use std::{borrow::Borrow, cell::RefCell};
 
 /// Where the output of a reduce task goes.
 pub(crate) trait PairWriter<K: ?Sized, V: ?Sized> {
     /// Writes one pair.
     fn write(&mut self, key: &K, value: &V) -> Result;
+
+    /// Writes a line for the side output of that number.
+    fn side(&mut self, output: u8, line: &[u8]) -> Result;
 }
 
 /// What a reduce task has done.
@@ -25,12 +29,13 @@ pub(crate) struct ReduceOutput {
 }
 
 /// Calls the reducer for every group of keys of `runs`, which are in the order of the splits; for a job that is map-only,
-/// for every pair. `at` is the key being reduced, for messages.
+/// for every pair. `at` is the key being reduced, for messages; `outputs` are the job's side outputs.
 pub(super) fn reduce<'a, K, V, R>(
     reducer: &R,
     runs: &'a [Run],
     attempt: &Attempt,
     at: &RefCell<CurrentKey<'a>>,
+    outputs: &'static [&'static str],
     writer: &mut impl PairWriter<R::Key, R::Value>,
 ) -> Result<ReduceOutput>
 where
@@ -38,7 +43,7 @@ where
     V: ?Sized + Datum,
     R: Reducer<K, V>,
 {
-    let mut out = Out { task: TaskContext::new(attempt), writer };
+    let mut out = Out { task: TaskContext::new(attempt), outputs, writer };
     let keys = match R::ENABLED {
         true => reduce_groups(reducer, runs, attempt, at, &mut out)?,
         false => pass_pairs(reducer, runs, at, &mut out)?,
@@ -109,6 +114,7 @@ impl Group for Single<'_> {
 
 struct Out<'a, W> {
     task: TaskContext<'a>,
+    outputs: &'static [&'static str],
     writer: &'a mut W,
 }
 
@@ -122,18 +128,26 @@ impl<K: ?Sized, V: ?Sized, W: PairWriter<K, V>> Emit<K, V> for Out<'_, W> {
     fn count(&mut self, counter: &'static str, n: u64) {
         self.task.counters.add(counter, n);
     }
+
+    fn side(&mut self, output: &'static str, line: &[u8]) -> Result {
+        let written = sides::index_of(self.outputs, output).and_then(|output| self.writer.side(output, line));
+        self.task.side_taken(written)
+    }
 }
 
 /// Keeps the output encoded, for the driver to decode: in memory if it fits.
 pub(crate) struct Pairs {
     segment: SegmentWriter,
+    /// Whether the job has side outputs: its pairs and their lines are told apart then.
+    tagged: bool,
     key: Vec<u8>,
     value: Vec<u8>,
 }
 
 impl Pairs {
-    pub(crate) fn new(memory: &Memory) -> Result<Self> {
-        Ok(Self { segment: SegmentWriter::new(memory, 1, 0)?, key: Vec::new(), value: Vec::new() })
+    pub(crate) fn new<J: Job>(memory: &Memory) -> Result<Self> {
+        let (segment, tagged) = (SegmentWriter::new(memory, 1, 0)?, !J::SIDE_OUTPUTS.is_empty());
+        Ok(Self { segment, tagged, key: Vec::new(), value: Vec::new() })
     }
 
     pub(crate) fn finish(self) -> Result<Run> {
@@ -146,8 +160,15 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for Pairs {
     fn write(&mut self, key: &K, value: &V) -> Result {
         self.key.clear();
         self.value.clear();
+        if self.tagged {
+            self.key.push(PAIR_TAG);
+        }
         key.encode(&mut self.key)?;
         value.encode(&mut self.value)?;
         Ok(self.segment.push(0, &self.key, &self.value)?)
+    }
+
+    fn side(&mut self, output: u8, line: &[u8]) -> Result {
+        Ok(self.segment.push(0, &[line_tag(output)], line)?)
     }
 }

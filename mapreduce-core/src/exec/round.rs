@@ -4,17 +4,18 @@ use super::{
     Attempt, AttemptError, MapOutput,
     buffer::Buffer,
     failure::guard,
-    map::{Collect, TaskContext},
+    map::{Collect, Mapped, TaskContext},
     merge::{CurrentKey, narrow},
     reduce::{self, PairWriter, ReduceOutput},
     run::Run,
     segment::Segments,
+    sides,
     table::Table,
     through::Through,
 };
 use crate::{
-    Combiner, Emit, Error, FailureKind, InputOf, Job, KeyOf, Mapper, Memory, OutputKeyOf, OutputValueOf,
-    Partitioner, Progress, Reducer, Result, Split, SplitInfo, ValueOf,
+    Combiner, Counters, Emit, Error, FailureKind, InputOf, Job, KeyOf, Mapper, Memory, OutputKeyOf,
+    OutputValueOf, Partitioner, Progress, Reducer, Result, Split, SplitInfo, ValueOf,
     input::{Blocks, SplitCache},
 };
 use std::{
@@ -28,6 +29,7 @@ pub(crate) struct Round<J: Job> {
     combiner: J::Combiner,
     reducer: J::Reducer,
     partitioner: Box<dyn Partitioner<KeyOf<J>>>,
+    /// Those of the keys. Behind them is the one for side outputs, if the job has such.
     partitions: u32,
 }
 
@@ -51,8 +53,17 @@ pub(crate) struct ReduceTask<'a> {
 }
 
 impl<J: Job> Round<J> {
-    /// Makes the parts. A panic in user code is an error.
+    const SIDES: bool = !J::SIDE_OUTPUTS.is_empty();
+
+    /// Makes the parts. A panic in user code is an error. `partitions` are [all](crate::engine::partitions) that the
+    /// round has.
     pub(crate) fn new(job: &J, shared: &J::Shared, partitions: u32) -> Result<Self, Error> {
+        let of_keys = partitions.saturating_sub(u32::from(Self::SIDES));
+        let partitions = match of_keys {
+            // The number may have come over a network.
+            0 if Self::SIDES => set_up::<J, _>("partitions", || Err(TOO_FEW.into()))?,
+            of_keys => of_keys,
+        };
         Ok(Self {
             mapper: set_up::<J, _>("mapper", || job.mapper(shared))?,
             combiner: set_up::<J, _>("combiner", || Ok(job.combiner()))?,
@@ -69,21 +80,51 @@ impl<J: Job> Round<J> {
         open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
         describe: impl FnOnce() -> String,
     ) -> Result<MapOutput, AttemptError> {
+        let finish = |segments: Segments<'_>, sides| {
+            let mut runs = segments.finish()?;
+            runs.extend(sides);
+            Ok(runs)
+        };
+        let (runs, counters, records) = self.map_to(task, open, describe, finish)?;
+        Ok(MapOutput { runs, counters, records })
+    }
+
+    /// The same, but the output stays as it was cut.
+    pub(crate) fn map_unmerged<'b>(
+        &self,
+        task: MapTask<'_>,
+        open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
+        describe: impl FnOnce() -> String,
+    ) -> Result<Mapped, AttemptError> {
+        let finish = |segments: Segments<'_>, sides| Ok((segments.into_segments(), sides));
+        let ((segments, sides), counters, records) = self.map_to(task, open, describe, finish)?;
+        Ok(Mapped { segments, sides, partitions: self.partitions, counters, records })
+    }
+
+    fn map_to<'b, T>(
+        &self,
+        task: MapTask<'_>,
+        open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
+        describe: impl FnOnce() -> String,
+        finish: impl FnOnce(Segments<'_>, Option<Run>) -> Result<T>,
+    ) -> Result<(T, Counters, u64), AttemptError> {
         let progress = Progress::default();
         let MapTask { index, splits, split, cache, attempt, segment_bytes, memory } = task;
         let run = || {
-            let context = TaskContext::new(attempt);
+            let context = TaskContext::new(attempt).with_sides(J::SIDE_OUTPUTS, memory);
             let mut blocks = open()?;
             let split = &mut Split::new(&mut *blocks, split, cache, &progress, attempt);
             let segments = Segments::new(memory, self.partitions, segment_bytes);
-            let (runs, context) = if !J::Reducer::ENABLED {
+            let (segments, mut context) = if !J::Reducer::ENABLED {
                 self.map_into(split, Through::new(context, segments, index, splits)?)?
             } else if J::Combiner::ENABLED {
                 self.map_into(split, Table::new(context, &self.combiner, &*self.partitioner, segments))?
             } else {
                 self.map_into(split, Buffer::new(context, &*self.partitioner, segments))?
             };
-            Ok(MapOutput { runs, counters: context.finish()?, records: progress.begun() })
+            let sides = context.take_sides()?;
+            let counters = context.finish()?;
+            Ok((finish(segments, sides)?, counters, progress.begun()))
         };
         let record = || Some(progress.begun()).filter(|n| *n > 0);
         guard(run, describe, record)
@@ -93,7 +134,7 @@ impl<J: Job> Round<J> {
         &self,
         split: &mut Split<'_, InputOf<J>>,
         mut out: C,
-    ) -> Result<(Vec<Run>, TaskContext<'c>)>
+    ) -> Result<(Segments<'c>, TaskContext<'c>)>
     where
         C: Emit<KeyOf<J>, ValueOf<J>> + Collect<'c>,
     {
@@ -117,12 +158,17 @@ impl<J: Job> Round<J> {
         let runs = OnceCell::new();
         let key = RefCell::new(CurrentKey::default());
         let run = || {
-            // Pairs of a map-only job are not sorted: there is nothing to merge.
-            let narrowed =
-                if J::Reducer::ENABLED { narrow(task.memory, all, task.memory.fan_in())? } else { all };
+            // Pairs of a map-only job are not sorted, and lines for side outputs are not: there is nothing to merge.
+            let is_merged = J::Reducer::ENABLED && task.partition < self.partitions;
+            let narrowed = if is_merged { narrow(task.memory, all, task.memory.fan_in())? } else { all };
             let mut writer = open()?;
             let runs = runs.get_or_init(|| narrowed);
-            let output = reduce::reduce(&self.reducer, runs, task.attempt, &key, &mut writer)?;
+            let output = if task.partition < self.partitions {
+                reduce::reduce(&self.reducer, runs, task.attempt, &key, J::SIDE_OUTPUTS, &mut writer)?
+            } else {
+                sides::pass(runs, J::SIDE_OUTPUTS.len(), task.attempt, &mut writer)?;
+                ReduceOutput::default()
+            };
             let (part, report) = close(writer)?;
             Ok((output, part, report))
         };
@@ -152,6 +198,8 @@ pub fn set_up<J: Job, T>(step: &'static str, make: impl FnOnce() -> Result<T>) -
         },
     })
 }
+
+const TOO_FEW: &str = "a job with side outputs has at least 2 partitions, one of them for their lines";
 
 /// Longest part of a key that is shown in a message.
 const KEY_SHOWN: usize = 60;

@@ -51,36 +51,6 @@ pub(super) struct Extent {
 }
 
 impl Run {
-    /// A run of bytes that have come from elsewhere. `None` unless they are exactly `pairs` whole pairs.
-    ///
-    /// ```
-    /// use mapreduce_core::exec::Run;
-    ///
-    /// // A key of one byte and a value of two.
-    /// let run = Run::from_bytes(b"\x01\x02kvv".to_vec(), 1).ok_or("whole")?;
-    /// assert_eq!(run.reader().next_pair()?, Some((&b"k"[..], &b"vv"[..])));
-    /// assert_eq!(Run::from_bytes(b"\x01\x02kv".to_vec(), 1), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn from_bytes(bytes: Vec<u8>, pairs: u64) -> Option<Self> {
-        let mut rest = &bytes[..];
-        let mut found = 0;
-        while !rest.is_empty() {
-            take_pair(&mut rest)?;
-            found += 1;
-        }
-        if found != pairs {
-            return None;
-        }
-        if pairs == 0 {
-            return Some(Self::default());
-        }
-        let raw = bytes.len() as u64;
-        let extent = Extent { partition: 0, pairs, raw, checksum: hash::checksum(&bytes), at: 0..raw };
-        let stored = Stored { place: Place::Memory(bytes), extents: vec![extent], _held: None };
-        Some(Self { stored: Some((Arc::new(stored), 0)) })
-    }
-
     /// A run for each of the partitions: those of `stored`, and empty ones.
     pub(super) fn all(stored: Stored, partitions: u32) -> Vec<Self> {
         let mut runs = vec![Self::default(); partitions as usize];
@@ -205,7 +175,7 @@ impl RunChunks {
 }
 
 /// The most bytes that the two lengths of a pair take.
-pub(super) const LENGTHS_BYTES_MAX: usize = 2 * usize::BITS.div_ceil(7) as usize;
+pub(crate) const LENGTHS_BYTES_MAX: usize = 2 * usize::BITS.div_ceil(7) as usize;
 
 /// A key and a value, encoded.
 pub type Pair<'a> = (&'a [u8], &'a [u8]);
@@ -219,7 +189,7 @@ pub(crate) fn pair_bytes(key: usize, value: usize) -> usize {
 
 /// The two lengths in front of a pair, in `room`.
 #[inline]
-pub(super) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value: usize) -> &[u8] {
+pub(crate) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value: usize) -> &[u8] {
     let mut len = 0;
     for mut length in [key, value] {
         while length >= 0x80 {

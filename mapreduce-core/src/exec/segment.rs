@@ -46,6 +46,11 @@ impl<'a> Segments<'a> {
         Ok(())
     }
 
+    /// The segments.
+    pub(super) fn into_segments(self) -> Vec<Segment> {
+        self.done
+    }
+
     /// A run for each partition. Of one segment, which is the usual case, they are its own.
     pub(super) fn finish(self) -> Result<Vec<Run>, SpillError> {
         merge_segments(self.memory, self.done, self.partitions)
@@ -53,8 +58,8 @@ impl<'a> Segments<'a> {
 }
 
 /// A part of the output of a map attempt: a sorted run for each partition.
-pub(super) struct Segment {
-    pub(super) runs: Vec<Run>,
+pub(crate) struct Segment {
+    pub(crate) runs: Vec<Run>,
 }
 
 /// Writes a segment, to memory or to a spill file.

@@ -10,7 +10,6 @@ use super::{
     arena::{ARENA_BYTES_MAX, Arena, too_long},
     entries::{Entries, Probe},
     map::{self, Collect, TaskContext},
-    run::Run,
     segment::Segments,
     sort::Slot,
 };
@@ -73,7 +72,7 @@ where
             first_look: FIRST_LOOK,
             next_look: FIRST_LOOK,
             begin: 0,
-            arena: Arena::default(),
+            arena: Arena::new(segment_bytes),
             scratch: Vec::new(),
             slots: Vec::new(),
         }
@@ -246,6 +245,10 @@ where
     fn count(&mut self, counter: &'static str, n: u64) {
         self.task.counters.add(counter, n);
     }
+
+    fn side(&mut self, output: &'static str, line: &[u8]) -> Result {
+        self.task.side(output, line)
+    }
 }
 
 impl<'a, K, V, C> Collect<'a> for Table<'a, K, V, C>
@@ -254,13 +257,13 @@ where
     V: ?Sized + Datum,
     C: Combiner<K, V>,
 {
-    fn finish(mut self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+    fn finish(mut self) -> Result<(Segments<'a>, TaskContext<'a>)> {
         match self.folding {
             true if self.entries.len() > 0 => self.write_entries()?,
             false if !self.arena.is_empty() => self.write_arena()?,
             _ => {}
         }
-        Ok((self.segments.finish()?, self.task))
+        Ok((self.segments, self.task))
     }
 }
 

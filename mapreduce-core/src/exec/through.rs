@@ -2,7 +2,6 @@
 
 use super::{
     map::{Collect, TaskContext},
-    run::Run,
     segment::{SegmentWriter, Segments},
     spill::SpillError,
 };
@@ -49,12 +48,16 @@ impl<K: ?Sized + Key, V: ?Sized + Datum> Emit<K, V> for Through<'_> {
     fn count(&mut self, counter: &'static str, n: u64) {
         self.task.counters.add(counter, n);
     }
+
+    fn side(&mut self, output: &'static str, line: &[u8]) -> Result {
+        self.task.side(output, line)
+    }
 }
 
 impl<'a> Collect<'a> for Through<'a> {
-    fn finish(self) -> Result<(Vec<Run>, TaskContext<'a>)> {
+    fn finish(self) -> Result<(Segments<'a>, TaskContext<'a>)> {
         let Self { task, mut segments, writer, .. } = self;
         segments.end(writer)?;
-        Ok((segments.finish()?, task))
+        Ok((segments, task))
     }
 }

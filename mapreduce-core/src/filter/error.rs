@@ -20,6 +20,17 @@ pub enum FilterError {
         /// How many there are.
         inputs: u32,
     },
+    /// The job has [side outputs](crate::Job::SIDE_OUTPUTS).
+    #[error(
+        "job {job} has side outputs ({outputs}), and the lines of a filter have no place for them; run it as a job, or \
+         make one without `SIDE_OUTPUTS`"
+    )]
+    SideOutputs {
+        /// The job.
+        job: String,
+        /// Their names.
+        outputs: String,
+    },
     /// An error or a panic in the job's own code, or a record that could not be read.
     #[error("{0}")]
     Task(TaskFailure),

@@ -36,6 +36,7 @@ where
     J: Job,
     InputOf<J>: FromLines,
 {
+    super::refuse_side_outputs::<J>()?;
     let inputs = <InputOf<J>>::INPUTS;
     if options.input >= inputs {
         return Err(FilterError::NoInput { input: options.input, inputs });

@@ -82,7 +82,7 @@ pub use from_lines::FromLines;
 pub use map::map;
 pub use reduce::reduce;
 
-use crate::{Counters, Memory};
+use crate::{Counters, Job, Memory};
 
 /// How a job is run as filters. Both filters need the same.
 ///
@@ -148,4 +148,12 @@ pub struct Reduced {
     pub lines: u64,
     /// What the reducer has counted.
     pub counters: Counters,
+}
+
+/// A filter has one stream of lines, in which pairs stand.
+fn refuse_side_outputs<J: Job>() -> Result<(), FilterError> {
+    match J::SIDE_OUTPUTS {
+        [] => Ok(()),
+        outputs => Err(FilterError::SideOutputs { job: J::NAME.to_string(), outputs: outputs.join(", ") }),
+    }
 }

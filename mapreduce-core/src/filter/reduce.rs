@@ -32,6 +32,7 @@ pub fn reduce<J: Job>(
     output: impl Write,
     options: &FilterOptions,
 ) -> Result<Reduced, FilterError> {
+    super::refuse_side_outputs::<J>()?;
     let reducer = set_up::<J, _>("reducer", || job.reducer(shared))?;
     let mut lines = SortedLines::new(input, LineForm::of::<J>(options), options);
     let mut out =

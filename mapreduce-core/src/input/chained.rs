@@ -3,7 +3,7 @@
 use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, plan};
 use crate::{
     Counters, Datum, Error, Report, Schema,
-    exec::{Chunks, Run, RunChunks, SpillError, pair_bytes, take_pair},
+    exec::{Chunks, Returned, Run, RunChunks, SpillError, pair_bytes, put_lengths, take_pair},
 };
 use std::{
     borrow::{Borrow, Cow},
@@ -71,6 +71,9 @@ pub struct Pairs<K: ?Sized, V: ?Sized>(PhantomData<fn(&K, &V)>);
 #[non_exhaustive]
 pub struct Chained<K: ?Sized, V: ?Sized> {
     parts: Vec<Run>,
+    outputs: &'static [&'static str],
+    pairs: u64,
+    bytes: u64,
     /// What mappers and reducers have counted.
     pub counters: Counters,
     /// How the run went.
@@ -82,22 +85,68 @@ pub struct Chained<K: ?Sized, V: ?Sized> {
 const BLOCK_BYTES: usize = 64 << 10;
 
 impl<K: ?Sized + Datum, V: ?Sized + Datum> Chained<K, V> {
-    pub(crate) fn new(parts: Vec<Run>, counters: Counters, report: Report) -> Self {
-        Self { parts, counters, report, types: PhantomData }
+    /// The output of a job with these side outputs.
+    pub(crate) fn new(
+        parts: Vec<Run>,
+        outputs: &'static [&'static str],
+        counters: Counters,
+        report: Report,
+    ) -> Result<Self, Error> {
+        let (mut pairs, mut bytes) = (0, 0);
+        for part in &parts {
+            if outputs.is_empty() {
+                (pairs, bytes) = (pairs + part.pairs(), bytes + part.byte_len());
+                continue;
+            }
+            let mut reader = part.reader();
+            while let Some((key, value)) = reader.next_pair()? {
+                if let Returned::Pair(key) = Returned::of(key, outputs.len())? {
+                    (pairs, bytes) = (pairs + 1, bytes + pair_bytes(key.len(), value.len()) as u64);
+                }
+            }
+        }
+        Ok(Self { parts, outputs, pairs, bytes, counters, report, types: PhantomData })
     }
 
     /// The number of pairs.
     pub fn pairs(&self) -> u64 {
-        self.parts.iter().map(Run::pairs).sum()
+        self.pairs
     }
 
     /// The bytes they take.
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(Run::byte_len).sum()
+        self.bytes
+    }
+
+    /// The lines of a [side output](crate::Job::SIDE_OUTPUTS), as [`Output::side`](crate::Output::side) has them. The
+    /// mapper of the next job does not see them.
+    ///
+    /// # Errors
+    /// When a spill file cannot be read or is damaged.
+    pub fn side(&self, output: &str) -> Result<Vec<Vec<u8>>, Error> {
+        let mut lines = Vec::new();
+        let Some(wanted) = self.outputs.iter().position(|name| *name == output) else { return Ok(lines) };
+        // The lines of the mappers come first. They are in the last partition.
+        let (of_keys, last) = self.parts.split_at(self.parts.len().saturating_sub(1));
+        for part in last.iter().chain(of_keys) {
+            let mut reader = part.reader();
+            while let Some((key, line)) = reader.next_pair()? {
+                if Returned::of(key, self.outputs.len())? == Returned::Line(wanted) {
+                    lines.push(line.to_vec());
+                }
+            }
+        }
+        Ok(lines)
     }
 
     fn chunks<'a>(&'a self, split: &'a SplitInfo) -> PairChunks<'a> {
-        PairChunks { parts: &self.parts, pieces: split.pieces.iter(), piece: Bytes::Memory(&[]) }
+        PairChunks {
+            parts: &self.parts,
+            pieces: split.pieces.iter(),
+            piece: Bytes::Memory(&[]),
+            outputs: self.outputs.len(),
+            plain: Vec::new(),
+        }
     }
 }
 
@@ -115,9 +164,12 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
             let mut reader = part.reader();
             while let Some((key, value)) = reader.next_pair()? {
                 let bytes = pair_bytes(key.len(), value.len()) as u64;
-                cut.pair(source, at..at + bytes, record);
+                // Lines for side outputs may come to lie in a split, and are left out when it is read.
+                if let Returned::Pair(_) = Returned::of(key, self.outputs.len())? {
+                    cut.pair(source, at..at + bytes, record);
+                    record += 1;
+                }
                 at += bytes;
-                record += 1;
             }
         }
         cut.splits.extend(cut.open);
@@ -190,6 +242,9 @@ struct PairChunks<'a> {
     pieces: std::slice::Iter<'a, Piece>,
     /// What is left of the current piece.
     piece: Bytes<'a>,
+    /// How many side outputs the job has. If any, pairs are copied: without lines for these, and without their tags.
+    outputs: usize,
+    plain: Vec<u8>,
 }
 
 enum Bytes<'a> {
@@ -227,6 +282,29 @@ fn unreadable(offset: u64) -> impl Fn(SpillError) -> ReadError {
 
 impl Chunks for PairChunks<'_> {
     fn next_chunk(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        if self.outputs == 0 {
+            return self.next_stored();
+        }
+        let (outputs, mut plain) = (self.outputs, std::mem::take(&mut self.plain));
+        plain.clear();
+        while plain.is_empty() {
+            let Some(mut stored) = self.next_stored()? else { return Ok(None) };
+            while let Some((key, value)) = take_pair(&mut stored) {
+                if let Returned::Pair(key) = Returned::of(key, outputs).map_err(|_| malformed())? {
+                    plain.extend_from_slice(put_lengths(&mut Default::default(), key.len(), value.len()));
+                    plain.extend_from_slice(key);
+                    plain.extend_from_slice(value);
+                }
+            }
+        }
+        self.plain = plain;
+        Ok(Some(&self.plain))
+    }
+}
+
+impl PairChunks<'_> {
+    /// The next pairs as they are stored.
+    fn next_stored(&mut self) -> Result<Option<&[u8]>, ReadError> {
         loop {
             match &mut self.piece {
                 Bytes::Memory([]) => {}

@@ -92,6 +92,14 @@ pub trait Job: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// To be raised when the job's meaning changes while its types stay: nodes of different versions do not work on
     /// the same run.
     const VERSION: u32 = 1;
+    /// The names of outputs beside the pairs, for lines that a mapper or reducer sends there with
+    /// [`Emit::side`](super::Emit::side): records that do not parse, keys that are turned down. Lines are bytes and are not
+    /// escaped.
+    ///
+    /// A job that returns its output has them in [`Output::side`](crate::Output::side), one that writes part files in files
+    /// `NAME-00000` and up. So a name is a part of a file name: up to 200 bytes, without path separators, not beginning with
+    /// `part-`, `_` or `.`, and no other name but for case. Up to 255 names.
+    const SIDE_OUTPUTS: &'static [&'static str] = &[];
 
     /// The value that is broadcast for a run or a round; `()` where there is none.
     type Shared: Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
@@ -135,7 +143,7 @@ pub struct JobId {
     /// [`Job::VERSION`].
     pub version: u32,
     /// Hash of the structure of every type that crosses a boundary: parameters, broadcast value, records, keys and
-    /// values. Two builds whose types differ in a field have different hashes.
+    /// values; and the names of side outputs. Two builds whose types differ in a field have different hashes.
     pub schema: u64,
 }
 
@@ -156,6 +164,11 @@ impl JobId {
         <OutputKeyOf<J> as Datum>::schema(&mut schema);
         schema.text(" output value=");
         <OutputValueOf<J> as Datum>::schema(&mut schema);
+        // Their numbers are on the wire.
+        for output in J::SIDE_OUTPUTS {
+            schema.text(" side output=");
+            schema.text(output);
+        }
         Self { name: J::NAME.to_string(), version: J::VERSION, schema: schema.hash() }
     }
 }

@@ -12,6 +12,7 @@ mod join;
 mod mapper;
 mod partitioner;
 mod reducer;
+mod side;
 mod simple;
 
 pub use cached_file::CachedFile;
@@ -23,4 +24,6 @@ pub use join::{FullJoin, InnerJoin, JoinError, LeftJoin};
 pub use mapper::Mapper;
 pub use partitioner::{HashPartitioner, Partitioner, RangePartitioner};
 pub use reducer::{Fold, Group, Identity, NoReducer, Reducer, Values};
+pub use side::SideOutputError;
+pub(crate) use side::check_side_outputs;
 pub use simple::SimpleJob;

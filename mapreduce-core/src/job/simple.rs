@@ -39,6 +39,8 @@ pub trait SimpleJob: Mapper + Clone + Serialize + DeserializeOwned {
     const NAME: &'static str;
     /// As [`Job::VERSION`].
     const VERSION: u32 = 1;
+    /// As [`Job::SIDE_OUTPUTS`].
+    const SIDE_OUTPUTS: &'static [&'static str] = &[];
     /// As [`Job::Combiner`].
     type Combiner: Combiner<<Self as Mapper>::Key, <Self as Mapper>::Value> + Default;
     /// As [`Job::Reducer`].
@@ -48,6 +50,7 @@ pub trait SimpleJob: Mapper + Clone + Serialize + DeserializeOwned {
 impl<J: SimpleJob> Job for J {
     const NAME: &'static str = J::NAME;
     const VERSION: u32 = J::VERSION;
+    const SIDE_OUTPUTS: &'static [&'static str] = J::SIDE_OUTPUTS;
     type Shared = ();
     type Mapper = J;
     type Combiner = J::Combiner;

@@ -26,7 +26,7 @@ impl<J: Job> Destination<J> for Returned {
     type Part = Run;
 
     fn open(&self, _: AttemptId) -> Result<Pairs> {
-        Pairs::new(&self.0)
+        Pairs::new::<J>(&self.0)
     }
 
     fn close(&self, writer: Pairs) -> Result<(Run, TaskReport)> {
@@ -46,7 +46,7 @@ impl<J: Job> Destination<J> for Staging {
 
     fn close(&self, writer: PartWriter) -> Result<(Self::Part, TaskReport)> {
         let part = writer.finish()?;
-        let report = TaskReport { records: part.records, bytes: part.bytes, checksum: part.checksum };
+        let report = part.report();
         Ok((part, report))
     }
 }

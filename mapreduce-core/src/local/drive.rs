@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     Dataset, Error, Input, InputOf, Job, Memory, Options, Report, TaskMemory,
-    engine::{RoundOutput, Rounds, StagedPart, Staging, Tally, place},
-    exec::{Attempt, AttemptError, MapOutput, MapTask, ReduceOutput, ReduceTask, Round, Run, contain},
+    engine::{RoundOutput, Rounds, StagedPart, Staging, Tally, partitions, place},
+    exec::{Attempt, AttemptError, MapTask, Mapped, ReduceOutput, ReduceTask, Round, Run, Totals, contain},
     input::SplitCache,
     schedule::{
         Action, AttemptId, Config, Coordinator, Event, Failure, PeerId, RoundPlan, TaskId, TaskReport, Time,
@@ -49,7 +49,7 @@ pub struct LocalRounds<'a> {
 
 /// What the threads tell the driver.
 enum Message<P> {
-    Mapped(AttemptId, Result<(MapOutput, SplitCache, TaskReport), AttemptError>),
+    Mapped(AttemptId, Result<(Mapped, SplitCache, TaskReport), AttemptError>),
     Reduced(AttemptId, Result<(ReduceOutput, P, TaskReport), AttemptError>),
 }
 
@@ -103,7 +103,7 @@ impl<'a> LocalRounds<'a> {
         I: Input<Records = InputOf<J>>,
         D: Destination<J>,
     {
-        let partitions = self.options.partitions_for(dataset.bytes());
+        let partitions = partitions::<J, I>(self.options, dataset);
         let round = Round::new(job, shared, partitions)?;
         let splits = dataset.splits().len() as u32;
         self.coordinator
@@ -243,7 +243,7 @@ impl<'a> LocalRounds<'a> {
         &mut self,
         now: Time,
         attempt: AttemptId,
-        result: Result<(MapOutput, SplitCache, TaskReport), AttemptError>,
+        result: Result<(Mapped, SplitCache, TaskReport), AttemptError>,
         work: &Work<'_, J, I, D>,
         running: &mut Running<D::Part>,
     ) {
@@ -370,7 +370,7 @@ struct Work<'a, J: Job, I, D> {
     memory: Memory,
     segment_bytes: usize,
     /// The output of each committed map task.
-    outputs: Vec<OnceLock<MapOutput>>,
+    outputs: Vec<OnceLock<Mapped>>,
 }
 
 impl<J, I, D> Work<'_, J, I, D>
@@ -389,7 +389,7 @@ where
         }
     }
 
-    fn map(&self, index: u32, token: &Attempt) -> Result<(MapOutput, SplitCache, TaskReport), AttemptError> {
+    fn map(&self, index: u32, token: &Attempt) -> Result<(Mapped, SplitCache, TaskReport), AttemptError> {
         let split = &self.dataset.splits()[index as usize];
         let input = self.dataset.input();
         let mut cache = self.dataset.caches().take(index);
@@ -402,10 +402,9 @@ where
             segment_bytes: self.segment_bytes,
             memory: &self.memory,
         };
-        let output = self.round.map(task, || Ok(input.open(split)?), || input.describe(split))?;
-        // Here and not where the driver hears of it: reading all of the output is work for the threads.
-        let report =
-            TaskReport { records: output.pairs(), bytes: output.bytes(), checksum: output.checksum() };
+        let output = self.round.map_unmerged(task, || Ok(input.open(split)?), || input.describe(split))?;
+        let Totals { pairs: records, bytes, checksum } = output.totals();
+        let report = TaskReport { records, bytes, checksum };
         Ok((output, cache, report))
     }
 
@@ -415,9 +414,9 @@ where
         attempt: AttemptId,
         token: &Attempt,
     ) -> Result<(ReduceOutput, D::Part, TaskReport), AttemptError> {
-        let runs = self.outputs.iter().map(|output| {
+        let runs = self.outputs.iter().flat_map(|output| {
             let output = output.get().expect("reduce tasks start when every map task has committed");
-            &output.runs[partition as usize]
+            output.runs(partition)
         });
         let task = ReduceTask { partition, attempt: token, memory: &self.memory };
         self.round.reduce(

@@ -112,6 +112,6 @@ impl Engine for Local {
 
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Local").field("threads", &self.threads()).field("memory", &self.memory).finish()
+        f.debug_struct("Local").field("threads", &self.threads()).finish_non_exhaustive()
     }
 }

@@ -3,7 +3,11 @@
 use super::{StagedPart, csv, json_lines, part_file::PartFile, table::Table};
 use crate::{Datum, Error, Job, OutputKeyOf, OutputValueOf, Result, exec::PairWriter};
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::PathBuf};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+    path::PathBuf,
+};
 
 /// What part files hold for a pair.
 ///
@@ -77,8 +81,13 @@ impl Format {
     }
 }
 
-/// Writes the pairs of a reduce attempt to a part file.
-pub(crate) struct PartWriter(Form);
+/// Writes the pairs of a reduce attempt to a part file, and its lines for side outputs to others.
+pub(crate) struct PartWriter {
+    part: Form,
+    path: PathBuf,
+    /// By the number of the side output. A file is made for its first line.
+    sides: BTreeMap<usize, PartFile>,
+}
 
 enum Form {
     /// A format whose pairs follow one another.
@@ -101,34 +110,54 @@ impl PartWriter {
         K: ?Sized + Datum,
         V: ?Sized + Datum,
     {
-        Ok(Self(match format {
-            Format::Text => Form::Lines(PartFile::create(path)?, Lines::Text),
-            Format::JsonLines => Form::Lines(PartFile::create(path)?, Lines::Json),
+        let part = match format {
+            Format::Text => Form::Lines(PartFile::create(path.clone())?, Lines::Text),
+            Format::JsonLines => Form::Lines(PartFile::create(path.clone())?, Lines::Json),
             Format::Csv => {
-                let mut file = PartFile::create(path)?;
+                let mut file = PartFile::create(path.clone())?;
                 let table = Table::of::<K, V>();
                 csv::append_header(file.buffer(), &table);
                 Form::Lines(file, Lines::Csv(table))
             }
             #[cfg(feature = "parquet")]
-            Format::Parquet => Form::Parquet(Box::new(super::parquet::ParquetPart::create::<K, V>(path)?)),
-        }))
+            Format::Parquet => {
+                Form::Parquet(Box::new(super::parquet::ParquetPart::create::<K, V>(path.clone())?))
+            }
+        };
+        Ok(Self { part, path, sides: BTreeMap::new() })
     }
 
     /// Writes what is still buffered.
     pub(crate) fn finish(self) -> Result<StagedPart> {
-        match self.0 {
-            Form::Lines(file, _) => Ok(file.finish()?),
+        let part = match self.part {
+            Form::Lines(file, _) => file.finish()?,
             #[cfg(feature = "parquet")]
-            Form::Parquet(part) => part.finish(),
-        }
+            Form::Parquet(part) => part.finish()?,
+        };
+        let finish = |(output, file): (usize, PartFile)| Ok((output, file.finish()?));
+        Ok(StagedPart { part, sides: self.sides.into_iter().map(finish).collect::<Result<_>>()? })
+    }
+
+    /// Writes a line for the side output of that number.
+    pub(super) fn append_side(&mut self, output: usize, line: &[u8]) -> Result {
+        let file = match self.sides.entry(output) {
+            Entry::Occupied(file) => file.into_mut(),
+            Entry::Vacant(none) => {
+                let mut path = self.path.clone().into_os_string();
+                path.push(format!(" side {output}"));
+                none.insert(PartFile::create(path.into())?)
+            }
+        };
+        file.buffer().extend_from_slice(line);
+        file.buffer().push(b'\n');
+        Ok(file.appended(1)?)
     }
 }
 
 impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for PartWriter {
     #[inline]
     fn write(&mut self, key: &K, value: &V) -> Result {
-        let (file, lines) = match &mut self.0 {
+        let (file, lines) = match &mut self.part {
             Form::Lines(file, lines) => (file, lines),
             #[cfg(feature = "parquet")]
             Form::Parquet(part) => return part.append(key, value),
@@ -147,5 +176,9 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for PartWriter {
             Lines::Json => json_lines::append(out, key, value)?,
         }
         Ok(file.appended(1)?)
+    }
+
+    fn side(&mut self, output: u8, line: &[u8]) -> Result {
+        self.append_side(output.into(), line)
     }
 }

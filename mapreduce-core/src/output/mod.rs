@@ -9,14 +9,19 @@ mod json_lines;
 mod parquet;
 mod part_file;
 mod parts;
+mod staging;
 mod table;
 
 pub use format::Format;
 pub(crate) use format::PartWriter;
 pub(crate) use part_file::WriteError;
-pub use parts::{Part, PartFiles, StagedPart, Staging, Written};
+pub use parts::{Part, PartFiles, Written};
+pub use staging::{StagedPart, Staging};
 
-use crate::{Counters, Datum, Job, OutputKeyOf, OutputValueOf, exec::Run};
+use crate::{
+    Counters, Datum, Job, OutputKeyOf, OutputValueOf,
+    exec::{Returned, Run},
+};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
@@ -35,21 +40,43 @@ pub struct Output<J: Job> {
     pub counters: Counters,
     /// How the run went.
     pub report: Report,
+    /// The lines of the side outputs, in the order of their names.
+    sides: Vec<Vec<Vec<u8>>>,
 }
 
 impl<J: Job> Output<J> {
     /// Decodes the output of the partitions, each of which is dropped when it is done.
-    pub(crate) fn decode(parts: Vec<Run>, counters: Counters, report: Report) -> crate::Result<Self> {
+    pub(crate) fn decode(mut parts: Vec<Run>, counters: Counters, report: Report) -> crate::Result<Self> {
         let mut pairs = Vec::with_capacity(parts.iter().map(|run| run.pairs() as usize).sum());
+        let mut sides = vec![Vec::new(); J::SIDE_OUTPUTS.len()];
+        if !sides.is_empty() {
+            // The lines of the mappers come first. They are in the last partition, in which there are no pairs.
+            parts.rotate_right(1);
+        }
         for run in parts {
             let mut reader = run.reader();
             while let Some((key, value)) = reader.next_pair()? {
-                let key = <OutputKeyOf<J>>::decode(key).map(Cow::into_owned)?;
+                let key = match Returned::of(key, sides.len())? {
+                    Returned::Pair(key) => <OutputKeyOf<J>>::decode(key).map(Cow::into_owned)?,
+                    Returned::Line(output) => {
+                        sides[output].push(value.to_vec());
+                        continue;
+                    }
+                };
                 let value = <OutputValueOf<J>>::decode(value).map(Cow::into_owned)?;
                 pairs.push((key, value));
             }
         }
-        Ok(Self { pairs, counters, report })
+        Ok(Self { pairs, counters, report, sides })
+    }
+
+    /// The lines of a [side output](Job::SIDE_OUTPUTS): those of the mappers in the order of the input, then those of the
+    /// reducers, partition after partition. None if there is no output of that name.
+    pub fn side(&self, output: &str) -> &[Vec<u8>] {
+        match J::SIDE_OUTPUTS.iter().position(|name| *name == output) {
+            Some(i) => &self.sides[i],
+            None => &[],
+        }
     }
 }
 
@@ -59,12 +86,12 @@ where
     Owned<OutputValueOf<J>>: fmt::Debug,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pairs, counters, report } = self;
+        let Self { pairs, counters, report, .. } = self;
         f.debug_struct("Output")
             .field("pairs", pairs)
             .field("counters", counters)
             .field("report", report)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,7 +127,7 @@ pub struct Report {
     pub spilled_bytes: u64,
     /// Keys reduced: groups of them, where keys are [grouped](crate::Key::group).
     pub keys: u64,
-    /// Pairs of the output.
+    /// Pairs of the output, and lines of side outputs.
     pub output_records: u64,
     /// Bytes of the output: of the part files, or encoded.
     pub output_bytes: u64,

@@ -4,9 +4,9 @@
 //! decided by the pairs alone, so a part is the same in every run.
 
 use super::{
-    StagedPart,
     cells::{CellError, Cells, Scalar, cells, scalar},
     part_file::{PartFile, WriteError},
+    staging::StagedFile,
     table::Table,
 };
 use crate::{
@@ -79,7 +79,7 @@ impl ParquetPart {
         if self.group_bytes >= GROUP_BYTES { self.end_group() } else { Ok(()) }
     }
 
-    pub(super) fn finish(mut self) -> Result<StagedPart> {
+    pub(super) fn finish(mut self) -> Result<StagedFile> {
         if self.group_rows > 0 {
             self.end_group()?;
         }

@@ -1,6 +1,6 @@
 //! [`PartFile`]: the bytes of one part file on their way to disk.
 
-use super::StagedPart;
+use super::staging::StagedFile;
 use crate::Error;
 use std::{fs::File, io::Write, path::PathBuf};
 use xxhash_rust::xxh3::Xxh3;
@@ -43,10 +43,10 @@ impl PartFile {
     }
 
     /// Writes what is still in the buffer.
-    pub(super) fn finish(mut self) -> Result<StagedPart, WriteError> {
+    pub(super) fn finish(mut self) -> Result<StagedFile, WriteError> {
         self.flush()?;
         let Self { path, records, bytes, checksum, .. } = self;
-        Ok(StagedPart { path, records, bytes, checksum: checksum.digest() })
+        Ok(StagedFile { path, records, bytes, checksum: checksum.digest() })
     }
 
     fn flush(&mut self) -> Result<(), WriteError> {

@@ -3,7 +3,7 @@
 use super::{CliError, signals};
 use crate::{Driving, PoolOptions, blocking, pool_file::PoolFile};
 use mapreduce_core::{
-    Cancel, Dataset, Engine, Error, Input, InputOf, Job, Local, Options, Report,
+    Cancel, Dataset, Engine, Error, Input, InputOf, Job, Local, Memory, Options, Report,
     engine::{RoundOutput, Rounds, StagedPart, Staging},
     exec::Run,
     local::LocalRounds,
@@ -46,9 +46,25 @@ impl PoolArgs {
     /// When the pool file cannot be read, too few peers can be reached in time ([`PoolOptions::connect_timeout`]), the
     /// threads cannot be started, or `cancel` was cancelled ([`CliError::Interrupted`]).
     pub fn engine(&self, threads: usize, cancel: &Cancel) -> Result<AnyEngine, CliError> {
-        let Some(path) = &self.pool else { return Ok(AnyEngine::Local(Local::new(threads)?)) };
+        self.engine_with(threads, Memory::of_machine(), cancel)
+    }
+
+    /// As [`engine`](Self::engine), within a budget. On a pool that is of what this process holds for the peers; they have
+    /// budgets of their own.
+    ///
+    /// # Errors
+    /// Those of [`engine`](Self::engine).
+    pub fn engine_with(
+        &self,
+        threads: usize,
+        memory: Memory,
+        cancel: &Cancel,
+    ) -> Result<AnyEngine, CliError> {
+        let Some(path) = &self.pool else {
+            return Ok(AnyEngine::Local(Local::new(threads)?.with_memory(memory)));
+        };
         let file = PoolFile::load(path)?;
-        let mut options = PoolOptions { threads, ..PoolOptions::default() };
+        let mut options = PoolOptions { threads, memory, ..PoolOptions::default() };
         if let Some(min_peers) = self.min_peers {
             options.min_peers = min_peers.get();
         }

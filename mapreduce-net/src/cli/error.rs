@@ -56,11 +56,6 @@ pub enum CliError {
     /// What the program's own part of a command failed with.
     #[error(transparent)]
     Other(Box<dyn Error + Send + Sync>),
-    /// `--memory` or `--spill-to` with `--pool`.
-    #[error(
-        "--memory and --spill-to are of jobs on the threads of this process; on a pool the work is done by its peers"
-    )]
-    MemoryOfPool,
     /// The runtime.
     #[error("cannot start the threads of the network: {0}")]
     Runtime(io::Error),

@@ -24,11 +24,6 @@ impl MemoryArgs {
             None => memory,
         }
     }
-
-    /// Whether one of them was given.
-    pub(super) fn is_given(&self) -> bool {
-        self.memory.is_some() || self.spill_to.is_some()
-    }
 }
 
 /// Parses what `--memory` is given.

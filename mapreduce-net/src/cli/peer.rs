@@ -1,6 +1,6 @@
 //! The command `peer`: a process that works on tasks of the pool until it is told to leave.
 
-use super::{CliError, error::print, log, signals::Signals};
+use super::{CliError, MemoryArgs, error::print, log, signals::Signals};
 use crate::{
     Identity, Peer, PeerOptions, Validity,
     pool_file::{DEFAULT_PORT, MemberFile, PoolAddress},
@@ -38,6 +38,9 @@ pub struct PeerArgs {
     /// Threads that work on tasks; 0 means as many as there are cores
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = super::engine::threads)]
     pub threads: usize,
+    /// The memory of this peer.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// Log warnings and errors only
     #[arg(long, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -76,6 +79,7 @@ impl PeerArgs {
             listen: self.listen.unwrap_or_else(|| default_listen(file.addresses())),
             advertise: self.advertise.clone(),
             threads: self.threads,
+            memory: self.memory.memory(),
             ..PeerOptions::default()
         };
         let identity = Identity::member(file, Validity::default())?;

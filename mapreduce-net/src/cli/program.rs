@@ -206,28 +206,28 @@ impl<P: clap::Args + Send + 'static> Program<P> {
     fn command_line(&self) -> clap::Command {
         let about =
             format!("Runs the map-reduce job {} on threads of this process or on a pool of peers", self.job);
-        let command = |name: &'static str, about: &'static str| clap::Command::new(name).about(about);
-        let with_params = |name, about| P::augment_args(command(name, about));
-        let run = with_params("run", "Run the job over files, on threads of this process or on a pool");
-        let map = with_params("map", "Map standard input to lines of pairs, for other engines");
-        let reduce =
-            with_params("reduce", "Reduce sorted lines of pairs on standard input, for other engines");
-        let peer = command("peer", "Work for a pool, until Ctrl-C or SIGTERM");
-        let pool = command("pool", "Make the files of a pool, or show who is in it");
+        let with_params = |name: &'static str| P::augment_args(clap::Command::new(name));
+        // The arguments bring descriptions of themselves along, so that of the command is given last.
+        let run = RunArgs::augment_args(with_params("run"))
+            .about("Run the job over files, on threads of this process or on a pool");
+        let map = MapArgs::augment_args(with_params("map"))
+            .about("Map standard input to lines of pairs, for other engines");
+        let reduce = ReduceArgs::augment_args(with_params("reduce"))
+            .about("Reduce sorted lines of pairs on standard input, for other engines");
+        let peer = PeerArgs::augment_args(clap::Command::new("peer"))
+            .about("Work for a pool, until Ctrl-C or SIGTERM");
+        let pool = PoolCommand::augment_subcommands(clap::Command::new("pool"))
+            .about("Make the files of a pool, or show who is in it")
+            .subcommand_required(true)
+            .arg_required_else_help(true);
         let all = clap::Command::new(env!("CARGO_PKG_NAME"))
             .about(about)
             .subcommand_required(true)
             .arg_required_else_help(true)
-            .subcommand(RunArgs::augment_args(run))
-            .subcommand(PeerArgs::augment_args(peer))
-            .subcommand(PoolCommand::augment_subcommands(
-                pool.subcommand_required(true).arg_required_else_help(true),
-            ));
+            .subcommands([run, peer, pool]);
         match self.filters {
             None => all,
-            Some(_) => {
-                all.subcommand(MapArgs::augment_args(map)).subcommand(ReduceArgs::augment_args(reduce))
-            }
+            Some(_) => all.subcommands([map, reduce]),
         }
     }
 
@@ -335,6 +335,21 @@ mod tests {
     fn the_command_line_is_consistent() {
         Program::new(Count).command_line().debug_assert();
         Program::with_params(|_: &Params| Ok(Count)).command_line().debug_assert();
+    }
+
+    #[test]
+    fn each_command_says_what_it_does() {
+        let line = Program::with_params(|_: &Params| Ok(Count)).command_line();
+        let said: Vec<String> = line
+            .get_subcommands()
+            .map(|command| command.get_about().map(ToString::to_string).unwrap_or_default())
+            .collect();
+        let expected =
+            ["Run the job", "Work for", "Make the files", "Map standard input", "Reduce sorted lines"];
+        assert_eq!(said.len(), expected.len());
+        for (said, expected) in said.iter().zip(expected) {
+            assert!(said.starts_with(expected), "{said}");
+        }
     }
 
     #[test]

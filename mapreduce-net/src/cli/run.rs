@@ -56,22 +56,14 @@ impl RunArgs {
         job: impl FnOnce(&Run<'_>) -> Result<Written>,
     ) -> Result<(), CliError> {
         let started = Instant::now();
-        let engine = self.engine(cancel)?;
+        // A job asks too, but may be the last of several.
+        self.part_files().check()?;
+        let engine = self.pool.engine_with(self.threads, self.memory.memory(), cancel)?;
         let run = self.on(&engine, cancel);
         let written = job(&run).map_err(CliError::from)?;
         let seconds = started.elapsed().as_secs_f64();
         let report = RunReport::new(&written, &self.output, engine.is_pool(), engine.threads(), seconds);
         print(&if self.json { json(&report) } else { report.summary() })
-    }
-
-    fn engine(&self, cancel: &Cancel) -> Result<AnyEngine, CliError> {
-        if self.pool.pool.is_some() && self.memory.is_given() {
-            return Err(CliError::MemoryOfPool);
-        }
-        Ok(match self.pool.engine(self.threads, cancel)? {
-            AnyEngine::Local(local) => AnyEngine::Local(local.with_memory(self.memory.memory())),
-            pool => pool,
-        })
     }
 
     fn on<'a>(&'a self, engine: &'a AnyEngine, cancel: &Cancel) -> Run<'a> {
@@ -80,8 +72,11 @@ impl RunArgs {
             cancel: cancel.clone(),
             ..Options::default()
         };
-        let output = PartFiles::new(&self.output).overwrite(self.overwrite).with_format(self.format);
-        Run { inputs: &self.inputs, engine, shared: self.pool.shared, output, options }
+        Run { inputs: &self.inputs, engine, shared: self.pool.shared, output: self.part_files(), options }
+    }
+
+    fn part_files(&self) -> PartFiles {
+        PartFiles::new(&self.output).overwrite(self.overwrite).with_format(self.format)
     }
 }
 

@@ -4,7 +4,10 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tokio::sync::watch;
 
@@ -19,11 +22,22 @@ pub(super) struct Queue {
     id: u64,
 }
 
+/// How many pieces of work of one kind may run at once. Clones are the same limit.
+#[derive(Clone)]
+pub(super) struct Limit(Arc<(usize, AtomicUsize)>);
+
 /// A piece of queued work, to take it back by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ticket(u64);
 
 type Work = Box<dyn FnOnce() + Send>;
+
+/// What waits in a queue.
+struct Queued {
+    ticket: Ticket,
+    work: Work,
+    limit: Option<Limit>,
+}
 
 struct Inner {
     pool: ThreadPool,
@@ -37,7 +51,7 @@ struct State {
     /// Threads that are at it.
     running: usize,
     /// Only queues that have work, so that looking for some is looking at the front.
-    queues: HashMap<u64, VecDeque<(Ticket, Work)>>,
+    queues: HashMap<u64, VecDeque<Queued>>,
     /// The same queues in the order of their turns.
     turns: VecDeque<u64>,
     /// Work that was begun and is not over.
@@ -45,7 +59,7 @@ struct State {
     /// That of it which will not end, as far as anybody can tell.
     lost: HashSet<Ticket>,
     /// What is to be dropped, ahead of all work: that gives memory back, however long the queues are.
-    burials: VecDeque<(Ticket, Work)>,
+    burials: VecDeque<Queued>,
     /// Numbers that were given to queues and tickets.
     numbers: u64,
 }
@@ -90,6 +104,11 @@ impl Executor {
 impl Queue {
     /// Queues work behind what is in this queue.
     pub(super) fn push(&self, work: impl FnOnce() + Send + 'static) -> Ticket {
+        self.push_limited(None, work)
+    }
+
+    /// The same for work of which no more than the limit says may run at once. What is behind it in this queue waits as well.
+    pub(super) fn push_limited(&self, limit: Option<Limit>, work: impl FnOnce() + Send + 'static) -> Ticket {
         let mut state = self.executor.state();
         let ticket = Ticket(state.number());
         let State { queues, turns, .. } = &mut *state;
@@ -97,7 +116,7 @@ impl Queue {
         if queue.is_empty() {
             turns.push_back(self.id);
         }
-        queue.push_back((ticket, Box::new(work)));
+        queue.push_back(Queued { ticket, work: Box::new(work), limit });
         self.executor.call(&mut state);
         ticket
     }
@@ -106,8 +125,8 @@ impl Queue {
     pub(super) fn remove(&self, ticket: Ticket) -> bool {
         let mut state = self.executor.state();
         let Some(queue) = state.queues.get_mut(&self.id) else { return false };
-        let Some(at) = queue.iter().position(|(queued, _)| *queued == ticket) else { return false };
-        let work = queue.remove(at);
+        let Some(at) = queue.iter().position(|queued| queued.ticket == ticket) else { return false };
+        let work = queue.remove(at).map(|queued| queued.work);
         if queue.is_empty() {
             state.forget(self.id);
         }
@@ -121,6 +140,7 @@ impl Drop for Queue {
     fn drop(&mut self) {
         let left = self.executor.state().forget(self.id);
         if let Some(left) = left {
+            let left: Vec<Work> = left.into_iter().map(|queued| queued.work).collect();
             self.executor.bury(left);
         }
     }
@@ -130,16 +150,19 @@ impl Inner {
     /// What a thread does until nothing is queued.
     fn run(&self) {
         let mut last = None;
-        while let Some((ticket, work)) = self.next(last) {
+        while let Some(Queued { ticket, work, limit }) = self.next(last) {
             contain(work);
-            last = Some(ticket);
+            last = Some((ticket, limit));
         }
     }
 
     /// What a thread does after it is done with `last`.
-    fn next(&self, last: Option<Ticket>) -> Option<(Ticket, Work)> {
+    fn next(&self, last: Option<(Ticket, Option<Limit>)>) -> Option<Queued> {
         let mut state = self.state();
-        if let Some(last) = last {
+        if let Some((last, limit)) = last {
+            if let Some(limit) = limit {
+                limit.leave();
+            }
             state.begun.remove(&last);
             if state.lost.remove(&last) {
                 self.lost.send_replace(state.lost.len());
@@ -147,7 +170,7 @@ impl Inner {
         }
         let work = state.take();
         match &work {
-            Some((ticket, _)) => drop(state.begun.insert(*ticket)),
+            Some(Queued { ticket, .. }) => drop(state.begun.insert(*ticket)),
             None => state.running -= 1,
         }
         work
@@ -156,7 +179,7 @@ impl Inner {
     fn bury(self: &Arc<Self>, value: impl Send + 'static) {
         let mut state = self.state();
         let ticket = Ticket(state.number());
-        state.burials.push_back((ticket, Box::new(move || drop(value))));
+        state.burials.push_back(Queued { ticket, work: Box::new(move || drop(value)), limit: None });
         self.call(&mut state);
     }
 
@@ -181,12 +204,17 @@ impl State {
         self.numbers
     }
 
-    /// What is to be dropped, else the first work of the queue whose turn it is.
-    fn take(&mut self) -> Option<(Ticket, Work)> {
+    /// What is to be dropped, else the first work of the queue whose turn it is. Whoever ends work that has a limit asks
+    /// again, so what cannot begin now is not forgotten.
+    fn take(&mut self) -> Option<Queued> {
         if let Some(burial) = self.burials.pop_front() {
             return Some(burial);
         }
-        let id = self.turns.pop_front()?;
+        let first = |id: &u64| self.queues.get(id).and_then(VecDeque::front);
+        let may_begin =
+            |id: &u64| first(id).is_none_or(|queued| queued.limit.as_ref().is_none_or(Limit::enter));
+        let turn = self.turns.iter().position(may_begin)?;
+        let id = self.turns.remove(turn)?;
         let queue = self.queues.get_mut(&id)?;
         let work = queue.pop_front()?;
         if queue.is_empty() {
@@ -198,10 +226,30 @@ impl State {
     }
 
     /// Takes a queue out.
-    fn forget(&mut self, id: u64) -> Option<VecDeque<(Ticket, Work)>> {
+    fn forget(&mut self, id: u64) -> Option<VecDeque<Queued>> {
         let queue = self.queues.remove(&id)?;
         self.turns.retain(|turn| *turn != id);
         Some(queue)
+    }
+}
+
+impl Limit {
+    pub(super) fn new(running_max: usize) -> Self {
+        Self(Arc::new((running_max, AtomicUsize::new(0))))
+    }
+
+    /// Counts one more, unless there are as many as there may be. Only under the lock of the state.
+    fn enter(&self) -> bool {
+        let (running_max, running) = &*self.0;
+        let is_free = running.load(Ordering::Relaxed) < *running_max;
+        if is_free {
+            running.fetch_add(1, Ordering::Relaxed);
+        }
+        is_free
+    }
+
+    fn leave(&self) {
+        self.0.1.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -274,6 +322,35 @@ mod tests {
         assert!(begins.try_recv().is_err());
         drop(gates);
         assert_eq!(begins.recv(), Ok(2));
+    }
+
+    #[test]
+    fn no_more_runs_at_once_than_a_limit_says() {
+        let executor = Executor::new(2).unwrap();
+        let (limited, other) = (executor.queue(), executor.queue());
+        let limit = Limit::new(1);
+        let (begun, begins) = mpsc::channel();
+        let push = |queue: &Queue, limit, name| {
+            let (open, gate) = mpsc::channel::<()>();
+            let begun = begun.clone();
+            queue.push_limited(limit, move || {
+                begun.send(name).unwrap();
+                let _ = gate.recv();
+            });
+            open
+        };
+        let first = push(&limited, Some(limit.clone()), 'a');
+        assert_eq!(begins.recv(), Ok('a'));
+        let second = push(&limited, Some(limit.clone()), 'b');
+        let unlimited = push(&other, None, 'c');
+        assert_eq!(begins.recv(), Ok('c'));
+        drop(unlimited);
+        drop(push(&other, None, 'd'));
+        assert_eq!(begins.recv(), Ok('d'));
+        assert!(begins.try_recv().is_err());
+        drop(first);
+        assert_eq!(begins.recv(), Ok('b'));
+        drop(second);
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub(super) fn task(mut failure: TaskFailure, permanent: bool) -> AttemptFailure 
 pub(super) fn of_attempt(AttemptError { failure, permanent }: AttemptError) -> AttemptFailure {
     match failure.kind {
         FailureKind::Cancelled => AttemptFailure::Cancelled,
-        FailureKind::Storage => node(failure.to_string()),
+        // Another node may have room, and a disk that is whole.
+        FailureKind::Storage | FailureKind::Spill => node(failure.to_string()),
         _ => task(failure, permanent),
     }
 }
@@ -38,6 +39,14 @@ pub(super) fn of_attempt(AttemptError { failure, permanent }: AttemptError) -> A
 /// Map output did not come from where it is said to be. What the node there says of it may be long.
 pub(super) fn of_fetch(from: NodeId, message: impl Into<String>) -> AttemptFailure {
     AttemptFailure::FetchFailed { from, message: cut(message.into()) }
+}
+
+/// What was to be fetched from another node is not here.
+pub(super) fn of_fetching(from: NodeId, error: FetchError) -> AttemptFailure {
+    match error {
+        FetchError::Spill(_) | FetchError::Ending => node(error.to_string()),
+        error => of_fetch(from, error.to_string()),
+    }
 }
 
 /// The driver has not given what it has.

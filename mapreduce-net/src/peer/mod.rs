@@ -31,13 +31,13 @@ use crate::{
     Identity, Member, NodeId, Timing,
     mesh::{MemberEvents, Mesh, MeshConfig, Offer, OpenError},
     pool_file::PoolAddress,
-    transfer::{Budget, Opener},
+    transfer::{Budget, Compression, Opener},
     transport::{BindError, Channel},
     wire::{FrameReader, FrameWriter, message::Open},
 };
 use executor::Executor;
 use host::{Drain, Host};
-use mapreduce_core::Registry;
+use mapreduce_core::{Held, Memory, Registry};
 use outputs::Shelves;
 use splits::Splits;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -106,7 +106,12 @@ struct Shared {
     executor: Executor,
     splits: Splits,
     shelves: Shelves,
+    memory: Memory,
+    /// For what is fetched.
     budget: Budget,
+    /// Sets the budget apart in the memory.
+    _fetching: Held,
+    compression: Compression,
     timing: Timing,
 }
 
@@ -132,6 +137,7 @@ impl Peer {
             |error: rayon::ThreadPoolBuildError| PeerError::Threads { threads, message: error.to_string() };
         let executor = Executor::new(threads).map_err(failed)?;
         let jobs = registry.jobs().cloned().collect();
+        let (cache_bytes, fetch_bytes) = (options.cache_bytes(), options.fetch_bytes());
         let (mesh, incoming) = Mesh::start(MeshConfig {
             identity,
             join,
@@ -145,9 +151,12 @@ impl Peer {
             mesh,
             registry,
             executor,
-            splits: Splits::new(options.cache_bytes_max),
+            splits: Splits::new(cache_bytes),
             shelves: Shelves::default(),
-            budget: Budget::new(options.fetch_bytes_max),
+            budget: Budget::new(fetch_bytes),
+            _fetching: options.memory.hold(fetch_bytes),
+            memory: options.memory,
+            compression: options.compression,
             timing: options.timing,
         });
         let (drains, receiver) = mpsc::unbounded_channel();
@@ -255,7 +264,7 @@ fn check(options: &PeerOptions, threads: usize) -> Result<(), PeerError> {
     let rules = [
         ("threads", threads <= THREADS_MAX, "must be at most 4096"),
         ("drivers_max", options.drivers_max > 0, "must not be 0"),
-        ("fetch_bytes_max", options.fetch_bytes_max > 0, "must not be 0"),
+        ("fetch_bytes_max", options.fetch_bytes_max != Some(0), "must not be 0"),
         ("timing.lease", works(options.timing.lease), INTERVAL),
         ("timing.gossip", works(options.timing.gossip), INTERVAL),
         ("timing.member_timeout", works(options.timing.member_timeout), INTERVAL),

@@ -3,8 +3,10 @@
 use crate::{
     Timing,
     pool_file::{DEFAULT_PORT, PoolAddress},
+    transfer::Compression,
     transport::Limits,
 };
+use mapreduce_core::Memory;
 use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
 
 /// How a peer is reached and what it gives to jobs. All fields have defaults; change single ones.
@@ -32,14 +34,21 @@ pub struct PeerOptions {
     /// Drivers that may have work here at once; default 16. Further ones are told that the peer is busy. Each may have a
     /// job's broadcast values, outputs and queued attempts in memory here.
     pub drivers_max: u32,
-    /// Bytes of cached splits, of all drivers together; default a quarter of the machine's memory, or 1 GiB where that
-    /// is not known. Those that were used longest ago go first, and are sent again when a task needs them. What mappers
-    /// put into the caches of their splits is not counted.
-    pub cache_bytes_max: u64,
+    /// What the jobs of all drivers may hold here together, and where what does not fit is spilled to; default
+    /// [`Memory::of_machine`]. Counted besides what [`Memory`] names are cached splits, broadcast values, and a part set
+    /// apart for what is fetched. It must have room for at least one task of each job (twice its
+    /// [`segment_bytes`](mapreduce_core::Options::segment_bytes), and 2 MiB): tasks of a job for which it has not fail here.
+    pub memory: Memory,
+    /// Bytes of cached splits, of all drivers together; default half of `memory`. Those that were used longest ago go
+    /// first, and are sent again when a task needs them; so are those for which there is no room in `memory`. What
+    /// mappers put into the caches of their splits is not counted.
+    pub cache_bytes_max: Option<u64>,
     /// Bytes that are on their way to this peer or have come and were not used yet: splits, map output, broadcast
-    /// values; default 256 MiB. Less keeps threads waiting for data; what a single reduce task needs is fetched even if
-    /// it is more.
-    pub fetch_bytes_max: u64,
+    /// values; default an eighth of `memory`, in which it is set apart. Less keeps threads waiting for data. What a
+    /// single reduce task needs beyond that is spilled as it comes.
+    pub fetch_bytes_max: Option<u64>,
+    /// Whether output is compressed on its way to others; default [`Compression::Auto`].
+    pub compression: Compression,
     /// The longest that [`Peer::drain`](super::Peer::drain) takes; default 60 s. A peer that leaves sooner than its
     /// drivers have let it go costs them the work that they have to do again.
     pub drain_timeout: Duration,
@@ -54,8 +63,10 @@ impl Default for PeerOptions {
             limits: Limits::default(),
             timing: Timing::default(),
             drivers_max: 16,
-            cache_bytes_max: memory_bytes().map_or(1 << 30, |bytes| bytes / 4),
-            fetch_bytes_max: 256 << 20,
+            memory: Memory::of_machine(),
+            cache_bytes_max: None,
+            fetch_bytes_max: None,
+            compression: Compression::Auto,
             drain_timeout: Duration::from_secs(60),
         }
     }
@@ -69,18 +80,14 @@ impl PeerOptions {
             threads => threads,
         }
     }
-}
 
-/// The memory of this machine, where the system says so in the way that Linux does.
-fn memory_bytes() -> Option<u64> {
-    mem_total(&std::fs::read_to_string("/proc/meminfo").ok()?)
-}
+    pub(super) fn cache_bytes(&self) -> u64 {
+        self.cache_bytes_max.unwrap_or(self.memory.budget_bytes() / 2)
+    }
 
-/// The line `MemTotal:       65536 kB` (proc(5)).
-fn mem_total(meminfo: &str) -> Option<u64> {
-    let rest = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = rest.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
-    kibibytes.checked_mul(1024)
+    pub(super) fn fetch_bytes(&self) -> u64 {
+        self.fetch_bytes_max.unwrap_or(self.memory.budget_bytes() / 8)
+    }
 }
 
 #[cfg(test)]
@@ -88,12 +95,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_memory_of_the_machine_is_read_where_linux_writes_it() {
-        assert_eq!(mem_total("MemFree: 1 kB\nMemTotal:       65536 kB\nBuffers: 2 kB\n"), Some(64 << 20));
-        for other in ["", "MemTotal: many kB", "MemTotal: 5 MB", "MemTotal: 18446744073709551615 kB"] {
-            assert_eq!(mem_total(other), None, "{other}");
-        }
-        assert!(PeerOptions::default().cache_bytes_max > 0);
+    fn shares_of_the_memory_are_what_was_asked_for_or_follow_from_it() {
+        let options = PeerOptions { memory: Memory::limited(800), ..PeerOptions::default() };
+        assert_eq!((options.cache_bytes(), options.fetch_bytes()), (400, 100));
+        let options = PeerOptions { cache_bytes_max: Some(1), fetch_bytes_max: Some(2), ..options };
+        assert_eq!((options.cache_bytes(), options.fetch_bytes()), (1, 2));
     }
 
     #[test]

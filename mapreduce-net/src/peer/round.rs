@@ -1,7 +1,9 @@
 //! [`Parts`]: the user's parts of a job for one round, made once and used by all attempts of it.
 
 use super::{
-    Shared, failure,
+    Shared,
+    executor::Limit,
+    failure,
     splits::DatasetKey,
     values::{Value, Values},
 };
@@ -10,7 +12,7 @@ use crate::{
     wire::message::{AttemptFailure, BeginRound, Payload},
 };
 use mapreduce_core::{
-    Block, Error, FailureKind, Memory, codec,
+    Block, Error, FailureKind, Memory, TaskMemory, codec,
     exec::{ErasedJob, ErasedRound},
     input::SharedFiles,
 };
@@ -31,6 +33,9 @@ pub(super) struct Parts {
     pub(super) segment_bytes: usize,
     /// The budget of what its attempts leave.
     pub(super) memory: Memory,
+    /// Attempts that may run at once, because more do not fit into the memory.
+    pub(super) limit: Limit,
+    _working: TaskMemory,
 }
 
 /// What the parts are made of.
@@ -48,6 +53,8 @@ pub(super) struct Recipe {
     splits: u32,
     segment_bytes: usize,
     shape: Block<u8>,
+    memory: Memory,
+    threads: usize,
 }
 
 impl Recipe {
@@ -65,16 +72,20 @@ impl Recipe {
             );
             return Err(failure::permanent(FailureKind::User, message));
         }
+        let (memory, threads) = (shared.memory.clone(), shared.executor.threads());
         let BeginRound { params, shared, files, shape, splits, partitions, segment_bytes, dataset, .. } =
             begin;
         let segment_bytes = usize::try_from(segment_bytes).unwrap_or(usize::MAX);
         let dataset = (epoch, dataset);
-        let recipe = Self { job: job.clone(), dataset, partitions, splits, segment_bytes, shape };
+        let job = job.clone();
+        let recipe = Self { job, dataset, partitions, splits, segment_bytes, shape, memory, threads };
         Ok((recipe, Ingredients { params, shared, files }))
     }
 
     /// Makes the parts. On a thread for user code.
     pub(super) fn make(self, values: &Ingredients<Value>) -> Result<Parts, AttemptFailure> {
+        let working = self.memory.reserve_tasks(self.segment_bytes, self.threads);
+        let working = working.map_err(|error| failure::node(error.to_string()))?;
         let files = match &values.files {
             None => None,
             Some(files) => Some(codec::decode(files.as_ref()).map_err(|error| {
@@ -86,8 +97,9 @@ impl Recipe {
             Error::Codec(error) => failure::permanent(FailureKind::Codec, error.to_string()),
             error => failure::permanent(FailureKind::User, error.to_string()),
         })?;
-        let Self { dataset, splits, segment_bytes, shape, .. } = self;
-        Ok(Parts { round, shape, files, dataset, splits, segment_bytes, memory: Memory::limited(u64::MAX) })
+        let Self { dataset, splits, segment_bytes, shape, memory, .. } = self;
+        let limit = Limit::new(working.tasks());
+        Ok(Parts { round, shape, files, dataset, splits, segment_bytes, memory, limit, _working: working })
     }
 }
 

@@ -7,12 +7,12 @@ use super::{
 };
 use crate::{
     NodeId,
-    transfer::Held,
+    transfer::{Arrived, Held},
     wire::message::{AttemptFailure, InlineRun},
 };
 use mapreduce_core::{
-    Block, Counters, ReadError, SplitInfo,
-    exec::{Attempt, Chunks, MapInput, MapOutput, Run},
+    Block, Counters, FailureKind, Memory, ReadError, SplitInfo,
+    exec::{Attempt, AttemptError, Chunks, MapInput, MapOutput, Run},
     input::SharedFiles,
     schedule::TaskReport,
 };
@@ -49,10 +49,14 @@ pub(super) enum MapSource {
 
 /// A reduce attempt.
 pub(super) struct ReduceWork {
+    /// This peer.
+    pub(super) here: NodeId,
     pub(super) partition: u32,
     /// In the order of the splits.
     pub(super) runs: Vec<StagedRun>,
     pub(super) held: Vec<Held>,
+    /// Where what does not fit was spilled to, and will be.
+    pub(super) memory: Memory,
     pub(super) permit: OwnedSemaphorePermit,
 }
 
@@ -66,7 +70,7 @@ pub(super) enum RunSource {
     /// The output of an attempt on this peer.
     Here(Arc<MapOutput>),
     /// What another peer has sent.
-    Fetched { from: NodeId, pairs: u64, bytes: Vec<u8> },
+    Fetched { from: NodeId, run: Arrived },
 }
 
 /// What an attempt leaves.
@@ -76,6 +80,7 @@ pub(super) struct Done {
     /// Records read, or keys reduced.
     pub(super) processed: u64,
     pub(super) counters: Counters,
+    pub(super) spilled_bytes: u64,
     pub(super) run_us: u64,
 }
 
@@ -85,24 +90,31 @@ pub(super) enum Output {
 }
 
 impl Done {
-    /// The output, if it is small enough to ride in a message: of map output as much as is left in `map_bytes`.
+    /// The output, if it is small enough to ride in a message and in memory: of map output as much as is left in
+    /// `map_bytes`.
     pub(super) fn inline(&self, partition: u32, map_bytes: &mut u64) -> Option<Vec<InlineRun>> {
         let bytes = self.report.bytes;
         match &self.output {
             Output::Map(output, _) => {
-                *map_bytes = map_bytes.checked_sub(bytes)?;
-                Some((0..).zip(&output.runs).filter_map(|(partition, run)| inline(partition, run)).collect())
+                let left = map_bytes.checked_sub(bytes)?;
+                let runs = inline((0..).zip(&output.runs))?;
+                *map_bytes = left;
+                Some(runs)
             }
-            Output::Reduced(run) => {
-                (bytes <= INLINE_REDUCED_BYTES_MAX).then(|| inline(partition, run).into_iter().collect())
-            }
+            Output::Reduced(run) if bytes <= INLINE_REDUCED_BYTES_MAX => inline([(partition, &**run)]),
+            Output::Reduced(_) => None,
         }
     }
 }
 
-fn inline(partition: u32, run: &Run) -> Option<InlineRun> {
-    let bytes = run.in_memory().filter(|_| run.pairs() > 0)?;
-    Some(InlineRun { partition, pairs: run.pairs(), bytes: Block::from(bytes.to_vec()) })
+/// The runs that are not empty, if all are in memory.
+fn inline<'a>(runs: impl IntoIterator<Item = (u32, &'a Run)>) -> Option<Vec<InlineRun>> {
+    let runs = runs.into_iter().filter(|(_, run)| run.pairs() > 0);
+    let inline = |(partition, run): (u32, &Run)| {
+        let bytes = Block::from(run.in_memory()?.to_vec());
+        Some(InlineRun { partition, pairs: run.pairs(), bytes })
+    };
+    runs.map(inline).collect()
 }
 
 impl Staged {
@@ -133,6 +145,7 @@ impl MapWork {
     fn run(self, parts: &Parts, splits: &Splits, attempt: &Attempt) -> Result<Done, AttemptFailure> {
         let Self { index, split, source } = self;
         let mut leftovers = splits.take_leftovers(parts.dataset, index);
+        let memory = parts.memory.for_one_job();
         let mut map = |chunks: &mut dyn Chunks| {
             let (shape, cache) = (&*parts.shape, &mut leftovers.0);
             let input = MapInput {
@@ -144,7 +157,7 @@ impl MapWork {
                 cache,
                 attempt,
                 segment_bytes: parts.segment_bytes,
-                memory: &parts.memory,
+                memory: &memory,
             };
             parts.round.map(input).map_err(failure::of_attempt)
         };
@@ -160,24 +173,34 @@ impl MapWork {
         let report =
             TaskReport { records: output.pairs(), bytes: output.bytes(), checksum: output.checksum() };
         let (processed, counters) = (output.records, output.counters.clone());
-        let output = Output::Map(Arc::new(output), leftovers);
-        Ok(Done { output, report, processed, counters, run_us: 0 })
+        let (output, spilled_bytes) = (Output::Map(Arc::new(output), leftovers), memory.spilled_bytes());
+        Ok(Done { output, report, processed, counters, spilled_bytes, run_us: 0 })
     }
 }
 
 impl ReduceWork {
     fn run(self, parts: &Parts, attempt: &Attempt) -> Result<Done, AttemptFailure> {
         // What was fetched counts until the attempt is over.
-        let Self { partition, runs, held: _held, permit: _permit } = self;
+        let Self { here, partition, runs, held: _held, memory, permit: _permit } = self;
         let runs: Result<Vec<_>, _> = runs.into_iter().map(|run| run.load(partition)).collect();
         let runs = runs?;
+        let any_spilled_here = runs.iter().any(|run| run.is_spilled_here(partition));
         let runs: Vec<&Run> = runs.iter().map(|run| run.run(partition)).collect();
-        let reduced =
-            parts.round.reduce(partition, &runs, attempt, &parts.memory).map_err(failure::of_attempt)?;
+        let reduced = parts.round.reduce(partition, &runs, attempt, &memory).map_err(|error| {
+            let AttemptError { failure, permanent } = &error;
+            // What is damaged stays so. If it may be map output of this peer, the map tasks are done again.
+            match failure.kind {
+                FailureKind::Spill if *permanent && any_spilled_here => {
+                    failure::of_fetch(here, failure.to_string())
+                }
+                _ => failure::of_attempt(error),
+            }
+        })?;
         let run = reduced.run;
         let report = TaskReport { records: run.pairs(), bytes: run.byte_len(), checksum: run.checksum() };
-        let output = Output::Reduced(Arc::new(run));
-        Ok(Done { output, report, processed: reduced.keys, counters: reduced.counters, run_us: 0 })
+        let (output, counters) = (Output::Reduced(Arc::new(run)), reduced.counters);
+        let (processed, spilled_bytes) = (reduced.keys, memory.spilled_bytes());
+        Ok(Done { output, report, processed, counters, spilled_bytes, run_us: 0 })
     }
 }
 
@@ -192,7 +215,7 @@ impl StagedRun {
         match self.source {
             RunSource::Here(output) if (partition as usize) < output.runs.len() => Ok(Loaded::Here(output)),
             RunSource::Here(_) => Err(failure::node(format!("there is no partition {partition}"))),
-            RunSource::Fetched { from, pairs, bytes } => match Run::from_bytes(bytes, pairs) {
+            RunSource::Fetched { from, run } => match run.into_run() {
                 Some(run) => Ok(Loaded::Fetched(run)),
                 None => Err(failure::of_fetch(from, format!("the run of split {} is damaged", self.split))),
             },
@@ -201,6 +224,11 @@ impl StagedRun {
 }
 
 impl Loaded {
+    /// Whether it is map output of this peer, in a spill file.
+    fn is_spilled_here(&self, partition: u32) -> bool {
+        matches!(self, Self::Here(_)) && self.run(partition).in_memory().is_none()
+    }
+
     fn run(&self, partition: u32) -> &Run {
         match self {
             Self::Here(output) => &output.runs[partition as usize],

@@ -3,11 +3,11 @@
 use super::{Shared, outputs::Outputs};
 use crate::{
     NodeId, Role,
-    transfer::{self, Body, Refusal},
+    transfer::{self, Body, Refusal, ServeError},
     wire::{FrameReader, FrameWriter, message::Request},
 };
 use mapreduce_core::{
-    exec::{MapOutput, Run},
+    exec::Run,
     schedule::{AttemptId, Round, TaskId},
 };
 use std::sync::Arc;
@@ -23,8 +23,13 @@ pub(super) async fn serve(
 ) {
     match find(&shared, from, role, request) {
         Ok(body) => {
-            if let Err(error) = transfer::serve(writer, reader, body).await {
-                tracing::debug!(node = %from, %error, "data was not sent to its end");
+            match transfer::serve_compressed(shared.compression, writer, reader, body).await {
+                Ok(()) => {}
+                // Whoever has asked sees an end too early, and has the driver find another way.
+                Err(error @ ServeError::Spill(_)) => {
+                    tracing::warn!(node = %from, %error, "spilled data cannot be sent");
+                }
+                Err(error) => tracing::debug!(node = %from, %error, "data was not sent to its end"),
             }
         }
         Err(what) => {
@@ -54,7 +59,7 @@ fn find(shared: &Shared, from: NodeId, role: Role, request: Request) -> Result<B
             };
             let run = run.ok_or_else(|| described(job, attempt))?;
             let mut body = Body::new();
-            body.push(attempt.task.index(), run.pairs(), Reduced(run));
+            body.push_run(attempt.task.index(), Run::clone(&run));
             Ok(body)
         }
         Request::Split { .. } | Request::Stored { .. } => {
@@ -75,9 +80,9 @@ fn runs(
         let attempt = || described(job, AttemptId { round, task: TaskId::Map(split), number });
         let output = shelf.map(job, round, (split, number)).ok_or_else(attempt)?;
         let run = output.runs.get(partition as usize);
-        let pairs = run.ok_or_else(|| format!("partition {partition} of {}", attempt()))?.pairs();
-        if pairs > 0 {
-            body.push(split, pairs, MapRun { output, partition: partition as usize });
+        let run = run.ok_or_else(|| format!("partition {partition} of {}", attempt()))?;
+        if run.pairs() > 0 {
+            body.push_run(split, run.clone());
         }
     }
     Ok(body)
@@ -85,28 +90,4 @@ fn runs(
 
 fn described(job: u64, attempt: AttemptId) -> String {
     format!("the output of {attempt} in {} of job {job}", attempt.round)
-}
-
-/// A run of a map output, which stays where it is.
-struct MapRun {
-    output: Arc<MapOutput>,
-    partition: usize,
-}
-
-impl AsRef<[u8]> for MapRun {
-    fn as_ref(&self) -> &[u8] {
-        in_memory(&self.output.runs[self.partition])
-    }
-}
-
-struct Reduced(Arc<Run>);
-
-impl AsRef<[u8]> for Reduced {
-    fn as_ref(&self) -> &[u8] {
-        in_memory(&self.0)
-    }
-}
-
-fn in_memory(run: &Run) -> &[u8] {
-    run.in_memory().expect("a peer's budget is not limited: nothing it has made was spilled")
 }

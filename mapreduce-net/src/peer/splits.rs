@@ -1,7 +1,8 @@
 //! [`Splits`]: what a peer keeps of datasets for later tasks: bytes that drivers have sent, and what mappers have put into
 //! the caches of splits.
 
-use mapreduce_core::input::SplitCache;
+use crate::transfer;
+use mapreduce_core::{Held, input::SplitCache};
 use std::{
     collections::{BTreeMap, HashMap},
     mem,
@@ -21,9 +22,20 @@ pub(super) struct Splits {
 pub(super) type DatasetKey = (u64, u64);
 
 /// The encoded blocks of a split.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SplitBytes {
     pub(super) blocks: Vec<Vec<u8>>,
+    _counted: Counted,
+}
+
+/// Where the bytes of a split count.
+#[derive(Debug)]
+#[expect(dead_code, reason = "they are kept for as long as the bytes are")]
+pub(super) enum Counted {
+    /// In the memory of the node.
+    InMemory(Held),
+    /// In what is fetched.
+    Fetched(transfer::Held),
 }
 
 /// What mappers have left about a split. Dropping it runs their code, so let that happen on a thread for it.
@@ -172,6 +184,10 @@ impl State {
 }
 
 impl SplitBytes {
+    pub(super) fn new(blocks: Vec<Vec<u8>>, counted: Counted) -> Self {
+        Self { blocks, _counted: counted }
+    }
+
     fn len(&self) -> u64 {
         self.blocks.iter().map(|block| block.len() as u64).sum()
     }
@@ -186,11 +202,13 @@ impl Drop for Leftovers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mapreduce_core::Memory;
 
     const DATASET: DatasetKey = (1, 1);
 
     fn bytes(len: usize) -> Arc<SplitBytes> {
-        Arc::new(SplitBytes { blocks: vec![vec![0; len]] })
+        let held = Memory::limited(u64::MAX).hold(len as u64);
+        Arc::new(SplitBytes::new(vec![vec![0; len]], Counted::InMemory(held)))
     }
 
     fn here(splits: &Splits, dataset: DatasetKey) -> Vec<u32> {

@@ -4,12 +4,12 @@ use super::{
     Shared, failure,
     outputs::Outputs,
     run::{MapSource, ReduceWork, RunSource, StagedRun},
-    splits::{DatasetKey, SplitBytes},
+    splits::{Counted, DatasetKey, SplitBytes},
     values::Values,
 };
 use crate::{
     NodeId,
-    transfer::{fetch, fetch_all},
+    transfer::{fetch, fetch_runs},
     wire::message::{AttemptFailure, Payload, Request, Source},
 };
 use mapreduce_core::{codec, schedule::Round};
@@ -59,11 +59,19 @@ impl Stage {
         let request = Request::Split { dataset: dataset.1, split };
         let fetched = fetch(&*self.shared, self.driver, request, &self.shared.budget).await;
         let fetched = fetched.map_err(|error| failure::of_driver("a split", error))?;
-        // From here on the bytes count for the cache instead of the budget.
-        let (blobs, _held) = fetched.into_blobs();
-        let blocks = blobs.into_iter().map(|blob| blob.bytes).collect();
-        let bytes = Arc::new(SplitBytes { blocks });
-        self.shared.splits.keep_bytes(dataset, split, bytes.clone());
+        let (blobs, held) = fetched.into_parts();
+        let blocks: Vec<_> = blobs.into_iter().map(|blob| blob.bytes).collect();
+        let len = blocks.iter().map(|block| block.len() as u64).sum();
+        // From here on the bytes count for the cache instead of the budget, if there is room. Else they stay for this
+        // attempt alone.
+        let (counted, is_kept) = match self.shared.memory.try_hold(len) {
+            Some(held) => (Counted::InMemory(held), true),
+            None => (Counted::Fetched(held), false),
+        };
+        let bytes = Arc::new(SplitBytes::new(blocks, counted));
+        if is_kept {
+            self.shared.splits.keep_bytes(dataset, split, bytes.clone());
+        }
         Ok(MapSource::Blocks { bytes, _permit: Some(permit) })
     }
 
@@ -95,19 +103,21 @@ impl Stage {
             }
         }
         let nodes: Vec<_> = requests.iter().map(|(node, _)| *node).collect();
-        let fetched = fetch_all(&*self.shared, requests, &self.shared.budget).await;
-        let fetched = fetched.map_err(|(from, error)| failure::of_fetch(from, error.to_string()))?;
+        let memory = self.shared.memory.for_one_job();
+        let fetched = fetch_runs(&*self.shared, requests, &self.shared.budget, &memory).await;
+        let fetched = fetched.map_err(|(from, error)| failure::of_fetching(from, error))?;
         let mut held = Vec::with_capacity(fetched.len());
         for (from, fetched) in nodes.into_iter().zip(fetched) {
-            let (blobs, part) = fetched.into_blobs();
+            let (arrived, part) = fetched.into_parts();
             held.push(part);
-            runs.extend(blobs.into_iter().map(|blob| StagedRun {
-                split: blob.index,
-                source: RunSource::Fetched { from, pairs: blob.pairs, bytes: blob.bytes },
-            }));
+            runs.extend(
+                arrived
+                    .into_iter()
+                    .map(|run| StagedRun { split: run.index, source: RunSource::Fetched { from, run } }),
+            );
         }
         check_splits(sources, &mut runs)?;
-        Ok(ReduceWork { partition, runs, held, permit })
+        Ok(ReduceWork { here, partition, runs, held, memory, permit })
     }
 
     async fn permit(&self) -> OwnedSemaphorePermit {

@@ -380,7 +380,7 @@ impl Tasks {
             }
         };
         let inline = done.inline(attempt.task.index(), &mut round.inline_bytes);
-        let Done { output, report, processed, counters, run_us } = done;
+        let Done { output, report, processed, counters, spilled_bytes, run_us } = done;
         let which = (attempt.task.index(), attempt.number);
         match output {
             Output::Map(output, leftovers) => {
@@ -393,7 +393,8 @@ impl Tasks {
             Output::Reduced(_) if inline.is_some() => {}
             Output::Reduced(run) => self.outputs.put_reduced(job, attempt.round, which, run),
         }
-        let completed = Completed { job, attempt, report, processed, counters, run_us, inline };
+        let completed =
+            Completed { job, attempt, report, processed, counters, spilled_bytes, run_us, inline };
         self.answers.push(Answer::Completed(Box::new(completed)));
     }
 

@@ -6,7 +6,7 @@ use crate::{
     transfer::fetch,
     wire::message::{AttemptFailure, Payload, Request},
 };
-use mapreduce_core::Block;
+use mapreduce_core::{Block, Held};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -29,7 +29,7 @@ pub(super) enum Value {
 
 /// A value that is fetched, once it was.
 #[derive(Debug, Default)]
-pub(super) struct Stored(OnceCell<Vec<u8>>);
+pub(super) struct Stored(OnceCell<(Vec<u8>, Held)>);
 
 impl Values {
     /// The bytes of a payload, if they are here.
@@ -76,7 +76,7 @@ impl AsRef<[u8]> for Value {
     fn as_ref(&self) -> &[u8] {
         match self {
             Self::Inline(bytes) => bytes,
-            Self::Stored(stored) => stored.0.get().map_or(&[], Vec::as_slice),
+            Self::Stored(stored) => stored.0.get().map_or(&[], |(bytes, _)| bytes),
         }
     }
 }
@@ -86,13 +86,14 @@ async fn download(
     driver: NodeId,
     hash: u128,
     bytes: u64,
-) -> Result<Vec<u8>, AttemptFailure> {
+) -> Result<(Vec<u8>, Held), AttemptFailure> {
     let fetched = fetch(shared, driver, Request::Stored { hash }, &shared.budget).await;
     let fetched = fetched.map_err(|error| failure::of_driver("a broadcast value", error))?;
-    let (mut blobs, _held) = fetched.into_blobs();
+    let (mut blobs, _held) = fetched.into_parts();
     match (blobs.pop(), blobs.is_empty()) {
         (Some(blob), true) if blob.bytes.len() as u64 == bytes && xxh3_128(&blob.bytes) == hash => {
-            Ok(blob.bytes)
+            // It has to be there, whether it fits or not.
+            Ok((blob.bytes, shared.memory.hold(bytes)))
         }
         _ => Err(failure::node("a broadcast value from the driver is not the one that was announced")),
     }

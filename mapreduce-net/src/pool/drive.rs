@@ -3,13 +3,13 @@
 
 use super::{
     driving::{Driving, ReducedHere},
-    mailbox::{Message, Reduced},
+    mailbox::Message,
     outputs::Outputs,
     work::Work,
 };
 use crate::wire::message::{AttemptFailure, Command, Completed, InlineRun};
 use mapreduce_core::{
-    Error, Input, InputOf, Job,
+    Error, FailureKind, Input, InputOf, Job, TaskFailure,
     engine::Tally,
     exec::{Attempt, AttemptError, ReducedPartition, Run},
     schedule::{
@@ -25,6 +25,8 @@ pub(super) struct Running {
     /// The output of each partition that has committed.
     pub(super) parts: Vec<Option<Run>>,
     pub(super) tally: Tally,
+    /// When the map tasks were done, the last time.
+    pub(super) mapped: Option<Time>,
     outputs: Outputs,
     /// Reduce attempts that run on the driver's own threads.
     reducing: HashMap<AttemptId, Attempt>,
@@ -38,6 +40,7 @@ impl Running {
             round,
             parts: (0..partitions).map(|_| None).collect(),
             tally: Tally::default(),
+            mapped: None,
             outputs: Outputs::new(splits, partitions),
             reducing: HashMap::new(),
             fetching: HashMap::new(),
@@ -118,8 +121,9 @@ impl Driving<'_> {
                         let token = Attempt::of(&self.options.cancel);
                         running.reducing.insert(attempt, token.clone());
                         let (done, wake) = (self.done_here.clone(), self.wake.clone());
+                        let memory = self.memory.clone();
                         return scope.spawn(move |_| {
-                            let result = work.reduce(partition, &outputs, &token);
+                            let result = work.reduce(partition, &outputs, &token, &memory);
                             // The driver outlives the scope.
                             let _ = done.send(ReducedHere { peer, attempt, result });
                             let _ = wake.send(Message::Wake);
@@ -167,7 +171,10 @@ impl Driving<'_> {
                     let deadline = self.options.task_deadline.unwrap_or_default();
                     running.tally.overran(attempt.task, deadline, work.place(attempt.task));
                 }
-                Event::MapsFinished { round } => self.renew_sources(*round),
+                Event::MapsFinished { round } => {
+                    running.mapped = Some(self.now());
+                    self.renew_sources(*round);
+                }
                 Event::PeerDrained { peer } => self.hub().drained(self.number(), *peer),
                 _ => {}
             }
@@ -199,15 +206,12 @@ impl Driving<'_> {
                     return self.coordinator.handle_failed(now, peer, attempt, Failure::Cancelled);
                 };
                 match result {
-                    Ok(Reduced { pairs, bytes, held }) => {
-                        self.fetched(now, peer, *completed, pairs, bytes, work, running);
-                        // It counts as output of the job now, and no longer as fetched ahead. The peer needs it no more.
-                        drop(held);
+                    Ok(arrived) => {
+                        self.fetched(now, peer, *completed, arrived.into_run(), work, running);
+                        // The peer needs it no more.
                         self.hub().send(peer, Command::Discard { job: self.number(), attempt });
                     }
-                    Err(message) => {
-                        self.failed(now, peer, attempt, AttemptFailure::Node { message }, work, running);
-                    }
+                    Err(failure) => self.failed(now, peer, attempt, failure, work, running),
                 }
             }
             Message::WantSplit { dataset, split, reply } if dataset == work.announcement.dataset => {
@@ -234,6 +238,9 @@ impl Driving<'_> {
     {
         let attempt = completed.attempt;
         self.observe(now, completed.run_us);
+        let report = &mut running.tally.report;
+        // Peers say how many; a number that is nonsense is no reason to panic.
+        report.spilled_bytes = report.spilled_bytes.saturating_add(completed.spilled_bytes);
         match attempt.task {
             TaskId::Map(split) => {
                 let inline = completed.inline.map(|runs| running.outputs.decode(runs)).transpose();
@@ -247,9 +254,9 @@ impl Driving<'_> {
                     return self.hub().send(peer, discard);
                 }
                 if running.tally.committed(attempt.task, self.name_of(peer), &completed.counters) {
-                    // Peers say how many; a number that is nonsense is no reason to panic.
                     let report = &mut running.tally.report;
                     report.records = report.records.saturating_add(completed.processed);
+                    report.input_bytes = report.input_bytes.saturating_add(work.split_bytes(split));
                     report.map_output_bytes = report.map_output_bytes.saturating_add(completed.report.bytes);
                 }
                 running.outputs.commit(split, inline);
@@ -257,27 +264,32 @@ impl Driving<'_> {
             }
             TaskId::Reduce(_) => match completed.inline {
                 None => {
-                    self.hub().fetch_reduced(peer, self.number(), attempt);
+                    self.hub().fetch_reduced(peer, self.number(), attempt, self.memory.clone());
                     running.fetching.insert((peer, attempt), completed);
                 }
                 Some(ref mut runs) => {
                     let run = runs.pop().map(|InlineRun { pairs, bytes, .. }| (pairs, bytes.into()));
                     let (pairs, bytes) = run.unwrap_or_default();
-                    self.fetched(now, peer, *completed, pairs, bytes, work, running);
+                    match Run::keep(&self.memory, bytes, pairs) {
+                        Ok(run) => self.fetched(now, peer, *completed, run, work, running),
+                        Err(error) => {
+                            let failure = TaskFailure::new(FailureKind::Spill, error.to_string());
+                            let failure = AttemptFailure::Task { failure, permanent: false };
+                            self.failed(now, peer, attempt, failure, work, running);
+                        }
+                    }
                 }
             },
         }
     }
 
-    /// The output of a reduce attempt is here.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
+    /// The output of a reduce attempt is here, if it is any.
     fn fetched<J, I>(
         &mut self,
         now: Time,
         peer: PeerId,
         completed: Completed,
-        pairs: u64,
-        bytes: Vec<u8>,
+        run: Option<Run>,
         work: &Work<'_, J, I>,
         running: &mut Running,
     ) where
@@ -285,7 +297,7 @@ impl Driving<'_> {
         I: Input<Records = InputOf<J>>,
     {
         let Completed { attempt, report, counters, processed: keys, .. } = completed;
-        match Run::from_bytes(bytes, pairs).filter(|run| run.checksum() == report.checksum) {
+        match run.filter(|run| run.checksum() == report.checksum) {
             Some(run) => {
                 let name = self.name_of(peer).to_owned();
                 self.reduced(
@@ -323,7 +335,10 @@ impl Driving<'_> {
             Some(name) => drop(running.tally.committed(attempt.task, name, &counters)),
             None => running.tally.counters.merge(&counters),
         }
-        running.tally.report.keys = running.tally.report.keys.saturating_add(keys);
+        let total = &mut running.tally.report;
+        total.keys = total.keys.saturating_add(keys);
+        total.output_records = total.output_records.saturating_add(report.records);
+        total.output_bytes = total.output_bytes.saturating_add(report.bytes);
         running.parts[attempt.task.index() as usize] = Some(run);
     }
 

@@ -15,8 +15,8 @@ use crate::{
     wire::message::{BeginRound, Command, Payload, Source},
 };
 use mapreduce_core::{
-    Cancel, Dataset, Error, Input, InputOf, Job, JobId, Options, Report, codec,
-    engine::{RoundOutput, Rounds},
+    Cancel, Dataset, Error, Input, InputOf, Job, JobId, Memory, Options, Report, codec,
+    engine::{RoundOutput, Rounds, partitions},
     exec::{AttemptError, ReducedPartition, Run},
     schedule::{AttemptId, Config, Coordinator, Event, Failure, PeerId, Round, RoundPlan, Time},
 };
@@ -58,6 +58,8 @@ pub struct Driving<'e> {
     /// The program has closed the pool.
     closed: bool,
     started: Instant,
+    /// Of the output that is here.
+    pub(super) memory: Memory,
     report: Report,
 }
 
@@ -126,6 +128,7 @@ impl<'e> Driving<'e> {
             sources_version: 0,
             closed: false,
             started: Instant::now(),
+            memory: pool.hub.memory().for_one_job(),
             report: Report::default(),
         }
     }
@@ -437,7 +440,7 @@ impl Rounds for Driving<'_> {
         if self.closed {
             return Err(self.pool_closed());
         }
-        let partitions = self.options.partitions_for(data.bytes());
+        let partitions = partitions::<J, I>(self.options, data);
         let work = Work::new(self.hub(), id, job, shared, data, &on_pool, partitions)?;
         let splits = data.splits().len();
         let round = self
@@ -449,6 +452,7 @@ impl Rounds for Driving<'_> {
                 message: error.to_string(),
             })?;
         let mut running = Running::new(round, splits, partitions);
+        let (begun, spilled) = (self.now(), self.memory.spilled_bytes());
         let cancel: &Cancel = &self.options.cancel;
         let _registration = cancel.on_cancel({
             let wake = self.wake.clone();
@@ -460,7 +464,11 @@ impl Rounds for Driving<'_> {
         outcome.map_err(|error| if self.closed { self.pool_closed() } else { error })?;
         on_pool.keep_pins(self.coordinator.pins());
 
-        let Running { parts, tally, .. } = running;
+        let Running { parts, mut tally, mapped, .. } = running;
+        let (mapped, spilled) = (mapped.unwrap_or(begun), self.memory.spilled_bytes() - spilled);
+        let report = &mut tally.report;
+        (report.map_time, report.reduce_time) = (mapped.since(begun), self.now().since(mapped));
+        report.spilled_bytes = report.spilled_bytes.saturating_add(spilled);
         self.report.merge(&tally.report);
         let parts =
             parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));

@@ -1,7 +1,7 @@
 //! [`Hub`]: the driver's connections to all peers. It routes; what to do is decided by the jobs.
 
 use super::{
-    mailbox::{Message, Reduced},
+    mailbox::Message,
     options::PoolOptions,
     outbox::Outbox,
     roster::{Problem, Roster, Welcome},
@@ -11,10 +11,13 @@ use super::{
 use crate::{
     NodeId, Timing,
     mesh::{Incoming, Mesh},
-    transfer::{Blob, Budget, fetch},
-    wire::message::{Command, Request},
+    transfer::{Budget, FetchError, fetch_output},
+    wire::message::{AttemptFailure, Command, Request},
 };
-use mapreduce_core::schedule::{AttemptId, PeerId, Time};
+use mapreduce_core::{
+    FailureKind, Memory, TaskFailure,
+    schedule::{AttemptId, PeerId, Time},
+};
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc},
@@ -50,7 +53,9 @@ pub(super) struct Shared {
     roster: Mutex<Roster>,
     /// How many there are; `None` once the hub is closed.
     sessions: watch::Sender<Option<usize>>,
-    budget: Budget,
+    /// Output that was fetched counts in the memory at once: this bounds the streams only.
+    streams: Budget,
+    memory: Memory,
     started: Instant,
 }
 
@@ -71,7 +76,8 @@ impl Hub {
             store: Arc::default(),
             roster: Mutex::default(),
             sessions: watch::Sender::new(Some(0)),
-            budget: Budget::new(options.fetch_bytes_max),
+            streams: Budget::new(0),
+            memory: options.memory.clone(),
             started: Instant::now(),
         });
         let tasks = [
@@ -117,22 +123,20 @@ impl Hub {
         Store::keep(&self.0.shared.store, bytes)
     }
 
-    /// Fetches the output of a reduce attempt and posts a [`Message::Reduced`] to the job.
-    pub(crate) fn fetch_reduced(&self, peer: PeerId, job: u64, attempt: AttemptId) {
+    /// Fetches the output of a reduce attempt into `memory` and posts a [`Message::Reduced`] to the job.
+    pub(crate) fn fetch_reduced(&self, peer: PeerId, job: u64, attempt: AttemptId, memory: Memory) {
         let shared = self.0.shared.clone();
         let node = self.node(peer);
         let mut sessions = shared.sessions.subscribe();
         self.0.runtime.spawn(async move {
             let fetched = async {
-                let node = node.ok_or("the peer is gone")?;
-                let request = Request::Reduced { job, attempt };
-                let fetched = fetch(&DataStreams(&shared.mesh), node, request, &shared.budget)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                let (blobs, held) = fetched.into_blobs();
-                match <[Blob; 1]>::try_from(blobs) {
-                    Ok([Blob { pairs, bytes, .. }]) => Ok(Reduced { pairs, bytes, held }),
-                    Err(blobs) => Err(format!("the output came in {} pieces instead of one", blobs.len())),
+                let node = node.ok_or_else(|| of_peer("it is gone"))?;
+                let (streams, request) = (DataStreams(&shared.mesh), Request::Reduced { job, attempt });
+                let fetched = fetch_output(&streams, node, request, &shared.streams, &memory).await;
+                let mut runs = fetched.map_err(not_fetched)?;
+                match (runs.pop(), runs.len()) {
+                    (Some(run), 0) => Ok(run),
+                    _ => Err(of_peer("the output did not come in one piece")),
                 }
             };
             let result = tokio::select! {
@@ -141,6 +145,11 @@ impl Hub {
             };
             shared.roster().handle_reduced(peer, job, attempt, result);
         });
+    }
+
+    /// The memory for the output of all jobs.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.0.shared.memory
     }
 
     /// The node of a peer that there is a session with.
@@ -180,6 +189,22 @@ impl Hub {
     pub(crate) fn close(&self) {
         self.0.close();
     }
+}
+
+/// Why the output of a peer is not here.
+fn not_fetched(error: FetchError) -> AttemptFailure {
+    match error {
+        // This node's fault: no other peer could do better.
+        FetchError::Spill(error) => AttemptFailure::Task {
+            failure: TaskFailure::new(FailureKind::Spill, error.to_string()),
+            permanent: false,
+        },
+        error => of_peer(error.to_string()),
+    }
+}
+
+fn of_peer(message: impl Into<String>) -> AttemptFailure {
+    AttemptFailure::Node { message: message.into() }
 }
 
 impl WeakHub {

@@ -2,7 +2,7 @@
 
 use crate::{
     NodeId,
-    transfer::{Held, Refusal},
+    transfer::{Arrived, Refusal},
     wire::message::{AttemptFailure, Completed},
 };
 use mapreduce_core::{
@@ -42,22 +42,13 @@ pub(crate) enum Message {
     /// An attempt failed.
     Failed { peer: PeerId, attempt: AttemptId, failure: AttemptFailure },
     /// What [`Hub::fetch_reduced`](super::hub::Hub::fetch_reduced) was asked for.
-    Reduced { peer: PeerId, attempt: AttemptId, result: Result<Reduced, String> },
+    Reduced { peer: PeerId, attempt: AttemptId, result: Result<Arrived, AttemptFailure> },
     /// A peer wants a split of the job's dataset.
     WantSplit { dataset: u64, split: u32, reply: SplitReply },
     /// The program has closed the pool. Nothing follows.
     Closed,
     /// Nothing happened out there: for whoever wants to be heard by the job's thread.
     Wake,
-}
-
-/// The output of a reduce attempt.
-pub(crate) struct Reduced {
-    pub(crate) pairs: u64,
-    pub(crate) bytes: Vec<u8>,
-    /// What it takes of [`PoolOptions::fetch_bytes_max`](super::PoolOptions::fetch_bytes_max): to be dropped when the bytes
-    /// were taken in, or else no more output is fetched in the end.
-    pub(crate) held: Held,
 }
 
 /// To be answered once, from any thread. If it is dropped the split is refused.
@@ -80,12 +71,6 @@ impl SplitReply {
     /// Whether nobody waits for the answer any more.
     pub(crate) fn is_unwanted(&self) -> bool {
         self.0.is_closed()
-    }
-}
-
-impl fmt::Debug for Reduced {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reduced({} pairs, {} bytes)", self.pairs, self.bytes.len())
     }
 }
 

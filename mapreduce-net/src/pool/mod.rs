@@ -97,7 +97,8 @@ impl Pool {
         options: PoolOptions,
     ) -> Result<Self, PoolError> {
         let started = Instant::now();
-        let local = Local::new(options.threads).map_err(PoolError::Threads)?;
+        let local =
+            Local::new(options.threads).map_err(PoolError::Threads)?.with_memory(options.memory.clone());
         let (mesh, incoming) = Mesh::start(MeshConfig {
             identity,
             join: addresses,

@@ -1,6 +1,7 @@
 //! [`PoolOptions`]: how a program uses a pool.
 
 use crate::{Timing, transport::Limits};
+use mapreduce_core::Memory;
 use std::time::Duration;
 
 /// How a program uses a pool, and what it may spend on it.
@@ -10,7 +11,7 @@ use std::time::Duration;
 /// let options = PoolOptions { min_peers: 3, ..PoolOptions::default() };
 /// assert_eq!(options.inline_bytes, 65_536);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PoolOptions {
     /// Peers that must be there before [`Pool::connect`](crate::Pool::connect) returns; default 1, 0 acts as 1. Others
     /// are used as soon as they are found. A job that starts with few peers ships its splits to those few.
@@ -30,8 +31,9 @@ pub struct PoolOptions {
     /// Splits that are read and sent to peers at once; default 8, 0 acts as 1. Each costs its own size in memory; fewer
     /// than there are peers leaves some of them waiting.
     pub splits_shipped_max: usize,
-    /// Bytes of output that are fetched from peers ahead of what was taken in; default 256 MiB.
-    pub fetch_bytes_max: u64,
+    /// What output that comes from the peers may hold in this process, and where what does not fit is spilled to; default
+    /// [`Memory::of_machine`].
+    pub memory: Memory,
     /// Bounds of connections.
     pub limits: Limits,
     /// How often peers are asked whether they are there, and how long they may be silent.
@@ -49,7 +51,7 @@ impl Default for PoolOptions {
             threads: 0,
             inline_bytes: 64 << 10,
             splits_shipped_max: 8,
-            fetch_bytes_max: 256 << 20,
+            memory: Memory::of_machine(),
             limits: Limits::default(),
             timing: Timing::default(),
             name: None,

@@ -1,11 +1,12 @@
 //! [`Roster`]: which peers there are sessions with, which jobs run, and what each job is told of the peers. No socket.
 
 use super::{
-    mailbox::{Message, Reduced, SplitReply},
+    mailbox::{Message, SplitReply},
     outbox::Outbox,
 };
 use crate::{
     NodeId,
+    transfer::Arrived,
     wire::message::{AttemptFailure, Command, Completed},
 };
 use mapreduce_core::{
@@ -185,7 +186,7 @@ impl Roster {
         peer: PeerId,
         job: u64,
         attempt: AttemptId,
-        result: Result<Reduced, String>,
+        result: Result<Arrived, AttemptFailure>,
     ) {
         self.post(job, Message::Reduced { peer, attempt, result });
     }
@@ -431,7 +432,7 @@ mod tests {
         };
         world.roster.handle_failed(peer, two, attempt, AttemptFailure::Cancelled);
         world.roster.handle_failed(peer, 99, attempt, AttemptFailure::Cancelled);
-        world.roster.handle_reduced(peer, one, attempt, Err("cut".into()));
+        world.roster.handle_reduced(peer, one, attempt, Err(AttemptFailure::Cancelled));
         assert!(world.mail(one)[1].starts_with("Reduced"));
         assert!(world.mail(two)[1].starts_with("Failed"));
     }

@@ -137,6 +137,7 @@ impl Served {
             report: TaskReport::default(),
             processed: 0,
             counters: Counters::default(),
+            spilled_bytes: 0,
             run_us: 1,
             inline: None,
         })))

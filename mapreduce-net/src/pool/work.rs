@@ -81,6 +81,11 @@ where
         }
     }
 
+    /// About how many bytes a split has.
+    pub(super) fn split_bytes(&self, split: u32) -> u64 {
+        self.data.splits()[split as usize].bytes
+    }
+
     /// Where a task works, in words.
     pub(super) fn place(&self, task: TaskId) -> String {
         engine::place(self.data, task)
@@ -104,6 +109,7 @@ where
         partition: u32,
         outputs: &[Arc<MapOutput>],
         token: &Attempt,
+        memory: &Memory,
     ) -> Result<ReducedPartition, AttemptError> {
         let made = self.round.get_or_init(|| {
             erased_round(self.job, self.shared, self.announcement.partitions)
@@ -112,7 +118,7 @@ where
         match made {
             Ok(round) => {
                 let runs: Vec<&Run> = outputs.iter().map(|output| &output.runs[partition as usize]).collect();
-                round.reduce(partition, &runs, token, &Memory::limited(u64::MAX))
+                round.reduce(partition, &runs, token, memory)
             }
             Err(message) => {
                 let failure = TaskFailure::new(FailureKind::User, message.clone());

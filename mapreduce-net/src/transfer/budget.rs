@@ -6,14 +6,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Bytes that one permit of the semaphore stands for. What is fetched is rounded up to it.
 const UNIT_BYTES: u64 = 1 << 10;
 
-/// How many calls of [`fetch_all`](super::fetch_all) have streams open at once. A connection allows twice as many streams
-/// in each direction, so none of these calls waits for a stream that another one holds.
+/// How many fetches have streams open at once. A connection allows twice as many streams
+/// in each direction, so none of them waits for a stream that another one holds.
 const FETCHES_MAX: usize = 32;
 
 /// Bytes of fetched data that a node holds at once, over all transfers. Clones share it.
 ///
 /// Whoever comes first is served first, so a large transfer is not starved by small ones. One that is larger than the
-/// whole budget is let in when it is alone.
+/// whole budget is let in when it is alone, and has all of it.
 #[derive(Clone)]
 pub(crate) struct Budget {
     units: Arc<Semaphore>,
@@ -64,6 +64,11 @@ impl Budget {
 }
 
 impl Held {
+    /// How many bytes it is.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.as_ref().map_or(0, |permit| permit.num_permits() as u64 * UNIT_BYTES)
+    }
+
     /// Takes as many units out of this as there are, at most `units`.
     fn take(&mut self, units: u32) -> Self {
         let Some(permit) = &mut self.0 else { return Self(None) };
@@ -83,7 +88,6 @@ impl fmt::Debug for Budget {
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        write!(f, "Held({} bytes)", units as u64 * UNIT_BYTES)
+        write!(f, "Held({} bytes)", self.bytes())
     }
 }

@@ -1,7 +1,10 @@
 //! The requester's side of a transfer, up to the body.
 
 use super::{
-    Answer, Budget, Credit, Fetched, Held, PATIENCE, Refusal, WAITING, join::join_all, receive::Incoming,
+    Answer, Blob, Budget, Credit, Fetched, Held, PATIENCE, Refusal, WAITING,
+    join::join_all,
+    receive::{InMemory, Incoming, Take},
+    runs::{Arrived, ToRuns},
 };
 use crate::{
     NodeId,
@@ -11,6 +14,7 @@ use crate::{
         message::{Open, Request},
     },
 };
+use mapreduce_core::{Memory, exec::SpillError};
 use std::{future::Future, pin::pin, time::Duration};
 
 /// How a stream to a node is opened: by the mesh, or on a connection that a test has.
@@ -54,6 +58,20 @@ pub(crate) enum FetchError {
         /// Bytes allowed.
         bytes_max: u64,
     },
+    /// A run is not what was said of it.
+    #[error("the run of split {index} is not {pairs} whole pairs")]
+    NotPairs {
+        /// The split.
+        index: u32,
+        /// The pairs announced.
+        pairs: u64,
+    },
+    /// What has come could not be kept: this node is at fault, not the one that sent it.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
+    /// This node ends.
+    #[error("the node ends")]
+    Ending,
     /// Nothing came.
     #[error("no data has come for {} s", waited.as_secs())]
     Stalled {
@@ -71,24 +89,51 @@ pub(crate) async fn fetch_all(
     requests: Vec<(NodeId, Request)>,
     budget: &Budget,
 ) -> Result<Vec<Fetched>, (NodeId, FetchError)> {
-    fetch_all_within(Pace::default(), opener, requests, budget).await
+    fetch_all_within(Pace::default(), opener, requests, &InMemory, budget).await
 }
 
-/// As [`fetch_all`], with other times.
-pub(super) async fn fetch_all_within(
-    pace: Pace,
+/// As [`fetch_all`], of runs that are used soon: what is more than the whole budget counts in `memory`, or is spilled as
+/// it comes.
+pub(crate) async fn fetch_runs(
     opener: &impl Opener,
     requests: Vec<(NodeId, Request)>,
     budget: &Budget,
-) -> Result<Vec<Fetched>, (NodeId, FetchError)> {
+    memory: &Memory,
+) -> Result<Vec<Fetched<Arrived>>, (NodeId, FetchError)> {
+    fetch_all_within(Pace::default(), opener, requests, &ToRuns::ahead(memory), budget).await
+}
+
+/// As [`fetch_all`], of one run that stays: it counts in `memory` from the beginning, or is spilled as it comes.
+pub(crate) async fn fetch_output(
+    opener: &impl Opener,
+    from: NodeId,
+    request: Request,
+    budget: &Budget,
+    memory: &Memory,
+) -> Result<Vec<Arrived>, FetchError> {
+    let take = ToRuns::to_stay(memory);
+    match fetch_all_within(Pace::default(), opener, vec![(from, request)], &take, budget).await {
+        Ok(fetched) => Ok(fetched.into_iter().flat_map(|fetched| fetched.into_parts().0).collect()),
+        Err((_, error)) => Err(error),
+    }
+}
+
+/// As [`fetch_all`], with other times and to anywhere.
+pub(super) async fn fetch_all_within<T: Take>(
+    pace: Pace,
+    opener: &impl Opener,
+    requests: Vec<(NodeId, Request)>,
+    take: &T,
+    budget: &Budget,
+) -> Result<Vec<Fetched<T::Item>>, (NodeId, FetchError)> {
     let _turn = budget.turn().await;
     let opening = requests.into_iter().map(|(node, request)| async move {
         begin(pace, opener, node, request).await.map_err(|error| (node, error))
     });
     let mut streams = join_all(opening.collect()).await?;
-    let held = admit(pace, &mut streams, budget).await?;
+    let held = admit(pace, &mut streams, take, budget).await?;
     let receiving = streams.into_iter().zip(held).map(|((node, stream), held)| async move {
-        stream.receive(held).await.map_err(|error| (node, error))
+        stream.receive(take, held).await.map_err(|error| (node, error))
     });
     join_all(receiving.collect()).await
 }
@@ -99,7 +144,7 @@ pub(crate) async fn fetch(
     from: NodeId,
     request: Request,
     budget: &Budget,
-) -> Result<Fetched, FetchError> {
+) -> Result<Fetched<Blob>, FetchError> {
     match fetch_all(opener, vec![(from, request)], budget).await {
         Ok(mut fetched) => Ok(fetched.pop().expect("one request gives one result")),
         Err((_, error)) => Err(error),
@@ -141,6 +186,9 @@ async fn begin(
     let answer = tokio::time::timeout(patience, reader.expect::<Answer>()).await;
     match answer.map_err(|_| FetchError::Stalled { waited: patience })?? {
         Answer::Offer(offer) => Ok((node, Incoming::new(writer, reader, offer, pace.patience)?)),
+        Answer::Compressed(offer) => {
+            Ok((node, Incoming::new(writer, reader, offer, pace.patience)?.compressed()))
+        }
         Answer::Refused(refusal) => Err(FetchError::Refused(refusal)),
     }
 }
@@ -149,9 +197,14 @@ async fn begin(
 async fn admit(
     pace: Pace,
     streams: &mut [(NodeId, Incoming)],
+    take: &impl Take,
     budget: &Budget,
 ) -> Result<Vec<Held>, (NodeId, FetchError)> {
-    let costs: Vec<u64> = streams.iter().map(|(_, stream)| stream.memory_bytes()).collect();
+    let cost = |(_, stream): &(NodeId, Incoming)| {
+        let (blobs, bytes) = stream.size();
+        take.cost(blobs, bytes)
+    };
+    let costs: Vec<u64> = streams.iter().map(cost).collect();
     let mut held = pin!(budget.acquire(&costs));
     loop {
         if let Ok(held) = tokio::time::timeout(pace.waiting, held.as_mut()).await {

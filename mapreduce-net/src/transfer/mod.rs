@@ -7,21 +7,32 @@
 //! | from | what | layout |
 //! |---|---|---|
 //! | requester | request | frame [`Open::Fetch`] |
-//! | server | answer | frame [`Answer`]: an offer of `blobs` and `bytes` of body, or a refusal |
+//! | server | answer | frame [`Answer`]: an offer of `blobs` and `bytes` of body, compressed or not, or a refusal |
 //! | requester | credits | frames [`Credit`], then the end of this half, as soon as all of the body is granted |
-//! | server | body | for each blob: index `u32`, pairs `u64`, length `u64`, and as many bytes |
+//! | server | body | for each blob: index `u32`, pairs `u64`, length `u64`, and as many bytes; in blocks, if compressed |
 //! | server | trailer | blobs `u64`, bytes `u64`, xxh3 (64 bits) of the body `u64`, then the end |
 //!
 //! # Credits
 //!
 //! The server never sends more of the body than it was granted. The request itself grants [`FIRST_BYTES`], so a small
 //! body comes with the answer. Beyond that the requester grants only what its [`Budget`] has room for, which it asks for
-//! all the transfers of one [`fetch_all`] in one go and once all offers are known: it waits with nothing in hand, so
-//! nobody waits in a circle. What was sent ahead until then stays in the windows of the transport, which have bounds of
-//! their own. Then it keeps at most [`WINDOW_BYTES`] granted ahead of what it has read.
+//! all the transfers of one [`fetch_runs`] in one go and once all offers are known. What was sent ahead until then stays
+//! in the windows of the transport, which have bounds of their own. Then it keeps at most [`WINDOW_BYTES`] granted ahead
+//! of what it has read.
+//!
+//! Nobody waits in a circle: whoever waits for the budget has nothing of it in hand, and whoever was let in asks for
+//! no more of it. If all is more than the whole budget, it is let in alone. Splits and values then take what they take;
+//! runs ([`fetch_runs`]) that do not fit into the budget count in the node's [`Memory`](mapreduce_core::Memory) if there
+//! is room at that moment, and are spilled as they come if not. Neither waits for anybody, so a body of any size goes
+//! through a budget of any size.
 //!
 //! Neither side waits for ever: whoever hears nothing for [`PATIENCE`] gives up. A requester that waits for its budget
 //! says so by credits of no bytes.
+//!
+//! # Compression
+//!
+//! The server decides, for runs, whether the body is compressed ([`Compression`]) and says so in its answer. All lengths,
+//! credits and the checksum are those of the body before compression.
 //!
 //! # Trust
 //!
@@ -30,17 +41,23 @@
 //! reset or that ends early is an error of the stream ([`WireError`]), anything else [`FetchError::Corrupt`].
 
 mod budget;
+mod compression;
 mod fetch;
 mod join;
 mod receive;
+mod runs;
 mod serve;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use budget::{Budget, Held};
-pub(crate) use fetch::{FetchError, Opener, fetch, fetch_all};
+pub use compression::Compression;
+#[cfg(test)]
+use fetch::fetch_all;
+pub(crate) use fetch::{FetchError, Opener, fetch, fetch_output, fetch_runs};
 pub(crate) use receive::{Blob, Fetched};
-pub(crate) use serve::{Body, refuse, serve};
+pub(crate) use runs::Arrived;
+pub(crate) use serve::{Body, ServeError, refuse, serve, serve_compressed};
 
 #[cfg(doc)]
 use crate::wire::{WireError, message::Open};
@@ -74,6 +91,8 @@ const WAITING: Duration = Duration::from_secs(15);
 enum Answer {
     /// The body follows.
     Offer(Offer),
+    /// It follows in blocks, compressed as far as that makes them smaller.
+    Compressed(Offer),
     /// It does not.
     Refused(Refusal),
 }

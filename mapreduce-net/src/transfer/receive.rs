@@ -3,6 +3,7 @@
 use super::{
     BLOB_HEADER_BYTES, BODY_BYTES_MAX, Credit, FIRST_BYTES, FetchError, Held, Offer, TRAILER_BYTES,
     WINDOW_BYTES,
+    compression::{BLOCK_HEADER_BYTES, Unpacker},
 };
 use crate::wire::{FrameReader, FrameWriter, WireError};
 use std::{fmt, future::Future, mem, time::Duration};
@@ -25,23 +26,69 @@ pub(crate) struct Blob {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Blobs, and the part of the budget that they take until this is dropped.
+/// What has come, and the part of the budget that it takes until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Fetched {
-    blobs: Vec<Blob>,
+pub(crate) struct Fetched<T = Blob> {
+    items: Vec<T>,
     held: Held,
 }
 
-impl Fetched {
-    /// The blobs, in the order in which they were sent.
+impl<T> Fetched<T> {
+    /// What has come, in the order in which it was sent.
     #[cfg(test)]
-    pub(crate) fn blobs(&self) -> &[Blob] {
-        &self.blobs
+    pub(crate) fn items(&self) -> &[T] {
+        &self.items
     }
 
-    /// The blobs, and what is to be dropped with the last of them.
-    pub(crate) fn into_blobs(self) -> (Vec<Blob>, Held) {
-        (self.blobs, self.held)
+    /// What has come, and what is to be dropped with the last of it.
+    pub(crate) fn into_parts(self) -> (Vec<T>, Held) {
+        (self.items, self.held)
+    }
+}
+
+/// Where the blobs of transfers go.
+pub(super) trait Take: Sync {
+    /// What becomes of a blob.
+    type Item: Send;
+
+    /// How much of the budget a body is to have before it is let in.
+    fn cost(&self, blobs: u64, bytes: u64) -> u64;
+
+    /// Takes the blob that comes next. `share` is what is left of the budget's part.
+    fn take(
+        &self,
+        incoming: &mut Incoming,
+        header: BlobHeader,
+        share: &mut u64,
+    ) -> impl Future<Output = Result<Self::Item, FetchError>> + Send;
+}
+
+/// What is in front of a blob.
+#[derive(Clone, Copy)]
+pub(super) struct BlobHeader {
+    pub(super) index: u32,
+    pub(super) pairs: u64,
+    pub(super) length: usize,
+}
+
+/// All of a body stays in memory, within the budget.
+pub(super) struct InMemory;
+
+impl Take for InMemory {
+    type Item = Blob;
+
+    fn cost(&self, blobs: u64, bytes: u64) -> u64 {
+        // At most three times BODY_BYTES_MAX.
+        bytes + blobs * size_of::<Blob>() as u64
+    }
+
+    async fn take(
+        &self,
+        incoming: &mut Incoming,
+        BlobHeader { index, pairs, length }: BlobHeader,
+        _share: &mut u64,
+    ) -> Result<Blob, FetchError> {
+        Ok(Blob { index, pairs, bytes: incoming.blob(length).await? })
     }
 }
 
@@ -56,6 +103,8 @@ pub(super) struct Incoming {
     granted: u64,
     /// Bytes of the body that were read from the stream.
     received: u64,
+    /// If the body comes in compressed blocks.
+    unpacker: Option<Box<Unpacker>>,
     /// Read, and not yet in a blob: all from `used` on.
     stage: Vec<u8>,
     used: usize,
@@ -85,16 +134,21 @@ impl Incoming {
             offer,
             granted: FIRST_BYTES.min(offer.bytes),
             received: 0,
+            unpacker: None,
             stage: Vec::new(),
             used: 0,
             hash: Xxh3::new(),
         })
     }
 
-    /// What the blobs will take.
-    pub(super) fn memory_bytes(&self) -> u64 {
-        // At most three times BODY_BYTES_MAX.
-        self.offer.bytes + self.offer.blobs * size_of::<Blob>() as u64
+    /// The same, of a body that comes in compressed blocks.
+    pub(super) fn compressed(self) -> Self {
+        Self { unpacker: Some(Box::default()), ..self }
+    }
+
+    /// Blobs and bytes of the body.
+    pub(super) fn size(&self) -> (u64, u64) {
+        (self.offer.blobs, self.offer.bytes)
     }
 
     /// Lets the server send more, unless it may send all already.
@@ -106,8 +160,13 @@ impl Incoming {
     }
 
     /// Reads the body and verifies it. The budget is held already.
-    pub(super) async fn receive(mut self, held: Held) -> Result<Fetched, FetchError> {
-        let mut blobs = Vec::new();
+    pub(super) async fn receive<T: Take>(
+        mut self,
+        take: &T,
+        held: Held,
+    ) -> Result<Fetched<T::Item>, FetchError> {
+        let mut items = Vec::new();
+        let mut share = held.bytes();
         for after in (0..self.offer.blobs).rev() {
             let header = self.header().await?;
             let (index, rest) = header.split_at(4);
@@ -118,14 +177,15 @@ impl Incoming {
             if length > length_max {
                 return Err(corrupt("a blob has bytes:", length, length_max));
             }
-            let bytes = self.blob(length as usize).await?;
-            blobs.push(Blob { index: number(index) as u32, pairs: number(pairs), bytes });
+            let header =
+                BlobHeader { index: number(index) as u32, pairs: number(pairs), length: length as usize };
+            items.push(take.take(&mut self, header, &mut share).await?);
         }
         if self.left() > 0 {
             return Err(corrupt("bytes after the last blob:", self.left(), 0));
         }
         self.trailer().await?;
-        Ok(Fetched { blobs, held })
+        Ok(Fetched { items, held })
     }
 
     /// Bytes of the body that are not in a blob yet.
@@ -156,9 +216,7 @@ impl Incoming {
         self.stage.clear();
         self.used = 0;
         let mut stage = mem::take(&mut self.stage);
-        within(self.patience, self.reader.read_raw(bytes, &mut stage)).await?;
-        self.hash.update(&stage);
-        self.received += bytes as u64;
+        self.read(bytes, &mut stage).await?;
         self.stage = stage;
         Ok(())
     }
@@ -184,7 +242,19 @@ impl Incoming {
         Ok(header)
     }
 
-    async fn blob(&mut self, length: usize) -> Result<Vec<u8>, FetchError> {
+    /// The next bytes of a blob of which `left` are still to come: some, if it is not 0.
+    pub(super) async fn piece(&mut self, left: usize) -> Result<Vec<u8>, FetchError> {
+        if left > 0 && self.used == self.stage.len() {
+            let bytes = self.readable().await?.min(left).min(PIECE_BYTES);
+            let mut piece = Vec::with_capacity(bytes);
+            self.read(bytes, &mut piece).await?;
+            return Ok(piece);
+        }
+        Ok(self.staged(left).to_vec())
+    }
+
+    /// A blob of so many bytes.
+    pub(super) async fn blob(&mut self, length: usize) -> Result<Vec<u8>, FetchError> {
         let mut bytes = self.staged(length).to_vec();
         while bytes.len() < length {
             let missing = length - bytes.len();
@@ -199,12 +269,41 @@ impl Incoming {
             if bytes.capacity() - bytes.len() < piece {
                 bytes.reserve_exact(missing.min(readable.max(bytes.len())));
             }
-            let start = bytes.len();
-            within(self.patience, self.reader.read_raw(piece, &mut bytes)).await?;
-            self.hash.update(&bytes[start..]);
-            self.received += piece as u64;
+            self.read(piece, &mut bytes).await?;
         }
         Ok(bytes)
+    }
+
+    /// Appends the next bytes of the body, of which there must be so many.
+    async fn read(&mut self, bytes: usize, to: &mut Vec<u8>) -> Result<(), FetchError> {
+        let start = to.len();
+        match &mut self.unpacker {
+            None => {
+                within(self.patience, self.reader.read_raw(bytes, to)).await?;
+                self.received += bytes as u64;
+            }
+            Some(unpacker) => {
+                let end = start + bytes;
+                while to.len() < end {
+                    let part = unpacker.take(end - to.len());
+                    self.received += part.len() as u64;
+                    to.extend_from_slice(part);
+                    if to.len() == end {
+                        break;
+                    }
+                    let stored = &mut unpacker.stored;
+                    stored.clear();
+                    within(self.patience, self.reader.read_raw(BLOCK_HEADER_BYTES, stored)).await?;
+                    let header = *stored.first_chunk().expect("as many bytes were read");
+                    let (raw, length) = Unpacker::lengths(header, self.granted - self.received)?;
+                    stored.clear();
+                    within(self.patience, self.reader.read_raw(length, stored)).await?;
+                    unpacker.unpack(raw)?;
+                }
+            }
+        }
+        self.hash.update(&to[start..]);
+        Ok(())
     }
 
     /// Reads what is behind the body, and holds it against what was read.

@@ -1,11 +1,16 @@
 //! The server's side of a transfer.
 
-use super::{Answer, BLOB_HEADER_BYTES, Credit, FIRST_BYTES, Offer, PATIENCE, Refusal, TRAILER_BYTES};
+use super::{
+    Answer, BLOB_HEADER_BYTES, Compression, Credit, FIRST_BYTES, Offer, PATIENCE, Refusal, TRAILER_BYTES,
+    compression::{BLOCK_BYTES, Packer},
+};
 use crate::{
     transport::StreamError,
     wire::{FrameReader, FrameWriter, WireError},
 };
-use std::{fmt, future::Future, mem, time::Duration};
+use mapreduce_core::exec::{Run, RunChunks, SpillError};
+use std::{collections::VecDeque, fmt, future::Future, mem, time::Duration};
+use tokio::task::{JoinHandle, spawn_blocking};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes that are written at once, where there are as many.
@@ -14,7 +19,8 @@ const PIECE_BYTES: usize = 256 << 10;
 /// Bytes of a blob from which on it is not worth copying it behind others.
 const LARGE_BYTES: usize = 32 << 10;
 
-/// What a request is answered with: bytes that are shared, not copied, each let go when it was sent.
+/// What a request is answered with: bytes that are shared, not copied, and runs in spill files, which are read as they are
+/// sent. Each is let go when it was sent.
 #[derive(Default)]
 pub(crate) struct Body {
     parts: Vec<Part>,
@@ -23,7 +29,12 @@ pub(crate) struct Body {
 struct Part {
     index: u32,
     pairs: u64,
-    bytes: Box<dyn AsRef<[u8]> + Send + Sync>,
+    content: Content,
+}
+
+enum Content {
+    Memory(Box<dyn AsRef<[u8]> + Send + Sync>),
+    Spilled(Run),
 }
 
 /// Why a request was not served to its end.
@@ -33,6 +44,12 @@ pub(crate) enum ServeError {
     /// The stream broke, or the requester has given it up.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// What was to be sent cannot be read.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
+    /// This node ends.
+    #[error("the node ends")]
+    Ending,
     /// The requester neither reads nor grants more.
     #[error("the other side has not gone on for {} s", waited.as_secs())]
     Stalled {
@@ -48,7 +65,16 @@ impl Body {
 
     /// Adds a blob. Its bytes must stay the same.
     pub(crate) fn push(&mut self, index: u32, pairs: u64, bytes: impl AsRef<[u8]> + Send + Sync + 'static) {
-        self.parts.push(Part { index, pairs, bytes: Box::new(bytes) });
+        self.parts.push(Part { index, pairs, content: Content::Memory(Box::new(bytes)) });
+    }
+
+    /// Adds a run, wherever it lies.
+    pub(crate) fn push_run(&mut self, index: u32, run: Run) {
+        let pairs = run.pairs();
+        match run.in_memory() {
+            Some(_) => self.push(index, pairs, InMemory(run)),
+            None => self.parts.push(Part { index, pairs, content: Content::Spilled(run) }),
+        }
     }
 
     fn offer(&self) -> Offer {
@@ -59,7 +85,10 @@ impl Body {
 
 impl Part {
     fn len(&self) -> u64 {
-        (*self.bytes).as_ref().len() as u64
+        match &self.content {
+            Content::Memory(bytes) => (**bytes).as_ref().len() as u64,
+            Content::Spilled(run) => run.byte_len(),
+        }
     }
 
     fn header(&self) -> [u8; BLOB_HEADER_BYTES] {
@@ -75,23 +104,55 @@ impl Part {
 ///
 /// If it fails or is dropped, the stream is reset: the requester never takes a part for the whole.
 pub(crate) async fn serve(writer: FrameWriter, reader: FrameReader, body: Body) -> Result<(), ServeError> {
-    serve_within(PATIENCE, writer, reader, body).await
+    serve_within(PATIENCE, Compression::Never, writer, reader, body).await
 }
 
-/// As [`serve`], and with another patience than [`PATIENCE`].
+/// As [`serve`], compressed where that pays.
+pub(crate) async fn serve_compressed(
+    compression: Compression,
+    writer: FrameWriter,
+    reader: FrameReader,
+    body: Body,
+) -> Result<(), ServeError> {
+    serve_within(PATIENCE, compression, writer, reader, body).await
+}
+
+/// As [`serve_compressed`], and with another patience than [`PATIENCE`].
 pub(super) async fn serve_within(
     patience: Duration,
+    compression: Compression,
     mut writer: FrameWriter,
     reader: FrameReader,
     body: Body,
 ) -> Result<(), ServeError> {
     let offer = body.offer();
-    writer.put(&Answer::Offer(offer))?;
-    let mut sender =
-        Sender { patience, writer, reader, credit: FIRST_BYTES, gathered: Vec::new(), hash: Xxh3::new() };
-    for part in body.parts {
-        sender.add(&part.header()).await?;
-        sender.add((*part.bytes).as_ref()).await?;
+    // What fits into a packet or two does not get faster.
+    let is_large = offer.bytes >= LARGE_BYTES as u64;
+    let packer = (is_large && compression.pays(writer.stream().rate())).then(Packer::default);
+    writer.put(&match packer {
+        Some(_) => Answer::Compressed(offer),
+        None => Answer::Offer(offer),
+    })?;
+    let (credit, gathered, hash) = (FIRST_BYTES, Vec::new(), Xxh3::new());
+    let mut sender = Sender { patience, writer, reader, credit, gathered, packer, hash };
+    let mut parts = body.parts.into_iter().peekable();
+    while let Some(part) = parts.next() {
+        let header = part.header();
+        match part.content {
+            Content::Memory(bytes) => {
+                sender.add(&header).await?;
+                sender.add((*bytes).as_ref()).await?;
+            }
+            Content::Spilled(run) => {
+                let mut spilled = VecDeque::from([(header, run)]);
+                while let Some(part) = parts.next_if(|part| matches!(part.content, Content::Spilled(_))) {
+                    let header = part.header();
+                    let Content::Spilled(run) = part.content else { continue };
+                    spilled.push_back((header, run));
+                }
+                sender.add_spilled(SpillReader { spilled, chunks: None }).await?;
+            }
+        }
     }
     sender.flush().await?;
     sender.end(offer).await
@@ -117,6 +178,8 @@ struct Sender {
     credit: u64,
     /// Small parts, to be sent together.
     gathered: Vec<u8>,
+    /// Unless the body is sent as it is.
+    packer: Option<Packer>,
     hash: Xxh3,
 }
 
@@ -134,6 +197,20 @@ impl Sender {
         Ok(())
     }
 
+    /// Runs of spill files: a piece is read while the one before is sent.
+    async fn add_spilled(&mut self, reader: SpillReader) -> Result<(), ServeError> {
+        let mut reading = reader.read_on();
+        loop {
+            // It does not panic, and is not stopped unless the runtime ends.
+            let (reader, piece) = reading.await.map_err(|_| ServeError::Ending)??;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            reading = reader.read_on();
+            self.add(&piece).await?;
+        }
+    }
+
     /// Sends what was gathered.
     async fn flush(&mut self) -> Result<(), ServeError> {
         let mut gathered = mem::take(&mut self.gathered);
@@ -149,9 +226,11 @@ impl Sender {
                 let credit = within(self.patience, self.reader.expect::<Credit>()).await?;
                 self.credit = self.credit.saturating_add(credit.bytes);
             }
-            let (piece, rest) = bytes.split_at(bytes.len().min(PIECE_BYTES).min(clamp(self.credit)));
+            let piece_max = if self.packer.is_some() { BLOCK_BYTES } else { PIECE_BYTES };
+            let (piece, rest) = bytes.split_at(bytes.len().min(piece_max).min(clamp(self.credit)));
             self.hash.update(piece);
-            within(self.patience, self.writer.write_raw(piece)).await?;
+            let packed = self.packer.as_mut().map_or(piece, |packer| packer.pack(piece));
+            within(self.patience, self.writer.write_raw(packed)).await?;
             self.credit -= piece.len() as u64;
             bytes = rest;
         }
@@ -171,6 +250,45 @@ impl Sender {
             None => Ok(()),
             Some(code) => Err(WireError::from(StreamError::Stopped { code }).into()),
         }
+    }
+}
+
+/// A run in memory.
+struct InMemory(Run);
+
+impl AsRef<[u8]> for InMemory {
+    fn as_ref(&self) -> &[u8] {
+        self.0.in_memory().unwrap_or_default()
+    }
+}
+
+/// Reads runs of spill files, one after the other and each behind its header.
+struct SpillReader {
+    spilled: VecDeque<([u8; BLOB_HEADER_BYTES], Run)>,
+    /// The run that is being read.
+    chunks: Option<RunChunks>,
+}
+
+impl SpillReader {
+    /// Reads the next piece where that may block: about [`PIECE_BYTES`], and none behind the last.
+    fn read_on(mut self) -> JoinHandle<Result<(Self, Vec<u8>), SpillError>> {
+        spawn_blocking(move || {
+            let mut piece = Vec::new();
+            while piece.len() < PIECE_BYTES {
+                if let Some(chunks) = &mut self.chunks {
+                    match chunks.next_chunk()? {
+                        Some(chunk) => piece.extend_from_slice(chunk),
+                        None => self.chunks = None,
+                    }
+                } else if let Some((header, run)) = self.spilled.pop_front() {
+                    piece.extend_from_slice(&header);
+                    self.chunks = Some(run.chunks());
+                } else {
+                    break;
+                }
+            }
+            Ok((self, piece))
+        })
     }
 }
 

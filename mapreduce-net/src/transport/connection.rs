@@ -103,7 +103,8 @@ impl Connection {
     /// # Errors
     /// The connection is lost.
     pub async fn open_uni(&self) -> Result<SendStream, ConnectionError> {
-        self.inner.open_uni().await.map(SendStream::new).map_err(ConnectionError::new)
+        let send = self.inner.open_uni().await.map_err(ConnectionError::new)?;
+        Ok(SendStream::new(send, self.inner.clone()))
     }
 
     /// Opens a stream in both directions; waits while there are as many as the other side allows.
@@ -112,7 +113,7 @@ impl Connection {
     /// The connection is lost.
     pub async fn open_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
         let (send, receive) = self.inner.open_bi().await.map_err(ConnectionError::new)?;
-        Ok((SendStream::new(send), RecvStream::new(receive)))
+        Ok((SendStream::new(send, self.inner.clone()), RecvStream::new(receive)))
     }
 
     /// The next stream that the other side opened to this one. Cancel-safe.
@@ -129,7 +130,7 @@ impl Connection {
     /// The connection is lost.
     pub async fn accept_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
         let (send, receive) = self.inner.accept_bi().await.map_err(ConnectionError::new)?;
-        Ok((SendStream::new(send), RecvStream::new(receive)))
+        Ok((SendStream::new(send, self.inner.clone()), RecvStream::new(receive)))
     }
 
     /// Closes the connection at once, also for all clones. The other side sees `code` and `reason` (of which QUIC carries

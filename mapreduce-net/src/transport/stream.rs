@@ -3,7 +3,7 @@
 //! They differ from quinn's in one thing: a stream that is dropped unfinished is reset. Its reader then sees an error,
 //! where quinn would make a clean end of it.
 
-use super::StreamError;
+use super::{StreamError, connection::canonical};
 use std::{fmt, ops::Deref};
 
 /// The sending half of a stream. The other side does not see the stream before the first byte is written.
@@ -12,6 +12,7 @@ use std::{fmt, ops::Deref};
 /// panics is never taken for one that is done.
 pub struct SendStream {
     inner: quinn::SendStream,
+    connection: quinn::Connection,
     over: bool,
 }
 
@@ -27,8 +28,19 @@ impl SendStream {
     /// The code with which a stream is reset that was dropped unfinished.
     pub const ABANDONED: u32 = 0;
 
-    pub(super) fn new(inner: quinn::SendStream) -> Self {
-        Self { inner, over: false }
+    pub(super) fn new(inner: quinn::SendStream, connection: quinn::Connection) -> Self {
+        Self { inner, connection, over: false }
+    }
+
+    /// Bytes a second that congestion control lets through to the other side at the moment: its window, over the
+    /// round-trip time. At the begin of a connection, and while there is little to send, it is less than the path could
+    /// carry. `None` if the other side is on this machine.
+    pub fn rate(&self) -> Option<u64> {
+        if canonical(self.connection.remote_address()).ip().is_loopback() {
+            return None;
+        }
+        let path = self.connection.stats().path;
+        Some((path.cwnd as f64 / path.rtt.as_secs_f64().max(1e-6)) as u64)
     }
 
     /// Writes all of `bytes`; waits while the windows are full. Write 64 KiB or more at once where there is as much.

@@ -289,6 +289,8 @@ pub(crate) struct Completed {
     pub(crate) processed: u64,
     /// What it has counted.
     pub(crate) counters: Counters,
+    /// Bytes that it has written to spill files.
+    pub(crate) spilled_bytes: u64,
     /// Microseconds that it has run.
     pub(crate) run_us: u64,
     /// Its output, if that is small enough; otherwise it waits to be fetched.

@@ -38,7 +38,7 @@ fn filter(name: &str, args: &str, input: &[u8]) -> Output {
 }
 
 /// Its standard output, if it has succeeded without a word.
-fn piped(name: &str, args: &str, input: &[u8]) -> Vec<u8> {
+pub(super) fn piped(name: &str, args: &str, input: &[u8]) -> Vec<u8> {
     let output = filter(name, args, input);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!((output.status.code(), said.as_str()), (Some(0), ""));
@@ -46,7 +46,7 @@ fn piped(name: &str, args: &str, input: &[u8]) -> Vec<u8> {
 }
 
 /// What it says, if it has failed.
-fn refused(name: &str, args: &str, input: &[u8]) -> String {
+pub(super) fn refused(name: &str, args: &str, input: &[u8]) -> String {
     let output = filter(name, args, input);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -55,7 +55,7 @@ fn refused(name: &str, args: &str, input: &[u8]) -> String {
 }
 
 /// `LC_ALL=C sort`.
-fn sort(lines: &[u8]) -> Vec<u8> {
+pub(super) fn sort(lines: &[u8]) -> Vec<u8> {
     let output = pipe(Command::new("sort").env("LC_ALL", "C"), lines);
     assert!(output.status.success());
     output.stdout

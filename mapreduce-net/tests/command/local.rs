@@ -113,14 +113,7 @@ fn a_run_stays_within_its_memory_and_gives_the_same() {
     let [all, few] = ["all", "few"].map(|name| parts(&folder.path().join(name)));
     assert!(all == few && all.len() == text.len());
 
-    for (args, expected) in [
-        ("--memory 1MB", "memory"),
-        ("--memory 40MB --spill-to nowhere", "nowhere"),
-        (
-            "--memory 1GB --pool lab.pool",
-            "--memory and --spill-to are of jobs on the threads of this process",
-        ),
-    ] {
+    for (args, expected) in [("--memory 1MB", "memory"), ("--memory 40MB --spill-to nowhere", "nowhere")] {
         let ended = run("sort", &folder, &format!("run text --output out --threads 1 {args}"));
         let error = ended.refused(1);
         assert!(error.contains(expected), "{error}");
@@ -176,6 +169,7 @@ fn wrong_usage_is_explained() {
         ("run a", "--output <DIR>"),
         ("run a --output b --threads -1", "give a whole number up to 1024, or 0"),
         ("run a --output b --partitions 0", "give a whole number, 1 or more"),
+        ("peer --pool a --memory 0", "give a size such as 200MB, 1.5GiB or 512m"),
         ("run a --output b --memory much", "give a size such as 200MB, 1.5GiB or 512m"),
         ("run a --output b --format xml", "possible values: text, csv, jsonl"),
         ("run a --output b --shared", "--pool <FILE>"),

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
 
+#[cfg(unix)]
+mod examples;
 mod faults;
 #[cfg(unix)]
 mod filters;

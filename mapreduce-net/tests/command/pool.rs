@@ -41,6 +41,28 @@ fn a_pool_of_two_from_the_first_command_to_the_last() {
 }
 
 #[test]
+fn a_peer_spills_what_its_memory_does_not_hold() {
+    let lab = Lab::start(example("sort"), 0);
+    let line = |i: u64| {
+        format!("{:016x} and what follows, so that it adds up\n", i.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    };
+    let text: String = (0..600_000).map(line).collect();
+    fs::write(lab.path("text"), text).unwrap();
+    fs::create_dir(lab.path("spill")).unwrap();
+    lab.run("pool create --address 127.0.0.1:1 --output first.pool").succeeded();
+    let peer = "peer --pool first.pool --listen 127.0.0.1:0 --threads 1 --memory 60MB --spill-to spill";
+    let peer = Peer::ready(Process::start(&mut lab.command(peer)));
+    let file = MemberFile::load(lab.path("first.pool")).unwrap();
+    file.with_addresses(vec![peer.address.parse().unwrap()]).unwrap().save(lab.path("all.pool")).unwrap();
+
+    lab.run("run text --output here --partitions 3").succeeded();
+    let said =
+        lab.run("run text --output there --partitions 3 --pool all.pool --memory 1GB --json").succeeded();
+    assert!(json(&said.stdout)["spilled_bytes"].as_u64().unwrap() > 0, "{said:?}");
+    assert!(parts(&lab.path("there")) == parts(&lab.path("here")));
+}
+
+#[test]
 fn status_shows_a_line_for_each_peer() {
     let mut lab = word_count(2);
     // A peer is known to the others a moment after it is ready.

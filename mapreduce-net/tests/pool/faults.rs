@@ -14,7 +14,7 @@ use std::sync::{
 };
 
 /// A hook that says when it is called for `at`, and goes on when it is told to.
-fn gate(at: u64) -> (Gated, mpsc::Receiver<()>, mpsc::Sender<()>) {
+pub(super) fn gate(at: u64) -> (Gated, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (reached, is_reached) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel();
     let may_go_on = Mutex::new(may_go_on);

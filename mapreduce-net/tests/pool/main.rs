@@ -6,6 +6,7 @@
 mod common;
 mod faults;
 mod gate;
+mod memory;
 mod outputs;
 mod refusals;
 

@@ -2,7 +2,10 @@
 //! emitted.
 
 use super::*;
-use crate::{HashPartitioner, Memory, Sum, exec::Attempt};
+use crate::{
+    HashPartitioner, Memory, Sum,
+    exec::{Attempt, Run},
+};
 use proptest::{collection::vec, prelude::*};
 use std::collections::BTreeMap;
 
@@ -29,13 +32,12 @@ fn shape() -> impl Strategy<Value = Shape> {
         .prop_map(|(partitions, segment_bytes, first_look)| Shape { partitions, segment_bytes, first_look })
 }
 
+/// The values of each key, by partition.
+type Grouped<O> = Vec<BTreeMap<Vec<u8>, Vec<O>>>;
+
 /// Emits pairs. Gives the values of each key in the order in which a reducer would get them, by partition, and whether
 /// the last segment's keys were still looked up.
-fn emit<K, V, C>(
-    combiner: &C,
-    pairs: &[(K::Owned, V::Owned)],
-    shape: Shape,
-) -> (Vec<BTreeMap<Vec<u8>, Vec<V::Owned>>>, bool)
+fn emit<K, V, C>(combiner: &C, pairs: &[(K::Owned, V::Owned)], shape: Shape) -> (Grouped<V::Owned>, bool)
 where
     K: ?Sized + Key,
     V: ?Sized + Datum,
@@ -49,7 +51,7 @@ where
         Emit::<K, V>::emit(&mut table, key.borrow(), value.borrow()).unwrap();
     }
     let folding = table.folding;
-    let runs = table.finish().unwrap().0;
+    let runs = table.finish().unwrap().0.finish().unwrap();
     let read = |run: &Run| {
         let (mut reader, mut values) = (run.reader(), BTreeMap::<_, Vec<_>>::new());
         while let Some((key, value)) = reader.next_pair().unwrap() {

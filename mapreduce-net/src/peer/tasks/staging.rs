@@ -85,7 +85,8 @@ impl Tasks {
         }
         let (shared, events) = (self.shared.clone(), self.events.clone());
         let (parts, token) = (parts.clone(), live.token.clone());
-        live.place = Place::Queued(self.queue.push(move || {
+        let limit = Some(parts.limit.clone());
+        live.place = Place::Queued(self.queue.push_limited(limit, move || {
             let ended = staged.run(&parts, &shared.splits, &token);
             // The last one to use the parts may have to drop them, and that is for this thread to do.
             drop(parts);

@@ -128,7 +128,7 @@ impl Driver {
     /// Fetches what a peer has.
     pub(super) async fn fetch(&self, from: NodeId, request: Request) -> Result<Vec<Blob>, FetchError> {
         let budget = Budget::new(1 << 20);
-        Ok(soon(transfer::fetch(self, from, request, &budget)).await?.into_blobs().0)
+        Ok(soon(transfer::fetch(self, from, request, &budget)).await?.into_parts().0)
     }
 
     /// Whether a peer has the output of the first attempt on a split.

@@ -70,7 +70,7 @@ async fn the_caches_of_attempts_that_do_not_count_are_dropped() {
 async fn splits_that_do_not_fit_go_in_the_order_of_their_use() {
     let text = "ten bytes\n";
     let bytes = text.len() as u64;
-    let pool = Pool::one(PeerOptions { cache_bytes_max: 2 * bytes, ..options() }).await;
+    let pool = Pool::one(PeerOptions { cache_bytes_max: Some(2 * bytes), ..options() }).await;
     let (driver, mut link) = pool.session().await;
     for split in 0..3 {
         driver.split(split, &[text]);

@@ -7,6 +7,7 @@ use crate::{
     transport::Channel,
     wire::message::{Payload, Request},
 };
+use mapreduce_core::{Memory, exec::Run};
 
 /// A peer opens streams to its driver on the connections that the driver made.
 struct Back<'a>(&'a Mesh);
@@ -19,7 +20,7 @@ impl Opener for Back<'_> {
 
 async fn fetched(peer: &FakePeer, driver: NodeId, request: Request) -> Result<Vec<Blob>, FetchError> {
     let fetched = within(fetch(&Back(&peer.mesh), driver, request, &Budget::new(1 << 30))).await?;
-    Ok(fetched.into_blobs().0)
+    Ok(fetched.into_parts().0)
 }
 
 #[tokio::test]
@@ -91,27 +92,31 @@ async fn no_more_splits_are_read_at_once_than_may_be() {
     }
 }
 
+fn memory() -> Memory {
+    Memory::limited(1 << 20)
+}
+
 #[tokio::test]
 async fn reduce_output_is_fetched_and_posted() {
     let (pool, mut peer, _served) = pair().await;
     let job = Job::start(pool.hub(), 1);
     let id = job.joined().await;
-    pool.hub().fetch_reduced(id, job.guard.job, attempt(0));
+    pool.hub().fetch_reduced(id, job.guard.job, attempt(0), memory());
     let Incoming { open, writer, reader, .. } = peer.next().await;
     assert!(matches!(open, Open::Fetch(Request::Reduced { job: 1, .. })));
     let mut body = Body::new();
-    body.push(0, 11, b"output".to_vec());
+    body.push(0, 1, b"\x01\x02kvv".to_vec());
     within(serve(writer, reader, body)).await.unwrap();
     let Some(Message::Reduced { result: Ok(reduced), .. }) = job.hear().await else { panic!() };
-    assert_eq!((reduced.pairs, reduced.bytes.as_slice()), (11, &b"output"[..]));
+    assert_eq!(reduced.into_run(), Run::from_bytes(b"\x01\x02kvv".to_vec(), 1));
 
     // In pieces, cut short, or of a peer that is gone.
-    pool.hub().fetch_reduced(id, 1, attempt(0));
+    pool.hub().fetch_reduced(id, 1, attempt(0), memory());
     let Incoming { writer, reader, .. } = peer.next().await;
     within(serve(writer, reader, Body::new())).await.unwrap();
-    pool.hub().fetch_reduced(id, 1, attempt(0));
+    pool.hub().fetch_reduced(id, 1, attempt(0), memory());
     drop(peer.next().await);
-    pool.hub().fetch_reduced(PeerId(99), 1, attempt(0));
+    pool.hub().fetch_reduced(PeerId(99), 1, attempt(0), memory());
     for _ in 0..3 {
         assert!(matches!(job.hear().await, Some(Message::Reduced { result: Err(_), .. })));
     }

@@ -46,6 +46,7 @@ async fn more_than_the_whole_budget_is_let_in_when_it_is_alone() {
         fetch::Pace { patience: PATIENCE, waiting: Duration::from_millis(20) },
         &nodes,
         vec![(ids[0], request(0))],
+        &receive::InMemory,
         &budget,
     ));
     let watching = async {
@@ -74,7 +75,7 @@ async fn more_than_the_whole_budget_is_let_in_when_it_is_alone() {
     };
     let (fetched, ()) = tokio::join!(fetching, watching);
     let fetched = fetched.unwrap().remove(0);
-    assert!(fetched.blobs() == [blob(0, BYTES)]);
+    assert!(fetched.items() == [blob(0, BYTES)]);
     assert_eq!(budget.free_bytes(), 0);
     drop(fetched);
     assert_eq!(budget.free_bytes(), 8 << 20);
@@ -85,7 +86,7 @@ async fn what_the_request_grants_needs_no_credit() {
     for bytes in [0, 1, FIRST_BYTES as usize - BLOB_HEADER_BYTES] {
         let (nodes, ids, mut told) = telling(bytes).await;
         let fetched = soon(fetch(&nodes, ids[0], request(0), &Budget::new(1 << 20))).await.unwrap();
-        assert!(fetched.blobs() == [blob(0, bytes)]);
+        assert!(fetched.items() == [blob(0, bytes)]);
         assert!(told.try_recv().is_err());
     }
     let (nodes, ids, mut told) = telling(FIRST_BYTES as usize - BLOB_HEADER_BYTES + 1).await;
@@ -126,7 +127,7 @@ async fn a_budget_that_all_share_is_never_exceeded_and_nobody_waits_for_ever() {
                         continue;
                     }
                     let all = fetching.await.unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
-                    let blobs = || all.iter().flat_map(Fetched::blobs);
+                    let blobs = || all.iter().flat_map(Fetched::items);
                     let bytes = blobs().map(|blob| blob.bytes.len() as u64).sum();
                     let together = holding.fetch_add(bytes, Ordering::SeqCst) + bytes;
                     let alone = together == bytes;

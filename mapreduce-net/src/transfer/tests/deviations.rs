@@ -191,7 +191,9 @@ async fn a_server_that_goes_silent() {
     for number in 0..4 {
         let requests = vec![(ids[0], request(number))];
         let budget = Budget::new(1 << 20);
-        let (_, error) = soon(fetch::fetch_all_within(pace, &nodes, requests, &budget)).await.unwrap_err();
+        let (_, error) = soon(fetch::fetch_all_within(pace, &nodes, requests, &receive::InMemory, &budget))
+            .await
+            .unwrap_err();
         assert!(matches!(error, FetchError::Stalled { .. }), "{number}: {error}");
     }
 }
@@ -238,5 +240,5 @@ async fn a_server_that_ignores_credits_fills_no_more_than_the_windows() {
     };
     let (fetched, ()) =
         soon(async { tokio::join!(fetch(&nodes, ids[0], request(0), &budget), releasing) }).await;
-    assert!(fetched.unwrap().blobs() == [blob(0, BYTES)]);
+    assert!(fetched.unwrap().items() == [blob(0, BYTES)]);
 }

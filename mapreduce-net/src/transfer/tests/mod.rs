@@ -1,9 +1,11 @@
 //! Transfers over real connections on loopback.
 
 mod budgets;
+mod compressed;
 mod deviations;
 mod rates;
 mod requesters;
+mod spilling;
 mod whole;
 
 use super::*;
@@ -161,6 +163,7 @@ fn what_is_said_survives_damage() {
     check(&Answer::Refused(refusal.clone()));
     check(&refusal);
     check(&Answer::Offer(Offer { blobs: 3, bytes: u64::MAX }));
+    check(&Answer::Compressed(Offer { blobs: 0, bytes: 9 }));
     check(&Credit { bytes: 1 << 20 });
 }
 

@@ -83,7 +83,7 @@ async fn compare(limits: Limits) {
             let fetched = fetch(&nodes, ids[0], request(size as u64), &budget).await.unwrap();
             note(round, way, format!("blobs of {size} bytes"), started);
             let mut rest = &bytes[..];
-            for blob in fetched.blobs() {
+            for blob in fetched.items() {
                 let (expected, after) = rest.split_at(blob.bytes.len());
                 assert!(blob.bytes == expected, "blob {} differs", blob.index);
                 rest = after;

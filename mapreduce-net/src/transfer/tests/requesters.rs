@@ -29,7 +29,7 @@ async fn served_to<F: Future<Output = T>, T>(
         reader.expect::<Open>().await.unwrap();
         let mut body = Body::new();
         body.push(0, 0, Watched(bytes));
-        serve::serve_within(patience, FrameWriter::new(send), reader, body).await
+        serve::serve_within(patience, Compression::Never, FrameWriter::new(send), reader, body).await
     };
     let asking = async {
         let (send, receive) = dialled.open_bi().await.unwrap();

@@ -9,10 +9,10 @@ async fn round_trip(blobs: Vec<Blob>) {
     let budget = Budget::new(256 << 20);
     let free = budget.free_bytes();
     let fetched = soon(fetch(&nodes, ids[0], request(0), &budget)).await.unwrap();
-    assert!(fetched.blobs() == blobs, "{:?}", fetched.blobs().iter().zip(&blobs).find(|(a, b)| a != b));
+    assert!(fetched.items() == blobs, "{:?}", fetched.items().iter().zip(&blobs).find(|(a, b)| a != b));
     let taken = blobs.iter().map(|blob| blob.bytes.len() as u64).sum::<u64>();
     assert!(budget.free_bytes() <= free - taken);
-    let (_blobs, held) = fetched.into_blobs();
+    let (_blobs, held) = fetched.into_parts();
     assert!(budget.free_bytes() <= free - taken);
     drop(held);
     assert_eq!(budget.free_bytes(), free);
@@ -68,8 +68,8 @@ async fn several_nodes_answer_in_the_order_of_the_requests() {
     let numbers = [9, 1, 5, 0, 30];
     let requests = numbers.iter().zip(ids.iter().cycle()).map(|(&number, &id)| (id, request(number)));
     let all = soon(fetch_all(&nodes, requests.collect(), &budget)).await.unwrap();
-    assert_eq!(all.iter().map(|one| one.blobs().len() as u64).collect::<Vec<_>>(), numbers);
-    assert!(all.iter().flat_map(Fetched::blobs).all(|one| *one == blob(one.index, one.bytes.len())));
+    assert_eq!(all.iter().map(|one| one.items().len() as u64).collect::<Vec<_>>(), numbers);
+    assert!(all.iter().flat_map(Fetched::items).all(|one| *one == blob(one.index, one.bytes.len())));
     assert!(soon(fetch_all(&nodes, Vec::new(), &budget)).await.unwrap().is_empty());
 }
 
@@ -79,7 +79,7 @@ async fn streams_of_a_hundred_and_one_small_fetches_are_free_again() {
     let budget = Budget::new(1 << 20);
     for number in 0..101 {
         let fetched = soon(fetch(&nodes, ids[0], request(number), &budget)).await.unwrap();
-        assert_eq!(fetched.blobs(), [blob(number as u32, 50)]);
+        assert_eq!(fetched.items(), [blob(number as u32, 50)]);
     }
 }
 

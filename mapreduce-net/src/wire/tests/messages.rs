@@ -121,6 +121,7 @@ fn answers() -> Vec<Answer> {
         report: TaskReport { records: 1, bytes: 2, checksum: 3 },
         processed: 300,
         counters,
+        spilled_bytes: 1 << 40,
         run_us: 70_000,
         inline: Some(vec![InlineRun { partition: 0, pairs: 2, bytes: Block::from(vec![0; 20]) }]),
     });

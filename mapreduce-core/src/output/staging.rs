@@ -1,0 +1,259 @@
+//! [`Staging`]: an output folder in the making. Attempts write into it, each for itself; committing names the files of
+//! those that count, and renames the folder.
+
+use super::{Format, Part, PartFiles, PartWriter, WriteError, parts::MANIFEST};
+use crate::{
+    Datum, Error, Job, OutputKeyOf, OutputValueOf, Result,
+    exec::{PairWriter, Returned, Run, set_up},
+    schedule::TaskReport,
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+const SUCCESS: &str = "_SUCCESS";
+const PART: &str = "part-";
+/// What the names of attempts' files begin with. Neither part files nor side outputs have such names.
+const ATTEMPT: &str = "_attempt ";
+/// The most of the target's name that the name of a hidden folder repeats: a name has a limit, and more is added to it.
+const NAME_SHOWN: usize = 32;
+
+/// An output folder in the making, which the part files of one job are written to. Dropped before it is committed, it
+/// vanishes.
+#[derive(Debug)]
+pub struct Staging {
+    target: PartFiles,
+    folder: TempDir,
+}
+
+/// What an attempt has written to a folder in the making: a part file, and the files of side outputs.
+#[derive(Clone, Debug)]
+pub struct StagedPart {
+    pub(super) part: StagedFile,
+    /// The numbers of side outputs, ascending, and the files with lines for them.
+    pub(super) sides: Vec<(usize, StagedFile)>,
+}
+
+/// One of these files.
+#[derive(Clone, Debug)]
+pub(super) struct StagedFile {
+    pub(super) path: PathBuf,
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+    pub(super) checksum: u64,
+}
+
+impl StagedPart {
+    /// All of it, in numbers.
+    pub(crate) fn report(&self) -> TaskReport {
+        let StagedFile { records, bytes, checksum, .. } = self.part;
+        let mut report = TaskReport { records, bytes, checksum };
+        for (_, side) in &self.sides {
+            report.records += side.records;
+            report.bytes += side.bytes;
+            // Which file has what counts.
+            report.checksum = report.checksum.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ side.checksum;
+        }
+        report
+    }
+}
+
+/// The version of the manifest's form.
+const MANIFEST_FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct Manifest<'a> {
+    format: u32,
+    job: &'a str,
+    job_version: u32,
+    parts_format: Format,
+    records: u64,
+    bytes: u64,
+    parts: &'a [Part],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sides: &'a BTreeMap<String, Vec<Part>>,
+}
+
+impl Staging {
+    /// Checks that the output can be written, and makes a private folder beside it.
+    pub(crate) fn create<J: Job>(target: &PartFiles) -> Result<Self, Error> {
+        let path = target.path();
+        target.format().check::<J>()?;
+        target.check()?;
+        let folder = staging_folder(path)?;
+        Ok(Self { target: target.clone(), folder })
+    }
+
+    /// What an attempt of a job writes its partition with. `attempt` is unique in the job.
+    pub(crate) fn open<J: Job>(&self, attempt: &str) -> Result<PartWriter> {
+        let path = self.folder.path().join(format!("{ATTEMPT}{attempt}"));
+        PartWriter::create::<OutputKeyOf<J>, OutputValueOf<J>>(path, self.target.format())
+    }
+
+    /// Writes the output of a partition as a part file, for an engine whose reduce attempts did not. To be called once for each
+    /// partition, from any thread.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the pairs do not decode or have no place in the format.
+    pub fn write<J: Job>(&self, partition: u32, run: &Run) -> Result<StagedPart, Error> {
+        let write = || -> Result<StagedPart> {
+            let mut part = self.open::<J>(&format!("partition {partition}"))?;
+            let mut reader = run.reader();
+            while let Some((key, value)) = reader.next_pair()? {
+                let key = match Returned::of(key, J::SIDE_OUTPUTS.len())? {
+                    Returned::Pair(key) => <OutputKeyOf<J> as Datum>::decode(key)?,
+                    Returned::Line(output) => {
+                        part.append_side(output, value)?;
+                        continue;
+                    }
+                };
+                let value = <OutputValueOf<J> as Datum>::decode(value)?;
+                PairWriter::<OutputKeyOf<J>, OutputValueOf<J>>::write(&mut part, &key, &value)?;
+            }
+            part.finish()
+        };
+        // Decoding may run code of the job's: a type's own `Deserialize`.
+        set_up::<J, _>("output", || match write() {
+            Ok(part) => Ok(Ok(part)),
+            Err(error) => error.downcast().map(|error| Err(WriteError::into(*error))),
+        })?
+    }
+
+    /// Turns the committed attempts' files, in the order of the partitions, into the output.
+    pub(crate) fn commit<J: Job>(self, mut files: Vec<StagedPart>) -> Result<Output, Error> {
+        let folder = self.folder.path();
+        let sides_width = index_width(files.len());
+        let mut sides: BTreeMap<String, Vec<Part>> =
+            J::SIDE_OUTPUTS.iter().map(|output| (output.to_string(), Vec::new())).collect();
+        if !sides.is_empty() {
+            // The last partition has lines of the mappers, which come first, and no pairs.
+            files.rotate_right(1);
+        }
+        for (output, file) in files.iter_mut().flat_map(|staged| staged.sides.drain(..)) {
+            let output = J::SIDE_OUTPUTS[output];
+            let named = sides.entry(output.to_string()).or_default();
+            let name = format!("{output}-{:0sides_width$}", named.len());
+            named.push(file.publish(folder, name)?);
+        }
+        if !sides.is_empty() {
+            files.remove(0);
+        }
+        let width = index_width(files.len());
+        let parts =
+            (0..).zip(files).map(|(i, staged)| staged.part.publish(folder, format!("{PART}{i:0width$}")));
+        let parts = parts.collect::<Result<Vec<Part>, Error>>()?;
+        // What attempts have left that did not commit.
+        for entry in fs::read_dir(folder).map_err(failed(folder))? {
+            let entry = entry.map_err(failed(folder))?;
+            if entry.file_name().as_encoded_bytes().starts_with(ATTEMPT.as_bytes()) {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(failed(&path))?;
+            }
+        }
+        let manifest = Manifest {
+            format: MANIFEST_FORMAT,
+            job: J::NAME,
+            job_version: J::VERSION,
+            parts_format: self.target.format(),
+            records: parts.iter().map(|part| part.records).sum(),
+            bytes: parts.iter().map(|part| part.bytes).sum(),
+            parts: &parts,
+            sides: &sides,
+        };
+        let path = folder.join(MANIFEST);
+        let json = serde_json::to_vec_pretty(&manifest).map_err(|error| failed(&path)(error.into()))?;
+        fs::write(&path, json).map_err(failed(&path))?;
+        let path = folder.join(SUCCESS);
+        fs::write(&path, []).map_err(failed(&path))?;
+
+        // A run beside this one may have been faster.
+        self.target.check()?;
+        let target = self.target.path();
+        // Without leave to overwrite, an output that appears at this moment makes the renaming fail.
+        let replaced = match self.target.overwrites() && target.exists() {
+            true => {
+                let aside = staging_folder(target)?;
+                fs::rename(target, aside.path()).map_err(failed(target))?;
+                Some(aside)
+            }
+            false => None,
+        };
+        if let Err(source) = fs::rename(folder, target) {
+            if let Some(aside) = replaced
+                && fs::rename(aside.path(), target).is_err()
+                && !target.exists()
+            {
+                // Better under another name than gone.
+                let _ = aside.keep();
+            }
+            return Err(failed(target)(source));
+        }
+        // Renamed: there is nothing left to remove under the old name.
+        let _ = self.folder.keep();
+        Ok((parts, sides))
+    }
+}
+
+/// The files of an output: its parts, and those of each side output.
+type Output = (Vec<Part>, BTreeMap<String, Vec<Part>>);
+
+impl StagedFile {
+    /// Gives the file its name in the folder.
+    fn publish(self, folder: &Path, name: String) -> Result<Part, Error> {
+        let to = folder.join(&name);
+        fs::rename(&self.path, &to).map_err(failed(&to))?;
+        Ok(Part { name, records: self.records, bytes: self.bytes, xxh3: self.checksum })
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_path_buf();
+    move |source| Error::Output { path, source }
+}
+
+/// The digits of a part's number: as many for each, so that the parts in the order of their names are in order.
+fn index_width(parts: usize) -> usize {
+    parts.saturating_sub(1).to_string().len().max(5)
+}
+
+/// A hidden folder beside `target`, on the same file system.
+fn staging_folder(target: &Path) -> Result<TempDir, Error> {
+    let failed = |source| Error::Output { path: target.to_path_buf(), source };
+    let parent = match target.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => {
+            return Err(failed(io::Error::other(
+                "names no folder that could be made; give the path of a new folder",
+            )));
+        }
+    };
+    if !parent.is_dir() {
+        let message = format!("the folder {} does not exist; create it first", parent.display());
+        return Err(failed(io::Error::new(io::ErrorKind::NotFound, message)));
+    }
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let shown: String = name.chars().take(NAME_SHOWN).collect();
+    let prefix = format!(".{shown}.");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix);
+    // The folder becomes the output: it gets the permissions of any other new folder.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    builder.tempdir_in(parent).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_parts_are_numbered_with_as_many_digits() {
+        let widths = [0, 1, 100_000, 100_001, 1_000_001].map(index_width);
+        assert_eq!(widths, [5, 5, 5, 6, 7]);
+    }
+}
