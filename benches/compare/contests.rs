@@ -9,6 +9,7 @@ use crate::{
 use benches::Failure;
 use mapreduce_net::cli::clap::{self, ValueEnum};
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -46,8 +47,6 @@ pub(crate) struct Contest<'a> {
     pub(crate) order: Order,
     /// Whether parts are in order one after the other.
     pub(crate) as_a_whole: bool,
-    /// Processes that work for the contestants.
-    pub(crate) beside: Vec<u32>,
 }
 
 /// A program in a contest.
@@ -60,6 +59,8 @@ pub(crate) struct Contestant<'a> {
     pub(crate) command: Box<dyn Fn(&Path) -> Command + 'a>,
     /// How many times as long as the first it should take at least: the aim of this project.
     pub(crate) aim: Option<f64>,
+    /// Processes that work for it.
+    pub(crate) beside: Vec<u32>,
 }
 
 /// What contests are made with.
@@ -99,7 +100,6 @@ impl Subject {
             absent: Vec::new(),
             order,
             as_a_whole,
-            beside: Vec::new(),
         };
         let mut contest = match self {
             Self::WordCount | Self::PoolWordCount | Self::Filters => {
@@ -109,7 +109,7 @@ impl Subject {
                     Self::WordCount => {
                         contest.ours(setup, "word_count", &input);
                         contest.by_hand(setup, "word-count", &input, Some(1.3));
-                        contest.engines(setup, "word-count", &input, [2.0, 2.0, 10.0]);
+                        contest.engines(setup, "word-count", &input, &input, [2.0, 2.0, 10.0]);
                         contest.rdd(setup, "word-count", &input);
                     }
                     Self::Filters if !workshop.knows("word_count", &[], "reduce") => return Ok(None),
@@ -126,7 +126,7 @@ impl Subject {
                         contest.ours(setup, "sort", &input);
                         contest.by_hand(setup, "sort", &input, None);
                         contest.gnu_sort(setup, &input, 4_000, 2.0);
-                        contest.engines(setup, "sort", &input, [1.5, 0.0, 0.0]);
+                        contest.engines(setup, "sort", &input, &input, [1.5, 0.0, 0.0]);
                         contest.rdd(setup, "sort", &input);
                     }
                     Self::SortMemory if !workshop.knows("sort", &["run"], "--memory") => return Ok(None),
@@ -140,7 +140,7 @@ impl Subject {
                 contest
             }
             Self::SumFewKeys | Self::SumManyKeys => {
-                let RowFiles { raw, parquet } = setup.inputs.rows(self == Self::SumManyKeys)?;
+                let RowFiles { raw, parquet, arrow } = setup.inputs.rows(self == Self::SumManyKeys)?;
                 let what = if self == Self::SumFewKeys { "few keys" } else { "many keys" };
                 let mut contest = new(format!("sum by key of {}, {what}", size(&raw)?), Order::Numbers, true);
                 let input = raw.clone();
@@ -151,7 +151,7 @@ impl Subject {
                     command
                 });
                 contest.by_hand(setup, "sum-by-key", &raw, None);
-                contest.engines(setup, "sum-by-key", &parquet, [1.0, 0.0, 0.0]);
+                contest.engines(setup, "sum-by-key", &parquet, &arrow, [1.0, 0.0, 0.0]);
                 contest
             }
         };
@@ -179,6 +179,7 @@ impl<'a> Contest<'a> {
             input: input.to_path_buf(),
             command: Box::new(command),
             aim,
+            beside: Vec::new(),
         });
     }
 
@@ -213,32 +214,34 @@ impl<'a> Contest<'a> {
         });
     }
 
+    /// A script with its last argument.
     fn script(
         &mut self,
         setup: Setup<'a>,
         name: &'static str,
-        script: &'static str,
-        what: &'static str,
+        [script, what]: [&'static str; 2],
         input: &Path,
+        last: impl Into<OsString>,
         aim: f64,
     ) {
-        let source = input.to_path_buf();
+        let (source, last) = (input.to_path_buf(), last.into());
         self.add(name, input, Some(aim), move |output| {
             let mut command = setup.workshop.python(script);
-            command.arg(what).arg(&source).arg(output).arg(setup.threads.to_string());
-            if script != "peer_polars.py" {
-                command.arg(&setup.workshop.spill);
-            }
+            command.arg(what).arg(&source).arg(output).arg(setup.threads.to_string()).arg(&last);
             command
         });
     }
 
-    /// Polars, DuckDB and Spark SQL, with how many times as long each should take.
-    fn engines(&mut self, setup: Setup<'a>, what: &'static str, input: &Path, aims: [f64; 3]) {
-        self.script(setup, "Polars", "peer_polars.py", what, input, aims[0]);
-        self.script(setup, "DuckDB", "peer_duckdb.py", what, input, aims[1]);
+    /// Both engines of Polars, DuckDB and Spark SQL, with how many times as long each should take. Polars may be given the
+    /// input in another form.
+    fn engines(&mut self, setup: Setup<'a>, what: &'static str, input: &Path, polars: &Path, aims: [f64; 3]) {
+        let spill = &setup.workshop.spill;
+        let script = ["peer_polars.py", what];
+        self.script(setup, "Polars, streaming", script, polars, "streaming", aims[0]);
+        self.script(setup, "Polars, in memory", script, polars, "in-memory", aims[0]);
+        self.script(setup, "DuckDB", ["peer_duckdb.py", what], input, spill, aims[1]);
         if setup.java {
-            self.script(setup, "Spark SQL", "peer_spark_sql.py", what, input, aims[2]);
+            self.script(setup, "Spark SQL", ["peer_spark_sql.py", what], input, spill, aims[2]);
         } else {
             self.absent.push("Spark: there is no Java".to_owned());
         }
@@ -246,7 +249,8 @@ impl<'a> Contest<'a> {
 
     fn rdd(&mut self, setup: Setup<'a>, what: &'static str, input: &Path) {
         if setup.java {
-            self.script(setup, "Spark RDD in Python", "peer_spark_rdd.py", what, input, 0.0);
+            let spill = &setup.workshop.spill;
+            self.script(setup, "Spark RDD in Python", ["peer_spark_rdd.py", what], input, spill, 0.0);
         }
     }
 
@@ -277,13 +281,13 @@ impl<'a> Contest<'a> {
         aim: f64,
     ) -> Result<(), Failure> {
         let pool = pool.insert(PoolOfTwo::start(setup.workshop, example)?);
-        self.beside = pool.processes();
         let file = pool.client_file.display().to_string();
         let options =
             ["--pool".to_owned(), file, "--min-peers".to_owned(), "2".to_owned(), "--shared".to_owned()];
         self.with(setup, "two peers of one thread", example, input, options);
         let two = Setup { threads: 2, ..setup };
         self.with(two, "one process with two threads", example, input, []);
+        self.contestants[0].beside = pool.processes();
         self.contestants[1].aim = Some(aim);
         Ok(())
     }
@@ -291,7 +295,7 @@ impl<'a> Contest<'a> {
     fn filters(&mut self, setup: Setup<'a>, input: &Path) {
         self.ours(setup, "word_count", input);
         let source = input.to_path_buf();
-        self.add("map | sort | reduce", input, None, move |output| {
+        self.add("map, sort and reduce in a pipe", input, None, move |output| {
             let mut command = Command::new("bash");
             let script = "set -o pipefail; \"$1\" map < \"$2\" | sort -T \"$4\" | \"$1\" reduce > \"$3\"";
             command.args(["-c", script, "bash"]).arg(setup.workshop.example("word_count").get_program());

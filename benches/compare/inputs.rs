@@ -52,6 +52,8 @@ pub(crate) struct RowFiles {
     pub(crate) raw: PathBuf,
     /// The same as Parquet.
     pub(crate) parquet: PathBuf,
+    /// The same as Arrow.
+    pub(crate) arrow: PathBuf,
 }
 
 /// The inputs in a folder.
@@ -88,18 +90,21 @@ impl<'a> Inputs<'a> {
     /// Rows with few or many keys.
     ///
     /// # Errors
-    /// See [`text`](Self::text); and when Parquet cannot be written by Python.
+    /// See [`text`](Self::text); and when Python cannot write them.
     pub(crate) fn rows(&self, many: bool) -> Result<RowFiles, Failure> {
         let (rows, keys) = (self.sizes.rows, self.sizes.keys[usize::from(many)]);
         let name = format!("rows-{rows}-{keys}");
         let range = if many { drawn_from(rows as u64, keys) } else { keys };
         let raw = self.file(&format!("{name}.u64"), |path| Ok(write_rows(path, rows, range)?))?;
-        let parquet = self.file(&format!("{name}.parquet"), |path| {
-            fs::create_dir_all(&self.workshop.spill)?;
-            let status = self.workshop.python("rows_to_parquet.py").arg(&raw).arg(path).status()?;
-            if status.success() { Ok(()) } else { Err("rows_to_parquet.py has failed".into()) }
-        })?;
-        Ok(RowFiles { raw, parquet })
+        let columns = |form: &str| {
+            self.file(&format!("{name}.{form}"), |path| {
+                fs::create_dir_all(&self.workshop.spill)?;
+                let mut script = self.workshop.python("rows_to_columns.py");
+                let status = script.arg(&raw).arg(path).arg(form).status()?;
+                if status.success() { Ok(()) } else { Err("rows_to_columns.py has failed".into()) }
+            })
+        };
+        Ok(RowFiles { parquet: columns("parquet")?, arrow: columns("arrow")?, raw })
     }
 
     /// A file of the folder, which is made under another name first: what is there is whole.

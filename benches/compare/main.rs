@@ -4,7 +4,7 @@
 //! `cargo run --release -p benches --bin compare [-- --quick]`
 //!
 //! One command does all of it: builds the programs, makes the inputs and a Python environment in cargo's target folder
-//! (some 9 GB), runs every contestant several times in turns, checks that all outputs are equal and in order, prints medians
+//! (some 12 GB), runs every contestant several times in turns, checks that all outputs are equal and in order, prints medians
 //! and ratios as tables, and leaves those with all runs and a picture in `benches/runs`. What is measured, and what is
 //! not, is said in `docs/benchmarks.md`.
 //!
@@ -89,8 +89,9 @@ fn main() -> Result<(), Failure> {
     let inputs = Inputs::new(&workshop, sizes);
     let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
     let java = java.is_ok_and(|status| status.success());
-    let setup =
-        Setup { workshop: &workshop, inputs: &inputs, threads: args.threads, memory_mb: args.memory, java };
+    // Small inputs need less memory, if there is to be too little of it.
+    let memory_mb = if args.quick { args.memory.div_ceil(5) } else { args.memory };
+    let setup = Setup { workshop: &workshop, inputs: &inputs, threads: args.threads, memory_mb, java };
     if let Some(load) = machine::load().filter(|&load| load > 0.5) {
         println!("note: other processes are busy here (load {load}); ratios will be unsteady");
     }
@@ -129,7 +130,7 @@ fn main() -> Result<(), Failure> {
 
 /// Has the contestants take turns.
 fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop) -> Result<Outcome, Failure> {
-    let Contest { title, mut contestants, absent, order, as_a_whole, beside } = contest;
+    let Contest { title, mut contestants, absent, order, as_a_whole } = contest;
     contestants.retain(|contestant| !args.without.iter().any(|word| contestant.name.contains(word.as_str())));
     println!("\n{title}");
     let mut results: Vec<Performance> = contestants
@@ -147,7 +148,7 @@ fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop) -> Result<Outcom
             inputs::warm(&contestant.input)?;
             let output = workshop.fresh("output")?;
             fs::create_dir_all(&workshop.spill)?;
-            let turn = process::run(&mut (contestant.command)(&output), &beside, LIMIT);
+            let turn = process::run(&mut (contestant.command)(&output), &contestant.beside, LIMIT);
             let checked = turn.and_then(|turn| {
                 let content = Content::read(&output, order, as_a_whole)?;
                 let (expected, of) = expected.get_or_insert((content, contestant.name));

@@ -3,9 +3,10 @@ tab, value. Checks that the result is what the job's own `run` gives.
 
 usage: pyspark_filters.py [--sort-command] [--threads N] [--partitions N] PROGRAM INPUT OUTPUT
 
-PROGRAM is the job's command, for instance target/release/examples/word_count, and INPUT a text file. Spark cuts the input into pieces,
-starts a process for each piece and each partition, brings the pairs to their partitions, and sorts them there by key; with
---sort-command that last step is left to `sort`. OUTPUT is the folder that Spark writes; it must not be there yet.
+PROGRAM is the job's command, for instance target/release/examples/word_count, and INPUT a text file. Spark cuts the input
+into pieces, starts a process for each piece and each partition, brings the lines to their partitions, and sorts them
+there; with --sort-command that last step is left to `sort`. OUTPUT is the folder that Spark writes; it must not be there
+yet.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from spark_session import start
 
 
 def through(command, lines):
-    """Sends lines, which have no line end, through a process, and gives those that come out. Fails if the process does."""
+    """Sends lines without their ends through a process, and gives those that come out. Fails if the process does."""
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"}
     )
@@ -47,9 +48,9 @@ def through(command, lines):
         raise RuntimeError(f"{command} ended with status {status}: {unsent or 'it has said why on standard error'}")
 
 
-def key_and_value(line):
-    key, _, value = line.partition(b"\t")
-    return key, value
+def by_key(line):
+    """Which partition a line belongs to, modulo their number: all lines of a key to one."""
+    return zlib.crc32(line.split(b"\t", 1)[0])
 
 
 def under_spark(context, program, source, partitions, sort_command):
@@ -62,13 +63,13 @@ def under_spark(context, program, source, partitions, sort_command):
         # Without the lines that say that these are all: they would reach one of the partitions only.
         return through([program, "reduce", "--no-end"], lines)
 
-    lines = context.textFile(source, use_unicode=False)
-    pairs = lines.mapPartitionsWithIndex(run_map).map(key_and_value)
+    mapped = context.textFile(source, use_unicode=False).mapPartitionsWithIndex(run_map)
+    pairs = mapped.map(lambda line: (line, None))
     if sort_command:
-        grouped = pairs.partitionBy(partitions, zlib.crc32).map(b"\t".join)
-        in_order = grouped.mapPartitions(lambda lines: through(["sort"], lines))
+        spread = pairs.partitionBy(partitions, by_key).keys()
+        in_order = spread.mapPartitions(lambda lines: through(["sort"], lines))
     else:
-        in_order = pairs.repartitionAndSortWithinPartitions(partitions, zlib.crc32).map(b"\t".join)
+        in_order = pairs.repartitionAndSortWithinPartitions(partitions, by_key).keys()
     return in_order.mapPartitions(run_reduce)
 
 
