@@ -6,7 +6,7 @@ use super::{
 };
 use std::ops::Range;
 
-/// Reads the pairs of a [`Run`].
+/// Reads the pairs of a [`Run`](super::Run).
 ///
 /// Not an iterator: what comes from a file is lent, until the next pair is asked for.
 #[derive(Debug)]

@@ -9,7 +9,7 @@
 //! | [`CsvFiles`] | [`Csv`], structs by the names in the header | as text |
 //! | [`FixedFiles`] | [`Fixed`], byte strings of one length | ranges of records |
 //! | [`RowSlice`], [`RowFile`] | [`Rows`] | ranges of whole rows |
-//! | [`ParquetFiles`] (feature `parquet`) | [`Items`], structs by the names of columns | row groups |
+//! | `ParquetFiles` (feature `parquet`) | [`Items`], structs by the names of columns | row groups |
 //! | [`ItemSlice`] | [`Items`] | ranges of items |
 //! | [`Chained`] | [`Pairs`] | ranges of the output of a job |
 //! | [`Both`] | [`Either`] of two | those of the first, then those of the second |
