@@ -3,9 +3,6 @@
 //! # Layout
 //!
 //! * `compare/`: word count, sort and sums by key against other programs, see `docs/benchmarks.md`.
-//! * `src/bin/word_count.rs`: word count of a large text, against a hand-written program.
-//! * `src/bin/sort.rs`: a sort of lines, file to file, against GNU sort.
-//! * `src/bin/sum_by_key.rs`: sums by a 64-bit key, against Polars (`compare/`).
 //! * `src/bin/emit.rs`: emitting, combining and sorting, by kind of key.
 //! * `src/bin/kmeans.rs`: an iteration of K-means, against a plain loop and scikit-learn (`compare/`).
 //! * `src/bin/rounds.rs`: rounds that do no work.
