@@ -26,6 +26,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
     }
+    cluster::check(search)?;
     paths::check(&inputs, &outputs)?;
     // What is soon read is read ahead of the wait for a pool.
     data::check(input)?;

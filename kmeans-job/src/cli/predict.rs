@@ -8,7 +8,7 @@ use super::{
     paths::{self, Named},
     report::{self, PredictReport, PredictSeconds},
 };
-use kmeans_job::{Model, PredictError, PredictOptions, data, output, predict};
+use kmeans_job::{Model, PredictError, PredictOptions, data, output};
 use mapreduce_core::Cancel;
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     let predicting = Instant::now();
     let options =
         PredictOptions { shared: run.pool.shared, cancel: cancel.clone(), ..PredictOptions::default() };
-    let prediction = predict(&engine, &model, points, &options).map_err(|error| match error {
+    let prediction = model.predict_on(&engine, points, &options).map_err(|error| match error {
         PredictError::Job(error) => error.into(),
         PredictError::Columns { expected, found } => {
             CommandError::Columns { path: input.clone(), found, model: model_path.clone(), expected }

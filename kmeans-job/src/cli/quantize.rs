@@ -30,6 +30,7 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
     if run.pool.shared {
         return Err(CommandError::SharedImage { path: input.clone() });
     }
+    cluster::check(search)?;
     paths::check(&inputs, &[Named { name: "--output", path: output }])?;
     let start = cluster::load_start(&search.init, cancel)?;
     let image = image::load_rgb(input)?;
