@@ -84,7 +84,7 @@ pub struct Trial {
 }
 
 /// Random numbers for the seeds of runs.
-const STREAM_RUN: u64 = 0x7275_6e; // "run"
+const STREAM_RUN: u64 = 0x72_756e; // "run"
 
 /// Finds clusters in `points`; see [`KMeans::fit_on`].
 pub(crate) fn fit(kmeans: &KMeans, engine: &impl Engine, points: Points) -> Result<Fit, FitError> {

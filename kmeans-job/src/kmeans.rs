@@ -303,7 +303,9 @@ pub enum EmptyClusters {
 
 /// Who is told of iterations.
 #[derive(Clone)]
-pub(crate) struct Observer(Option<Arc<dyn Fn(&Iteration) + Send + Sync>>);
+pub(crate) struct Observer(Option<Arc<Observe>>);
+
+type Observe = dyn Fn(&Iteration) + Send + Sync;
 
 impl Observer {
     pub(crate) fn tell(&self, iteration: &Iteration) {

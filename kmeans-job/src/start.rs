@@ -27,8 +27,8 @@ pub enum Start {
     /// proportion to their squared distance from the nearest one chosen, and the one that lowers the cost most is kept;
     /// of equals the first drawn. What scikit-learn does, but that the rows drawn in a step are distinct.
     ///
-    /// It takes two passes over the rows for each cluster, of `3 + floor(ln k)` distances a row: for 64 clusters about
-    /// ten times as long as k-means||, which starts as well.
+    /// It takes two passes over the rows for each cluster, and together `3 + floor(ln k)` distances a row; k-means|| takes
+    /// at most ten passes in all.
     ///
     /// Source: Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
     PlusPlus,

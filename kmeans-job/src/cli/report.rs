@@ -238,12 +238,12 @@ fn table(trials: &[TrialReport], chosen: usize) -> String {
     if trials.is_empty() {
         return text;
     }
-    text.push_str("     k  inertia         silhouette  iterations  seconds\n");
+    text.push_str("     k         inertia  silhouette  iterations  seconds\n");
     for &TrialReport { k, inertia, silhouette, iterations, seconds, .. } in trials {
         let silhouette = silhouette.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}"));
         let mark = if k == chosen { "  <- chosen" } else { "" };
         let row =
-            format!("{k:>6}  {inertia:<14.8e}  {silhouette:>10}  {iterations:>10}  {seconds:>7.3}{mark}");
+            format!("{k:>6}  {inertia:>14.8e}  {silhouette:>10}  {iterations:>10}  {seconds:>7.3}{mark}");
         writeln!(text, "{row}").expect("a String takes whatever is written");
     }
     text.push('\n');
