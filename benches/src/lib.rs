@@ -20,6 +20,7 @@ pub mod clusters;
 pub mod distribution;
 pub mod empty;
 pub mod processes;
+pub mod runs;
 pub mod text;
 
 /// Whatever ends a measurement.
