@@ -11,6 +11,7 @@
 
 use benches::{
     Failure,
+    runs::line,
     text::{Random, lines_file, zipf_file},
 };
 use mapreduce_core::{Memory, Partitioner, RangePartitioner, Written, prelude::*};
@@ -109,7 +110,9 @@ fn one_key_file(path: &Path, bytes: u64) -> std::io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
     for _ in 0..bytes / 100 {
         let key = if random.bits() % 5 < 3 { 0 } else { random.bits() >> 40 };
-        writeln!(out, "{key:08x}\t{:090x}", u128::from(random.bits()) << 60)?;
+        write!(out, "{key:08x}\t")?;
+        out.write_all(&line(random.bits()))?;
+        out.write_all(b"\n")?;
     }
     out.flush()
 }
