@@ -59,3 +59,29 @@ pub fn line(bits: u64) -> Vec<u8> {
     line.truncate(90);
     line.into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mapreduce_core::exec::Run;
+
+    #[test]
+    fn the_bytes_are_a_sorted_run() {
+        let source = Bytes::random(1, 1_000, line, |random| vec![7; random.bits() as usize % 300]);
+        let run = Run::from_bytes(source.bytes, source.pairs).unwrap();
+        let (mut reader, mut keys) = (run.reader(), Vec::new());
+        while let Some((key, _)) = reader.next_pair().unwrap() {
+            keys.push(key.to_vec());
+        }
+        assert!(keys.len() == 1_000 && keys.is_sorted());
+    }
+
+    #[test]
+    fn words_and_lines_have_the_lengths_they_say() {
+        let mut random = Random::new(1);
+        for _ in 0..1_000 {
+            assert!((4..=20).contains(&word(random.bits()).len()));
+            assert_eq!(line(random.bits()).len(), 90);
+        }
+    }
+}
