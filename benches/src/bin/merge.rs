@@ -79,7 +79,7 @@ fn main() -> Result<(), Failure> {
         if count > 2 {
             in_files::<u64, u64>("numbers", &sources, turns)?;
         }
-        let few = self::sources(count, pairs, |bits| runs::number(bits % 10_000 << 40));
+        let few = self::sources(count, pairs, |bits| runs::number((bits % 10_000) << 40));
         in_memory::<u64, u64>("few numbers", &few, turns)?;
         let sources = self::sources(count, pairs, runs::word);
         in_memory::<str, &[u8]>("words", &sources, turns)?;
