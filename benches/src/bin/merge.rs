@@ -13,7 +13,7 @@ use benches::{
     runs::{self, Bytes},
 };
 use mapreduce_core::{
-    Datum, Memory,
+    Datum,
     exec::{Attempt, Run, RunSpiller, erased_round},
     prelude::*,
 };

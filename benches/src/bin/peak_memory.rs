@@ -14,7 +14,7 @@ use benches::{
     runs::line,
     text::{Random, lines_file, zipf_file},
 };
-use mapreduce_core::{Memory, Partitioner, RangePartitioner, Written, prelude::*};
+use mapreduce_core::{Written, prelude::*};
 use std::{
     env,
     fs::{self, File},
@@ -153,10 +153,6 @@ impl SimpleJob for Index {
     const NAME: &'static str = "index";
     type Combiner = NoCombiner;
     type Reducer = InOrder;
-}
-
-fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&byte| byte == b' ').filter(|word| !word.is_empty())
 }
 
 /// What stands behind each key.
