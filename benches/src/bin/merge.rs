@@ -2,10 +2,11 @@
 //!
 //! `cargo run --release -p benches --bin merge [-- MILLIONS [RUNS]]`
 //!
-//! On one thread, by kind of key (few numbers: 10 000 that come again and again; all others hardly ever do), number of runs, and where they lie: in memory or in (spill) files. What is measured
-//! here is a reduce task whose reducer reads all values and emits nothing: merging, grouping, and calling the reducer for
-//! each key. By hand: a heap of the first keys of all runs, as numbers, as slices, or copied where they come from files;
-//! the files are read through a buffer of 64 KiB each and are not compressed.
+//! On one thread, by kind of key (few numbers: 10 000 that come again and again; all others hardly ever do), number of
+//! runs, and where they lie: in memory or in (spill) files. What is measured here is a reduce task whose reducer reads all
+//! values and emits nothing: merging, grouping, and calling the reducer for each key. By hand: a heap of the first keys of
+//! all runs, as numbers, as slices, or copied where they come from files; the files are read through a buffer of 64 KiB
+//! each and are not compressed.
 
 use benches::{
     Failure,
