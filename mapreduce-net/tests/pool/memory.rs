@@ -7,7 +7,6 @@ use super::{
         oracle,
         probe::{numbers, sums},
     },
-    faults::gate,
     gate::Gated,
     quick, registry,
 };
@@ -91,7 +90,7 @@ fn a_peer_that_is_killed_takes_its_spilled_output_with_it() {
     for victim in 0..3 {
         let mut pool = pool(3, TASK_BYTES, folder.path());
         let engine = pool.connect_with(driver(3, 0, folder.path())).unwrap();
-        let (job, is_reached, go_on) = gate(900);
+        let (job, is_reached, go_on) = Gated::at(900);
         let handle = engine.submit(job, (), Arc::new(numbers(1_000, 50)), options(3)).unwrap();
         is_reached.recv().unwrap();
         pool.kill(victim);
@@ -125,7 +124,7 @@ fn spilled_map_output_that_is_damaged_is_made_again() {
     let folder = Folder::new();
     let pool = pool(3, TASK_BYTES, folder.path());
     let engine = pool.connect().unwrap();
-    let (job, is_reached, go_on) = gate(999);
+    let (job, is_reached, go_on) = Gated::at(999);
     let handle = engine.submit(job, (), Arc::new(numbers(1_000, 50)), options(1)).unwrap();
     is_reached.recv().unwrap();
     damage(folder.path());
