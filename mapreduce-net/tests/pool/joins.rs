@@ -91,8 +91,11 @@ fn joins_give_the_same_bits_on_any_pool() {
     check(&engines, &Full::default(), &(), &both, 3_000);
 }
 
+/// A row of a full join.
+type FullRow = (u32, (Option<String>, Option<i64>));
+
 /// The rows of a full join as nested loops give them.
-fn full_rows() -> Vec<(u32, (Option<String>, Option<i64>))> {
+fn full_rows() -> Vec<FullRow> {
     let mut groups = BTreeMap::<u32, (Vec<String>, Vec<i64>)>::new();
     for line in users().lines() {
         let (id, name) = line.split_once(' ').unwrap();

@@ -147,6 +147,21 @@ fn a_budget_that_holds_no_task_is_said() {
 }
 
 #[test]
+fn peers_that_cannot_spill_leave_the_job_without_any_and_the_folder_is_named() {
+    let folder = Folder::new();
+    let pool = pool(2, TASK_BYTES, &folder.join("nowhere"));
+    let driver = PoolOptions { no_peers_timeout: Duration::from_millis(200), ..driver(2, 0, folder.path()) };
+    let engine = pool.connect_with(driver).unwrap();
+    let to = PartFiles::new(folder.join("out"));
+    let job = Gated::new(|_| Ok(()));
+    let error = engine.write(&job, &(), &numbers(1_000, 50), &to, &options(3)).unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, Error::Scheduling { .. }), "{message}");
+    assert!(message.contains("nowhere: cannot spill: ") && message.contains("make room there"), "{message}");
+    assert!(folder.names().is_empty(), "{:?}", folder.names());
+}
+
+#[test]
 fn a_driver_that_can_neither_hold_nor_spill_the_output_says_so() {
     let folder = Folder::new();
     let nowhere = folder.join("nowhere");
