@@ -110,6 +110,7 @@ const WAYS_OUT: &[(&str, &str)] = &[
         "spill to another folder with --spill-to, or give more memory with --memory",
     ),
     ("spill to another (`Memory::spilling_to`)", "spill to another with --spill-to"),
+    ("leave `on_shared_storage` out", "leave --shared out"),
 ];
 
 /// What the library says, with the ways out in the options of the command line.
@@ -181,6 +182,9 @@ mod tests {
         }
         let damaged = SpillError::Damaged { folder: "spill".into(), offset: 1 };
         assert!(one_line(&CliError::from(mapreduce_core::Error::from(damaged))).ends_with("with --spill-to"));
+        let numbers = mapreduce_core::Dataset::new(mapreduce_core::ItemSlice::new([1u8])).unwrap();
+        let in_memory = numbers.on_shared_storage().unwrap_err();
+        assert!(one_line(&CliError::from(in_memory)).contains("leave --shared out"));
         let few = PoolError::TooFewPeers {
             found: 1,
             wanted: 2,

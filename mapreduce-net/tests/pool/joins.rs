@@ -1,7 +1,7 @@
 //! Joins on pools: the two inputs are of different kinds, and each is sent by the driver.
 
 use super::{
-    common::Folder,
+    common::{Folder, oracle},
     connect,
     gate::Hook,
     outputs::{check, engines},
@@ -89,6 +89,51 @@ fn joins_give_the_same_bits_on_any_pool() {
     check(&engines, &Inner::default(), &(), &both, 3_000);
     check(&engines, &LeftOuter::default(), &(), &both, 3_000);
     check(&engines, &Full::default(), &(), &both, 3_000);
+}
+
+/// Orders that are lines as well.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct OfLines;
+
+impl Mapper for OfLines {
+    type Input = Either<Utf8Lines, Utf8Lines>;
+    type Key = u32;
+    type Value = Either<String, String>;
+    fn map(&self, record: Either<&str, &str>, out: &mut impl Emit<u32, Self::Value>) -> Result {
+        let (Either::Left(line) | Either::Right(line)) = record;
+        let (id, rest) = line.split_once(' ').ok_or("a line is an id and more")?;
+        let value = match record {
+            Either::Left(_) => Either::Left(rest.to_string()),
+            Either::Right(_) => Either::Right(rest.to_string()),
+        };
+        out.emit(&id.parse()?, &value)
+    }
+}
+
+impl SimpleJob for OfLines {
+    const NAME: &'static str = "of-lines";
+    type Combiner = NoCombiner;
+    type Reducer = LeftJoin;
+}
+
+#[test]
+fn both_inputs_of_a_join_are_read_from_shared_storage() {
+    let folder = Folder::new();
+    let orders: String = orders().into_iter().map(|(id, amount)| format!("{id} {amount}\n")).collect();
+    let [users, orders] = [folder.file("users", users()), folder.file("orders", orders)];
+    let both = Both::new(TextFiles::open([users]).unwrap(), TextFiles::open([&orders]).unwrap());
+    let expected = oracle::expect(&OfLines, &(), &both, 3).unwrap();
+    let data = Dataset::with_split_bytes(both, 3_000).unwrap().on_shared_storage().unwrap();
+    let options = Options { partitions: Some(3), ..Options::default() };
+    let pools = [1, 2, 5].map(pool);
+    let engines = engines(&pools);
+    for engine in &engines {
+        let output = engine.run_with(&OfLines, &(), &data, &options).unwrap();
+        assert!(oracle::encoded(&output) == expected);
+    }
+    std::fs::write(orders, "1 2\n").unwrap();
+    let error = engines[1].run_with(&OfLines, &(), &data, &options).unwrap_err().to_string();
+    assert!(error.contains("orders"), "{error}");
 }
 
 /// A row of a full join.

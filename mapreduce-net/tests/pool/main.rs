@@ -32,6 +32,7 @@ fn registry() -> Registry {
         .and_then(Registry::with::<joins::Inner>)
         .and_then(Registry::with::<joins::LeftOuter>)
         .and_then(Registry::with::<joins::Full>)
+        .and_then(Registry::with::<joins::OfLines>)
         .and_then(Registry::with::<chained::ByCount>)
         .and_then(Registry::with::<shapes::Visits>)
         .and_then(Registry::with::<shapes::ByHundreds>)
