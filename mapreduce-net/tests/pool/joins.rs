@@ -8,7 +8,8 @@ use super::{
     pool, quick_pool,
 };
 use mapreduce_core::{Mapper, TextFiles, prelude::*};
-use std::{collections::BTreeMap, sync::Arc};
+use mapreduce_net::PoolOptions;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 type Order = (u32, i64);
 type Sides = Either<String, i64>;
@@ -122,7 +123,7 @@ fn both_inputs_of_a_join_are_read_from_shared_storage() {
     let orders: String = orders().into_iter().map(|(id, amount)| format!("{id} {amount}\n")).collect();
     let [users, orders] = [folder.file("users", users()), folder.file("orders", orders)];
     let both = Both::new(TextFiles::open([users]).unwrap(), TextFiles::open([&orders]).unwrap());
-    let expected = oracle::expect(&OfLines, &(), &both, 3).unwrap();
+    let expected = oracle::expect(&OfLines, &(), &both.clone(), 3).unwrap();
     let data = Dataset::with_split_bytes(both, 3_000).unwrap().on_shared_storage().unwrap();
     let options = Options { partitions: Some(3), ..Options::default() };
     let pools = [1, 2, 5].map(pool);
@@ -132,7 +133,9 @@ fn both_inputs_of_a_join_are_read_from_shared_storage() {
         assert!(oracle::encoded(&output) == expected);
     }
     std::fs::write(orders, "1 2\n").unwrap();
-    let error = engines[1].run_with(&OfLines, &(), &data, &options).unwrap_err().to_string();
+    let impatient = PoolOptions { no_peers_timeout: Duration::from_millis(200), ..PoolOptions::default() };
+    let engine = pools[0].connect_with(impatient).unwrap();
+    let error = engine.run_with(&OfLines, &(), &data, &options).unwrap_err().to_string();
     assert!(error.contains("orders"), "{error}");
 }
 
