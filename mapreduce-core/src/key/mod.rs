@@ -110,6 +110,10 @@ pub trait Key: ToOwned<Owned: Send + Sync> + Send + Sync + 'static {
     /// The part of an encoding that values are grouped by, always a beginning of it: keys that share it go to one
     /// partition and to one call of the reducer, in the order of their whole encodings. The default is all of it.
     ///
+    /// Unless it is all of the encoding, the group of one key must never be the beginning of that of another: keys are in
+    /// the order of their bytes, in which those of a longer group could come to lie between those of a shorter one, and
+    /// cut it in two. What a [`KeyPart`] encodes to holds that; the bytes of a string without an end do not.
+    ///
     /// # Errors
     ///
     /// [`CodecError`] if `encoded` does not begin with such a part.
