@@ -262,7 +262,7 @@ fn long_streams_are_read_in_many_blocks() {
     let records: Vec<u8> = (0..700_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let form = StreamForm { record_bytes: NonZeroUsize::new(7), ..StreamForm::default() };
     let options = FilterOptions { form, ..FilterOptions::default() };
-    let expected = run(&ByByte, &[records.clone()], |paths| FixedFiles::open(paths, 0, 7));
+    let expected = run(&ByByte, std::slice::from_ref(&records), |paths| FixedFiles::open(paths, 0, 7));
     assert!(filters(&ByByte, &[records], &options) == expected);
 }
 
