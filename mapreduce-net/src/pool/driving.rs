@@ -2,6 +2,7 @@
 
 use super::{
     Inner, PoolError,
+    destination::{Destination, Returned},
     drive::Running,
     hub::{Hub, JobGuard},
     mailbox::Message,
@@ -15,9 +16,9 @@ use crate::{
 };
 use mapreduce_core::{
     Cancel, Dataset, Error, Input, InputOf, Job, JobId, Memory, Options, Report,
-    engine::{RoundOutput, Rounds, partitions},
-    exec::{AttemptError, ReducedPartition, Run},
-    schedule::{AttemptId, Config, Coordinator, Event, Failure, PeerId, Round, RoundPlan, Time},
+    engine::{RoundOutput, Rounds, StagedPart, Staging, partitions},
+    exec::Run,
+    schedule::{Config, Coordinator, Event, Failure, PeerId, Round, RoundPlan, Time},
 };
 use std::{
     any::TypeId,
@@ -47,8 +48,6 @@ pub struct Driving<'e> {
     pub(super) wake: Sender<Message>,
     /// What came and was not looked at yet.
     pub(super) messages: Vec<Message>,
-    pub(super) reduced_here: Receiver<ReducedHere>,
-    pub(super) done_here: Sender<ReducedHere>,
     /// The peers that have the job.
     peers: BTreeMap<PeerId, Peer>,
     /// Those that do not: what is said of them if there is no other.
@@ -75,13 +74,6 @@ struct Bound {
     id: JobId,
 }
 
-/// A reduce attempt that ran on the driver's own threads, in a peer's place.
-pub(super) struct ReducedHere {
-    pub(super) peer: PeerId,
-    pub(super) attempt: AttemptId,
-    pub(super) result: Result<ReducedPartition, AttemptError>,
-}
-
 /// A peer that works on the job.
 struct Peer {
     name: String,
@@ -103,7 +95,6 @@ impl<'e> Driving<'e> {
         events: &'e mut dyn FnMut(Event),
     ) -> Self {
         let (wake, mailbox) = mpsc::channel();
-        let (done_here, reduced_here) = mpsc::channel();
         Self {
             coordinator: coordinator(pool, options),
             pool,
@@ -114,8 +105,6 @@ impl<'e> Driving<'e> {
             mailbox,
             wake,
             messages: Vec::new(),
-            reduced_here,
-            done_here,
             peers: BTreeMap::new(),
             strangers: BTreeMap::new(),
             pace: Pace::new(options.task_deadline.is_some()),
@@ -236,7 +225,8 @@ impl<'e> Driving<'e> {
             return;
         };
         (state.begun, state.sources) = (Some(round), None);
-        let Announcement { id, params, shared, shape, files, dataset, splits, partitions, .. } = announcement;
+        let Announcement { id, params, shared, shape, files, staging, dataset, splits, partitions, .. } =
+            announcement;
         let begin = BeginRound {
             job: self.number(),
             round,
@@ -250,6 +240,7 @@ impl<'e> Driving<'e> {
             shape: shape.clone(),
             files: files.clone(),
             inline_bytes: self.pool.options.inline_bytes,
+            staging: staging.clone(),
         };
         self.pool.hub.send(peer, Command::BeginRound(Box::new(begin)));
     }
@@ -262,6 +253,59 @@ impl<'e> Driving<'e> {
         for (&peer, _) in self.peers.iter().filter(|(_, state)| state.begun == Some(round)) {
             self.pool.hub.send(peer, Command::EndRound { job, round });
         }
+    }
+
+    /// Runs one round to its end.
+    fn run<J, I, D>(
+        &mut self,
+        job: &J,
+        shared: &J::Shared,
+        data: &Dataset<I>,
+        destination: &D,
+    ) -> Result<RoundOutput<D::Part>, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+        D: Destination<J>,
+    {
+        let (on_pool, id) = self.bind::<J, I>(data)?;
+        if self.closed {
+            return Err(self.pool_closed());
+        }
+        let partitions = partitions::<J, I>(self.options, data);
+        let work = Work::new(self.hub(), id, job, shared, data, &on_pool, destination, partitions)?;
+        let splits = data.splits().len();
+        let round = self
+            .coordinator
+            .start_round(self.now(), RoundPlan { splits: splits as u32, partitions })
+            .map_err(|error| Error::Job {
+                job: self.job.into(),
+                step: "start",
+                message: error.to_string(),
+            })?;
+        let mut running = Running::new(round, splits, partitions);
+        let (begun, spilled) = (self.now(), self.memory.spilled_bytes());
+        let cancel: &Cancel = &self.options.cancel;
+        let _registration = cancel.on_cancel({
+            let wake = self.wake.clone();
+            move || drop(wake.send(Message::Wake))
+        });
+        let pool = self.pool;
+        let outcome = pool.threads().in_place_scope(|scope| self.run_round(scope, &work, &mut running));
+        self.release_late(&running);
+        // The coordinator knows of cancelling only.
+        outcome.map_err(|error| if self.closed { self.pool_closed() } else { error })?;
+        on_pool.keep_pins(self.coordinator.pins());
+
+        let Running { parts, mut tally, mapped, .. } = running;
+        let (mapped, spilled) = (mapped.unwrap_or(begun), self.memory.spilled_bytes() - spilled);
+        let report = &mut tally.report;
+        (report.map_time, report.reduce_time) = (mapped.since(begun), self.now().since(mapped));
+        report.spilled_bytes = report.spilled_bytes.saturating_add(spilled);
+        self.report.merge(&tally.report);
+        let parts =
+            parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));
+        Ok(RoundOutput { parts: parts.collect(), counters: tally.counters, report: tally.report })
     }
 
     /// At the begin of a round: what is known of the dataset, and the peers that are there.
@@ -309,8 +353,6 @@ impl<'e> Driving<'e> {
         self.strangers.clear();
         self.messages.clear();
         self.mailbox.try_iter().for_each(drop);
-        // The new coordinator counts rounds from 1 again: nothing of the old one may be taken for its own.
-        self.reduced_here.try_iter().for_each(drop);
         let id = JobId::of::<J>();
         self.bound = Some(Bound {
             on_pool: on_pool.clone(),
@@ -377,43 +419,21 @@ impl Rounds for Driving<'_> {
         J: Job,
         I: Input<Records = InputOf<J>>,
     {
-        let (on_pool, id) = self.bind::<J, I>(data)?;
-        if self.closed {
-            return Err(self.pool_closed());
-        }
-        let partitions = partitions::<J, I>(self.options, data);
-        let work = Work::new(self.hub(), id, job, shared, data, &on_pool, partitions)?;
-        let splits = data.splits().len();
-        let round = self
-            .coordinator
-            .start_round(self.now(), RoundPlan { splits: splits as u32, partitions })
-            .map_err(|error| Error::Job {
-                job: self.job.into(),
-                step: "start",
-                message: error.to_string(),
-            })?;
-        let mut running = Running::new(round, splits, partitions);
-        let (begun, spilled) = (self.now(), self.memory.spilled_bytes());
-        let cancel: &Cancel = &self.options.cancel;
-        let _registration = cancel.on_cancel({
-            let wake = self.wake.clone();
-            move || drop(wake.send(Message::Wake))
-        });
-        let pool = self.pool;
-        let outcome = pool.threads().in_place_scope(|scope| self.run_round(scope, &work, &mut running));
-        // The coordinator knows of cancelling only.
-        outcome.map_err(|error| if self.closed { self.pool_closed() } else { error })?;
-        on_pool.keep_pins(self.coordinator.pins());
+        self.run(job, shared, data, &Returned)
+    }
 
-        let Running { parts, mut tally, mapped, .. } = running;
-        let (mapped, spilled) = (mapped.unwrap_or(begun), self.memory.spilled_bytes() - spilled);
-        let report = &mut tally.report;
-        (report.map_time, report.reduce_time) = (mapped.since(begun), self.now().since(mapped));
-        report.spilled_bytes = report.spilled_bytes.saturating_add(spilled);
-        self.report.merge(&tally.report);
-        let parts =
-            parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));
-        Ok(RoundOutput { parts: parts.collect(), counters: tally.counters, report: tally.report })
+    fn round_to_files<J, I>(
+        &mut self,
+        job: &J,
+        shared: &J::Shared,
+        data: &Dataset<I>,
+        staging: &Staging,
+    ) -> Result<RoundOutput<StagedPart>, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        self.run(job, shared, data, staging)
     }
 
     fn into_report(self) -> Report {

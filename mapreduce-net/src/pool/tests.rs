@@ -12,7 +12,7 @@ use crate::{
     transport::Limits,
     wire::{
         FrameReader, FrameWriter,
-        message::{Answer, Command, Completed, FromPeer, Open, ToPeer},
+        message::{Answer, Command, Completed, FromPeer, Open, OutputPlace, ToPeer},
     },
 };
 use mapreduce_core::{
@@ -139,7 +139,7 @@ impl Served {
             counters: Counters::default(),
             spilled_bytes: 0,
             run_us: 1,
-            inline: None,
+            output: OutputPlace::Peer,
         })))
         .await;
     }
