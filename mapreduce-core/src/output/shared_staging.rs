@@ -158,7 +158,10 @@ impl Marker {
 
     /// Removes it. From here on no file is begun that stays.
     pub(super) fn remove(self) -> io::Result<()> {
-        fs::remove_file(&self.path)
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -270,3 +273,6 @@ fn verify(file: &StagedFile, folder: &Path, expected: String) -> Result<(), Refu
         false => Err(RefusedPart::Length { path, bytes: file.bytes, found }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,9 @@ mod faults;
 mod gate;
 mod memory;
 mod outputs;
+mod parts;
 mod refusals;
+mod sieve;
 
 use mapreduce_core::{Registry, schedule::Event};
 use mapreduce_net::{PeerOptions, Timing, testing::TestPool};
@@ -25,6 +27,7 @@ fn registry() -> Registry {
         .and_then(Registry::with::<Columns>)
         .and_then(Registry::with::<FloatSum>)
         .and_then(Registry::with::<gate::Gated>)
+        .and_then(Registry::with::<sieve::Sieve>)
         .unwrap()
 }
 
