@@ -181,7 +181,7 @@ impl Driving<'_> {
     {
         match message {
             Message::Completed { peer, completed } => {
-                self.completed(now, peer, completed, scope, work, running);
+                self.completed(now, peer, *completed, scope, work, running);
             }
             Message::Failed { peer, attempt, failure } => {
                 self.failed(now, peer, attempt, failure, work, running);
@@ -205,7 +205,7 @@ impl Driving<'_> {
         &mut self,
         now: Time,
         peer: PeerId,
-        completed: Box<Completed>,
+        completed: Completed,
         scope: &Scope<'s>,
         work: &'s Work<'_, J, I, D>,
         running: &mut Running<D::Part>,
@@ -244,7 +244,7 @@ impl Driving<'_> {
                 running.outputs.commit(split, inline);
                 self.sources_changed();
             }
-            TaskId::Reduce(_) => self.completed_reduce(now, peer, *completed, scope, work, running),
+            TaskId::Reduce(_) => self.completed_reduce(now, peer, completed, scope, work, running),
         }
     }
 

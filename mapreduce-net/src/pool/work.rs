@@ -57,8 +57,7 @@ where
     pub(super) fn new(
         hub: &Hub,
         id: JobId,
-        job: &'a J,
-        shared: &'a J::Shared,
+        (job, shared): (&'a J, &'a J::Shared),
         data: &'a Dataset<I>,
         on_pool: &'a DatasetOnPool,
         destination: &'a D,

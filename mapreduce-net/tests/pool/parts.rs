@@ -136,7 +136,7 @@ fn peers_write_where_they_find_the_drivers_marker_and_nowhere_else() {
     let engine = pool.connect_with(leaves_all(2)).unwrap();
     let folder = Folder::new();
     let (expected, _) = expected(&folder, Format::Text);
-    let cases: [(&str, bool, fn(&Path), bool); 4] = [
+    let cases: [(_, _, fn(&Path), _); 4] = [
         ("shared", true, |_| (), true),
         ("not shared", false, |_| (), false),
         // As a peer sees it for which the path is another folder.

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 /// What a peer has said of a reduce attempt that is done.
 pub(super) struct Ended {
+    peer: PeerId,
     attempt: AttemptId,
     report: TaskReport,
     counters: Counters,
@@ -77,7 +78,7 @@ impl Driving<'_> {
         D: Destination<J, Part: 's>,
     {
         let Completed { attempt, report, processed: keys, counters, output, .. } = completed;
-        let ended = Ended { attempt, report, counters, keys };
+        let ended = Ended { peer, attempt, report, counters, keys };
         match output {
             OutputPlace::Peer => {
                 self.hub().fetch_reduced(peer, self.number(), attempt, self.memory.clone());
@@ -87,7 +88,7 @@ impl Driving<'_> {
                 let run = runs.pop().map(|InlineRun { pairs, bytes, .. }| (pairs, bytes.into()));
                 let (pairs, bytes) = run.unwrap_or_default();
                 match Run::keep(&self.memory, bytes, pairs) {
-                    Ok(run) => self.arrived(now, peer, ended, run, scope, work, running),
+                    Ok(run) => self.arrived(now, ended, run, scope, work, running),
                     Err(error) => {
                         let failure = TaskFailure::new(FailureKind::Spill, error.to_string());
                         let failure = AttemptFailure::Task { failure, permanent: false };
@@ -96,7 +97,7 @@ impl Driving<'_> {
                 }
             }
             OutputPlace::Files(part) => {
-                self.settle(now, peer, ended, Arrived::Files(part), scope, work, running);
+                self.settle(now, ended, Arrived::Files(part), scope, work, running);
             }
         }
     }
@@ -121,7 +122,7 @@ impl Driving<'_> {
         };
         match result {
             Ok(run) => {
-                self.arrived(now, peer, ended, run, scope, work, running);
+                self.arrived(now, ended, run, scope, work, running);
                 // The peer needs it no more.
                 self.hub().send(peer, Command::Discard { job: self.number(), attempt });
             }
@@ -130,11 +131,9 @@ impl Driving<'_> {
     }
 
     /// The output of a reduce attempt is here, if it is any.
-    #[expect(clippy::too_many_arguments, reason = "an event and all that it may change")]
     fn arrived<'s, J, I, D>(
         &mut self,
         now: Time,
-        peer: PeerId,
         ended: Ended,
         run: Option<Run>,
         scope: &Scope<'s>,
@@ -146,20 +145,18 @@ impl Driving<'_> {
         D: Destination<J, Part: 's>,
     {
         match run.filter(|run| run.checksum() == ended.report.checksum) {
-            Some(run) => self.settle(now, peer, ended, Arrived::Run(run), scope, work, running),
+            Some(run) => self.settle(now, ended, Arrived::Run(run), scope, work, running),
             None => {
                 let failure = AttemptFailure::Node { message: GARBAGE.into() };
-                self.failed(now, peer, ended.attempt, failure, work, running);
+                self.failed(now, ended.peer, ended.attempt, failure, work, running);
             }
         }
     }
 
     /// Has the destination take the output of an attempt.
-    #[expect(clippy::too_many_arguments, reason = "an event and all that it may change")]
     fn settle<'s, J, I, D>(
         &mut self,
         now: Time,
-        peer: PeerId,
         ended: Ended,
         output: Arrived,
         scope: &Scope<'s>,
@@ -170,7 +167,7 @@ impl Driving<'_> {
         I: Input<Records = InputOf<J>>,
         D: Destination<J, Part: 's>,
     {
-        let Ended { attempt, counters, keys, .. } = ended;
+        let Ended { peer, attempt, counters, keys, .. } = ended;
         let take = move |token: &Attempt| {
             let (part, report) = work.destination.take(attempt, output, token)?;
             Ok(Reduced { part, report, counters, keys })

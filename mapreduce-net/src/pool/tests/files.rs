@@ -56,8 +56,8 @@ async fn act(mut served: Served, mut script: Script) {
                 let output = script(attempt, folder.as_deref());
                 let mut report = TaskReport::default();
                 if let OutputPlace::Inline(runs) = &output {
-                    let run = runs.iter().map(|run| Run::from_bytes(run.bytes.to_vec(), run.pairs).unwrap());
-                    report.checksum = run.last().unwrap_or_default().checksum();
+                    let run = Run::from_bytes(runs[0].bytes.to_vec(), runs[0].pairs).unwrap();
+                    report.checksum = run.checksum();
                 }
                 let completed = Completed {
                     job,
@@ -96,7 +96,7 @@ async fn scripted(script: Script) -> Pool {
 /// The job's output, in a folder of its own.
 async fn write(pool: &Pool, parent: &TempDir) -> Result<Written, Error> {
     let to = PartFiles::new(parent.path().join("out")).on_shared_storage(true);
-    let data = std::sync::Arc::new(Dataset::new(ItemSlice::new(vec![1u64])).unwrap());
+    let data = Arc::new(Dataset::new(ItemSlice::new(vec![1u64])).unwrap());
     let options = Options { partitions: Some(1), ..Options::default() };
     within(pool.submit_write(Numbers, (), data, to, options).unwrap().wait()).await
 }
@@ -204,7 +204,7 @@ async fn what_nobody_has_asked_for_is_not_taken() {
         }
     }))
     .await;
-    let data = std::sync::Arc::new(Dataset::new(ItemSlice::new(vec![1u64])).unwrap());
+    let data = Arc::new(Dataset::new(ItemSlice::new(vec![1u64])).unwrap());
     let options = Options { partitions: Some(1), ..Options::default() };
     let output = within(pool.submit(Numbers, (), data, options).unwrap().wait()).await.unwrap();
     assert_eq!((output.pairs, output.report.attempts_failed), (vec![(1, 1)], 2));
