@@ -82,6 +82,7 @@ pub mod prelude;
 mod registry;
 pub mod schedule;
 pub mod schema;
+mod words;
 
 /// The rayon that [`Local::on`] takes a pool of, so that a program can name the same version.
 pub use rayon;
@@ -112,6 +113,7 @@ pub use options::Options;
 pub use output::{Format, Iterated, Output, PartFiles, Report, Written};
 pub use registry::{Registry, RegistryError};
 pub use schema::Schema;
+pub use words::{Words, words};
 
 /// The guide to writing jobs, whose programs are tests.
 #[cfg(doctest)]

@@ -10,8 +10,7 @@ impl Mapper for WordCount {
     type Key = [u8];
     type Value = u64;
     fn map(&self, line: &[u8], out: &mut impl Emit<[u8], u64>) -> Result {
-        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        words.try_for_each(|word| out.emit(word, &1))
+        words(line).try_for_each(|word| out.emit(word, &1))
     }
 }
 

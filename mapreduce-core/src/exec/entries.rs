@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{Key, Result, hash};
 use hashbrown::HashTable;
+use std::hint::black_box;
 
 /// Keys in the order in which they first came, and the way to them. Values stay typed.
 #[derive(Debug)]
@@ -15,23 +16,45 @@ pub(super) struct Entries<O> {
     /// The bytes of the keys, but for those that are their own prefix.
     keys: Vec<u8>,
     /// Where in `entries` a key is.
-    index: HashTable<u32>,
+    index: HashTable<Place>,
+}
+
+/// Where in `entries` a key is, with a part of its hash: most keys that are not the wanted one are told by it, and a
+/// table that grows has to look at nothing else.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    hash: u32,
+    at: u32,
+}
+
+impl Place {
+    /// What of a hash is kept, where the index looks for it: in the highest and the lowest bits.
+    #[inline]
+    fn spread(hash: u32) -> u64 {
+        u64::from(hash) << 32 | u64::from(hash)
+    }
 }
 
 #[derive(Debug)]
 struct Entry<O> {
     prefix: u64,
+    suffix: u64,
     value: O,
     offset: u32,
     length: u32,
     partition: u32,
 }
 
+/// So many entries are loaded together.
+const TOGETHER: usize = 32;
+
 /// A key that is looked up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe<'k> {
     prefix: u64,
-    hash: u64,
+    /// The last eight bytes of a key that has more than eight.
+    suffix: u64,
+    hash: u32,
     /// Nothing of a key that is its own prefix.
     bytes: &'k [u8],
 }
@@ -41,10 +64,12 @@ impl<'k> Probe<'k> {
     pub(super) fn new<K: ?Sized + Key>(key: &'k K, scratch: &'k mut Vec<u8>) -> Self {
         if K::WIDTH.is_some() {
             let prefix = key.word();
-            return Self { prefix, hash: hash::word(prefix), bytes: &[] };
+            return Self { prefix, suffix: 0, hash: hash::word(prefix) as u32, bytes: &[] };
         }
         let bytes = key.encoded(scratch);
-        Self { prefix: prefix(bytes), hash: hash::table(bytes), bytes }
+        let suffix =
+            bytes.last_chunk().filter(|_| bytes.len() > 8).map_or(0, |last| u64::from_le_bytes(*last));
+        Self { prefix: prefix(bytes), suffix, hash: hash::table(bytes) as u32, bytes }
     }
 
     /// The encoding of the key. `word` is where it is put if it has to be made.
@@ -88,16 +113,24 @@ impl<O> Entries<O> {
     /// The place of a key, if it is there.
     #[inline]
     pub(super) fn find<K: ?Sized + Key>(&self, probe: Probe<'_>) -> Option<usize> {
-        let Probe { prefix, hash, bytes } = probe;
-        let found = self.index.find(hash, |at| {
-            let entry = &self.entries[*at as usize];
-            let same = || {
-                entry.length as usize == bytes.len()
-                    && (bytes.len() <= 8 || entry.bytes(&self.keys)[8..] == bytes[8..])
-            };
-            entry.prefix == prefix && (K::WIDTH.is_some() || same())
-        });
-        found.map(|at| *at as usize)
+        let Probe { prefix, suffix, hash, bytes } = probe;
+        let found = self.index.find(
+            Place::spread(hash),
+            #[inline(always)]
+            |place| {
+                if place.hash != hash {
+                    return false;
+                }
+                let entry = &self.entries[place.at as usize];
+                let same = || {
+                    entry.length as usize == bytes.len()
+                        && entry.suffix == suffix
+                        && (bytes.len() <= 16 || entry.bytes(&self.keys)[8..] == bytes[8..])
+                };
+                entry.prefix == prefix && (K::WIDTH.is_some() || same())
+            },
+        );
+        found.map(|place| place.at as usize)
     }
 
     #[inline]
@@ -114,18 +147,12 @@ impl<O> Entries<O> {
         partition: u32,
         value: O,
     ) {
-        let Probe { prefix, hash, bytes } = probe;
-        let hash_of = |at: &u32| {
-            let entry = &self.entries[*at as usize];
-            match K::WIDTH {
-                Some(_) => hash::word(entry.prefix),
-                None => hash::table(entry.bytes(&self.keys)),
-            }
-        };
-        self.index.insert_unique(hash, self.entries.len() as u32, hash_of);
+        let Probe { prefix, suffix, hash, bytes } = probe;
+        let place = Place { hash, at: self.entries.len() as u32 };
+        self.index.insert_unique(Place::spread(hash), place, |place| Place::spread(place.hash));
         let offset = self.keys.len() as u32;
         self.keys.extend_from_slice(bytes);
-        self.entries.push(Entry { prefix, value, offset, length, partition });
+        self.entries.push(Entry { prefix, suffix, value, offset, length, partition });
     }
 
     /// The entries in the order in which the keys came: prefix and bytes of the key, value, partition.
@@ -149,11 +176,22 @@ impl<O> Entries<O> {
         let key = |at: u32| self.entries[at as usize].bytes(&self.keys);
         sort(slots, partitions, if K::WIDTH.is_some() { None } else { Some(&key) });
         let mut word = [0; 8];
-        slots.iter().try_for_each(|slot| {
-            let entry = &self.entries[slot.at as usize];
-            let key = encoded::<K>(entry.prefix, entry.bytes(&self.keys), &mut word);
-            visit(entry.partition, key, &entry.value)
+        slots.chunks(TOGETHER).try_for_each(|slots| {
+            self.touch(slots);
+            slots.iter().try_for_each(|slot| {
+                let entry = &self.entries[slot.at as usize];
+                let key = encoded::<K>(entry.prefix, entry.bytes(&self.keys), &mut word);
+                visit(entry.partition, key, &entry.value)
+            })
         })
+    }
+
+    /// Loads entries and keys that lie all over the memory, all at once: nothing here waits for another load, while work
+    /// on each of them would.
+    fn touch(&self, slots: &[Slot]) {
+        let entry = |slot: &Slot| &self.entries[slot.at as usize];
+        let offsets = slots.iter().map(|slot| entry(slot).offset as usize);
+        black_box(offsets.fold(0, |all, offset| all ^ self.keys.get(offset).copied().unwrap_or_default()));
     }
 
     /// Forgets all keys. Keeps the memory for others, but no more than `bytes_max` for their bytes.

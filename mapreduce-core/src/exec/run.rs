@@ -231,13 +231,33 @@ pub(super) fn take_length(bytes: &mut &[u8]) -> Option<usize> {
 /// The first eight bytes of a key as a number that compares as they do. Most comparisons of keys end here.
 #[inline]
 pub(super) fn prefix(key: &[u8]) -> u64 {
-    match key.first_chunk::<8>() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => {
-            let mut padded = [0; 8];
-            padded[..key.len()].copy_from_slice(key);
-            u64::from_be_bytes(padded)
+    // Of short keys, too, without a loop over their bytes: they are what many keys are.
+    let four = |four: &[u8; 4]| u64::from(u32::from_be_bytes(*four));
+    match (key.first_chunk::<8>(), key.first_chunk::<4>(), key.last_chunk::<4>(), key) {
+        (Some(first), ..) => u64::from_be_bytes(*first),
+        (_, Some(first), Some(last), _) => {
+            // The two overlap.
+            let behind = (four(last) << (8 * (8 - key.len()))) & 0xffff_ffff;
+            four(first) << 32 | behind
         }
+        (.., &[a, b, c]) => u64::from_be_bytes([a, b, c, 0, 0, 0, 0, 0]),
+        (.., &[a, b]) => u64::from_be_bytes([a, b, 0, 0, 0, 0, 0, 0]),
+        (.., &[a]) => u64::from_be_bytes([a, 0, 0, 0, 0, 0, 0, 0]),
+        _ => 0,
+    }
+}
+
+/// The same of sixteen bytes.
+#[inline]
+pub(super) fn wide_prefix(key: &[u8]) -> u128 {
+    match (key.first_chunk::<16>(), key.last_chunk::<8>()) {
+        (Some(first), _) => u128::from_be_bytes(*first),
+        (None, Some(last)) => {
+            // The two eights overlap.
+            let behind = u128::from(u64::from_be_bytes(*last)) << (8 * (16 - key.len()));
+            u128::from(prefix(key)) << 64 | (behind & u128::from(u64::MAX))
+        }
+        (None, None) => u128::from(prefix(key)) << 64,
     }
 }
 
@@ -247,6 +267,14 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     proptest! {
+        #[test]
+        fn prefixes_are_the_first_bytes_or_all_of_them_and_zeros(key in vec(any::<u8>(), 0..20)) {
+            let mut padded = key.clone();
+            padded.resize(20, 0);
+            prop_assert_eq!(&prefix(&key).to_be_bytes()[..], &padded[..8]);
+            prop_assert_eq!(&wide_prefix(&key).to_be_bytes()[..], &padded[..16]);
+        }
+
         #[test]
         fn prefixes_never_contradict_the_order_of_the_keys(a in vec(0..2u8, 0..10), b in vec(0..2u8, 0..10)) {
             // Equal prefixes do not mean equal keys even if both are short: zeros pad the prefix.

@@ -16,7 +16,7 @@
 //! #     type Key = [u8];
 //! #     type Value = u64;
 //! #     fn map(&self, line: &[u8], out: &mut impl Emit<[u8], u64>) -> Result {
-//! #         line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).try_for_each(|word| out.emit(word, &1))
+//! #         words(line).try_for_each(|word| out.emit(word, &1))
 //! #     }
 //! # }
 //! # impl SimpleJob for WordCount {
