@@ -37,8 +37,8 @@ impl Workshop {
         let programs = programs.parent().ok_or("the program is in no folder")?.to_path_buf();
         if cfg!(debug_assertions) || !programs.ends_with("release") {
             return Err(format!(
-                "this is the build of the profile in {}, and only release builds are compared; run it as \
-                 `cargo run --release -p benches --bin compare`",
+                "only release builds are compared, and {} holds another one; use `cargo run --release -p benches \
+                 --bin compare`",
                 programs.display()
             )
             .into());
