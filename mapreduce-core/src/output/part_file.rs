@@ -1,7 +1,7 @@
 //! [`PartFile`]: the bytes of one part file on their way to disk.
 
 use super::staging::StagedFile;
-use crate::Error;
+use crate::{Error, error::room_for};
 use std::{fs::File, io::Write, path::PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -60,7 +60,7 @@ impl PartFile {
 
 /// A part file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}", path.display())]
+#[error("{}: {source}{}", path.display(), room_for(source))]
 pub(crate) struct WriteError {
     path: PathBuf,
     source: std::io::Error,
