@@ -50,8 +50,7 @@ fn classify(error: Box<dyn Error + Send + Sync>) -> (FailureKind, String, bool) 
     } else if error.is::<crate::output::WriteError>() {
         (FailureKind::Write, false)
     } else if let Some(error) = error.downcast_ref::<SpillError>() {
-        // What is damaged stays so; room may be found.
-        (FailureKind::Spill, matches!(error, SpillError::Damaged { .. }))
+        (FailureKind::Spill, error.is_permanent())
     } else {
         (FailureKind::User, false)
     };
