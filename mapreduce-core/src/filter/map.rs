@@ -2,18 +2,16 @@
 
 use super::{
     FilterError, FilterOptions, FromLines, Mapped,
-    chunks::LineChunks,
+    chunks::{INPUT, LineChunks},
     form::{LineForm, LineWriter},
 };
 use crate::{
-    Counters, InputOf, Job, Options, Records, SplitInfo,
+    Counters, Error, FailureKind, InputOf, Job, Memory, Options, Records, SplitInfo, TaskFailure,
     exec::{Attempt, MapTask, Round},
     input::{Blocks, ReadError, SplitCache},
+    memory::TaskMemory,
 };
 use std::io::{Read, Write};
-
-/// What messages call the input.
-const INPUT: &str = "input";
 
 /// Runs the mapper of a job over the lines that `input` has, and writes what it emits, combined as far as the job has a
 /// combiner, to `output`. See the [module](super) for the lines.
@@ -42,14 +40,18 @@ where
         return Err(FilterError::NoInput { input: options.input, inputs });
     }
     let round = Round::new(job, shared, 1)?;
-    let mut chunks = LineChunks::new(input);
+    let mut chunks = LineChunks::new(input, options.line_bytes_max);
     let mut lines = LineWriter::new(output, LineForm::of::<J>(options), options.split);
     let (mut records, mut counters) = (0, Counters::default());
     let attempt = Attempt::default();
-    let segment_bytes = Options::default().segment_bytes;
-    let _reserved = options.memory.reserve_tasks(segment_bytes, 1)?;
-    let mut ended = false;
-    while !ended {
+    let (segment_bytes, _reserved) = reserve(&options.memory)?;
+    let unreadable = |error: ReadError, records: u64| {
+        let failure = TaskFailure::new(FailureKind::Read, error.to_string()).with_place(INPUT);
+        FilterError::Task(failure.with_record(Some(records).filter(|records| *records > 0)))
+    };
+    // A piece has a line at least: a mapper is not called for none, as it is not for an input without splits.
+    while chunks.is_more().map_err(|error| unreadable(error, records))? {
+        let mut left = options.piece_bytes.max(1);
         let split = SplitInfo { pieces: Vec::new(), bytes: options.piece_bytes, first_record: None };
         let mut cache = SplitCache::default();
         let task = MapTask {
@@ -64,8 +66,7 @@ where
         let piece = Piece::<InputOf<J>, _> {
             chunks: &mut chunks,
             input: options.input,
-            left: options.piece_bytes.max(1),
-            ended: &mut ended,
+            left: &mut left,
             buffer: Default::default(),
         };
         let mapped = round.map(task, move || Ok(Box::new(piece)), || INPUT.to_owned());
@@ -74,6 +75,13 @@ where
             let record = error.failure.record.map(|record| records + record);
             FilterError::Task(error.failure.with_record(record))
         })?;
+        // What the mapper did not ask for is not for its next call, which is as for another split.
+        while left > 0
+            && let Some((lines, _)) =
+                chunks.take(left).map_err(|error| unreadable(error, records + mapped.records))?
+        {
+            left = left.saturating_sub(lines.len() as u64);
+        }
         for run in &mapped.runs {
             let mut pairs = run.reader();
             while let Some((key, value)) = pairs.next_pair()? {
@@ -87,31 +95,40 @@ where
     Ok(Mapped { records, pairs, counters })
 }
 
+/// The smallest segments that a small budget is used for.
+const SEGMENT_BYTES_MIN: usize = 64 << 10;
+
+/// Memory for one task, and the size of its segments: the default, or the largest half, quarter and so on that fits.
+fn reserve(memory: &Memory) -> Result<(usize, TaskMemory), FilterError> {
+    let mut segment_bytes = Options::default().segment_bytes;
+    loop {
+        match memory.reserve_tasks(segment_bytes, 1) {
+            Err(Error::MemoryTooSmall { .. }) if segment_bytes / 2 >= SEGMENT_BYTES_MIN => segment_bytes /= 2,
+            Err(Error::MemoryTooSmall { budget_bytes, needed_bytes }) => {
+                return Err(FilterError::MemoryTooSmall { budget_bytes, needed_bytes });
+            }
+            reserved => return Ok((segment_bytes, reserved?)),
+        }
+    }
+}
+
 /// A part of the input: the split of one attempt.
 struct Piece<'a, R: Records, S> {
     chunks: &'a mut LineChunks<S>,
     /// Which of the job's inputs it is.
     input: u32,
     /// Bytes until the end of the piece.
-    left: u64,
-    /// Whether the end of the input has come.
-    ended: &'a mut bool,
+    left: &'a mut u64,
     buffer: R::Buffer,
 }
 
 impl<R: FromLines, S: Read> Blocks<R> for Piece<'_, R, S> {
     fn next_block(&mut self) -> Result<Option<R::Block<'_>>, ReadError> {
-        if self.left == 0 || *self.ended {
+        if *self.left == 0 {
             return Ok(None);
         }
-        let end = self.chunks.end();
-        let taken = self.chunks.take(self.left);
-        let taken = taken.map_err(|source| ReadError::Io { path: INPUT.to_owned(), offset: end, source })?;
-        let Some((lines, offset)) = taken else {
-            *self.ended = true;
-            return Ok(None);
-        };
-        self.left = self.left.saturating_sub(lines.len() as u64);
+        let Some((lines, offset)) = self.chunks.take(*self.left)? else { return Ok(None) };
+        *self.left = self.left.saturating_sub(lines.len() as u64);
         let block = R::from_lines(self.input, lines, &mut self.buffer);
         block.map(Some).map_err(|error| error.within(INPUT, offset))
     }

@@ -131,6 +131,13 @@ impl<T> CsvFiles<T> {
         Ok(Self { files, shape, record: PhantomData })
     }
 
+    /// Records of at most so many bytes: as [`TextFiles::with_line_bytes_max`](super::TextFiles::with_line_bytes_max).
+    #[must_use]
+    pub fn with_line_bytes_max(mut self, bytes: u64) -> Self {
+        self.files.iter_mut().for_each(|file| file.line_bytes_max = bytes);
+        self
+    }
+
     /// The names of the fields, if the files have a header.
     pub fn header(&self) -> Option<&[String]> {
         self.shape.names.as_deref()

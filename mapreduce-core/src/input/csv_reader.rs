@@ -7,7 +7,7 @@ use super::{
     csv_records::{Dialect, bad_record},
     line_reader::LineReader,
     source::FileRange,
-    window::Window,
+    window::FileWindow,
 };
 use crate::{Result, exec::Chunks};
 use csv::ByteRecord;
@@ -87,14 +87,14 @@ impl MultilineReader {
             }
             let Some(range) = self.files.next() else { return Ok(false) };
             let header_bytes = range.file.header_bytes;
-            let window = Window::open(range, header_bytes, std::mem::take(&mut self.buffer))?;
+            let window = FileWindow::open(range, header_bytes, std::mem::take(&mut self.buffer))?;
             self.open = Some(OpenFile { window, parser: Parser::new(self.dialect), parsed: 0, block: 0 });
         }
     }
 }
 
 struct OpenFile {
-    window: Window,
+    window: FileWindow,
     /// Has seen `parsed` bytes of the window; the first `block` of them are the current block, whole records.
     parser: Parser,
     parsed: usize,
@@ -139,7 +139,7 @@ impl OpenFile {
 }
 
 /// The longest header. Otherwise a quote that nobody closes would make the whole file one.
-const HEADER_BYTES_MAX: usize = 1 << 20;
+const HEADER_BYTES_MAX: u64 = 1 << 20;
 
 /// The beginning of a file.
 pub(super) struct FirstRecord {
@@ -158,16 +158,22 @@ pub(super) fn first_record(
     dialect: Dialect,
     header: bool,
 ) -> Result<Option<FirstRecord>, ReadError> {
-    let mut window = Window::open(range, 0, Vec::new())?;
-    if header {
-        window.limit(HEADER_BYTES_MAX);
-    }
-    window.read_more()?;
+    let limit = if header { HEADER_BYTES_MAX } else { range.file.line_bytes_max };
+    let mut window = FileWindow::open_limited(range, 0, Vec::new(), limit)?;
+    let mut read_more = |window: &mut FileWindow| match window.read_more() {
+        Err(ReadError::LineTooLong { path, .. }) if header => Err(bad_record(
+            0,
+            format!("the header is longer than {HEADER_BYTES_MAX} bytes; close its quotes, or end its line"),
+        )
+        .within(&path, 0)),
+        other => other,
+    };
+    read_more(&mut window)?;
     let start = if window.bytes().starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let mut parser = Parser::new(dialect);
     let mut at = start;
     while !parser.feed(window.bytes(), &mut at) {
-        if window.read_more()? {
+        if read_more(&mut window)? {
             continue;
         }
         if !parser.end() {
@@ -179,7 +185,7 @@ pub(super) fn first_record(
         break;
     }
     // A line end has two bytes in some files.
-    if window.bytes()[..at].ends_with(b"\r") && (at < window.bytes().len() || window.read_more()?) {
+    if window.bytes()[..at].ends_with(b"\r") && (at < window.bytes().len() || read_more(&mut window)?) {
         at += usize::from(window.bytes()[at] == b'\n');
     }
     let record = parser.fields().collect();

@@ -48,7 +48,7 @@ mod shared_files;
 mod source;
 mod split;
 mod text_files;
-mod window;
+pub(crate) mod window;
 
 pub use both::{Both, Either, EitherIter};
 pub use cache::SplitCache;
@@ -149,9 +149,11 @@ pub trait Input: Send + Sync {
     }
 }
 
-/// The longest line of text, and the longest record of a CSV file: 1 GiB. What is read is held whole, so a file without
-/// line ends is an error and not the end of the process.
-pub const LINE_BYTES_MAX: usize = 1 << 30;
+/// The longest line of text, and the longest record of a CSV file, unless the input is
+/// [given another](TextFiles::with_line_bytes_max): 256 MiB. A line is held whole, and 2 1/8 of it while it is read, by
+/// every thread: this much is longer than lines are, and a file without line ends is an error, not the end of a process
+/// that has a few GiB.
+pub const LINE_BYTES_MAX: usize = 256 << 20;
 
 /// Hands all chunks to `sink`.
 fn send(chunks: &mut dyn Chunks, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
