@@ -230,7 +230,7 @@ impl Job for Ranged {
     fn partitioner(
         &self,
         ranges: &RangePartitioner,
-    ) -> Result<Box<dyn mapreduce_core::Partitioner<Sorted<String, i16>>>> {
+    ) -> Result<Box<dyn Partitioner<Sorted<String, i16>>>> {
         Ok(Box::new(ranges.clone()))
     }
 }
