@@ -191,6 +191,11 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
         }
     }
 
+    /// Parts are in the order of their keys, and are read from their beginnings.
+    fn excerpts(&self, _: &SplitInfo, _: usize) -> Vec<SplitInfo> {
+        Vec::new()
+    }
+
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         super::send(&mut self.chunks(split), sink)
     }

@@ -180,6 +180,10 @@ impl<T: Send + Sync + DeserializeOwned + 'static> Input for CsvFiles<T> {
         source::describe(&self.files, split)
     }
 
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        plan::excerpts_of_files(&self.files, split, count)
+    }
+
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         send(&mut self.reader(split), sink)
     }

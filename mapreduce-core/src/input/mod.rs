@@ -44,6 +44,7 @@ mod parquet_files;
 mod plan;
 mod row_reader;
 mod rows;
+mod sample;
 mod shared_files;
 mod source;
 mod split;
@@ -139,6 +140,16 @@ pub trait Input: Send + Sync {
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         let _ = sink;
         Err(ReadError::NotShippable { input: self.describe(split) })
+    }
+
+    /// At most `count` parts of a split, spread over it, that [`open`](Self::open) opens as if they were splits: what
+    /// [samples](Dataset::sample) of the input are taken from, the first block of each. Without any, all of the split is
+    /// read.
+    ///
+    /// The default is the split itself: its first block stands for all of it.
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        let _ = count;
+        vec![split.clone()]
     }
 
     /// The files that other nodes could read themselves, if the user says that they see the same ones

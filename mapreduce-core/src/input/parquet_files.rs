@@ -197,6 +197,14 @@ impl<T: Send + Sync + Serialize + DeserializeOwned + 'static> Input for ParquetF
         })
     }
 
+    /// A row group is read from its first row on.
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        match split.pieces.as_slice() {
+            [one] if one.range.end - one.range.start == 1 => Vec::new(),
+            _ => plan::excerpts(split, count),
+        }
+    }
+
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         let (mut groups, mut rows, mut block, mut sent) =
             (self.row_groups(split), Vec::<T>::new(), Vec::new(), 0);

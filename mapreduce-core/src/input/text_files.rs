@@ -33,7 +33,7 @@ use std::{marker::PhantomData, path::Path};
 ///
 /// let data = Dataset::new(TextFiles::open([folder.path()])?)?;
 /// assert_eq!(data.splits().len(), 1);
-/// assert_eq!(data.sample(9, str::to_string)?, ["to be"], "a sample looks at the first block of a split");
+/// assert_eq!(data.sample(9, str::to_string)?, ["to be", "or not"]);
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -120,6 +120,10 @@ where
 
     fn describe(&self, split: &SplitInfo) -> String {
         source::describe(&self.files, split)
+    }
+
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        plan::excerpts_of_files(&self.files, split, count)
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
