@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Datum, Result,
     codec::CodecError,
+    error::Misuse,
     schema::{Column, ColumnKind},
 };
 use parquet::{
@@ -54,7 +55,7 @@ pub(super) fn check(table: &Table) -> Result<(), String> {
 impl ParquetPart {
     pub(super) fn create<K: ?Sized + Datum, V: ?Sized + Datum>(path: PathBuf) -> Result<Self> {
         let table = Table::of::<K, V>();
-        let schema = schema(&table)?;
+        let schema = schema(&table).map_err(Misuse::Columns)?;
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let sink = Sink(PartFile::create(path.clone())?);
         let writer = SerializedFileWriter::new(sink, schema, Arc::new(properties))
