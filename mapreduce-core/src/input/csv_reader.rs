@@ -160,7 +160,7 @@ pub(super) fn first_record(
 ) -> Result<Option<FirstRecord>, ReadError> {
     let limit = if header { HEADER_BYTES_MAX } else { range.file.line_bytes_max };
     let mut window = FileWindow::open_limited(range, 0, Vec::new(), limit)?;
-    let mut read_more = |window: &mut FileWindow| match window.read_more() {
+    let read_more = |window: &mut FileWindow| match window.read_more() {
         Err(ReadError::LineTooLong { path, .. }) if header => Err(bad_record(
             0,
             format!("the header is longer than {HEADER_BYTES_MAX} bytes; close its quotes, or end its line"),

@@ -11,12 +11,14 @@ mod part_file;
 mod parts;
 mod staging;
 mod table;
+mod text;
 
 pub use format::Format;
 pub(crate) use format::PartWriter;
 pub(crate) use part_file::WriteError;
 pub use parts::{Part, PartFiles, Written};
 pub use staging::{StagedPart, Staging};
+pub(crate) use text::append_line;
 
 use crate::{
     Counters, Datum, Job, OutputKeyOf, OutputValueOf,

@@ -451,7 +451,7 @@ fn a_decimal_of_many_bytes_is_read_if_its_number_fits_128_bits() {
 
     let one = numbers[..1].to_vec();
     for too_wide in [wide(0, -1), wide(0xff, 1), wide(1, 0)] {
-        write(&[too_wide.clone()], &one);
+        write(std::slice::from_ref(&too_wide), &one);
         let error = failure(ParquetFiles::<(String,)>::open_columns([&path], &["sum"]).unwrap());
         assert!(error.is_permanent() && matches!(error, ReadError::Malformed { .. }), "{error}");
         let expected = "column `sum`: a decimal number of more digits than 128 bits hold; read it as bytes";
