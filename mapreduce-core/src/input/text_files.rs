@@ -86,9 +86,9 @@ impl<R> TextFiles<R> {
     /// # let path = folder.path().join("numbers.txt");
     /// std::fs::write(&path, [b'7'; 2 << 20])?;
     /// let text = TextFiles::open([&path])?;
-    /// let error = Dataset::new(text.clone().with_line_bytes_max(1 << 20))?.sample(1, str::len).unwrap_err();
+    /// let error = Dataset::new(text.clone().with_line_bytes_max(1 << 20))?.sample(9, str::len).unwrap_err();
     /// assert!(error.to_string().contains("is longer than 1048576 bytes; raise `line_bytes_max`"), "{error}");
-    /// assert_eq!(Dataset::new(text.with_line_bytes_max(2 << 20))?.sample(1, str::len)?, [2 << 20]);
+    /// assert_eq!(Dataset::new(text.with_line_bytes_max(2 << 20))?.sample(9, str::len)?, [2 << 20]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
