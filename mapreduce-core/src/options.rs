@@ -17,7 +17,7 @@ pub struct Options {
     /// costs a few microseconds and, with part files, a file.
     pub partitions: Option<u32>,
     /// At so many bytes a map task cuts what was emitted into a sorted segment; several are merged when it ends. Default
-    /// 16 MiB. A task works with about twice as much memory. Like the splits, this is a part of the plan: a combiner that
+    /// 16 MiB; more than 2 GiB counts as 2 GiB. A task works with about twice as much memory. Like the splits, this is a part of the plan: a combiner that
     /// is not exact may give other bits with another value, on every engine the same.
     pub segment_bytes: usize,
     /// How often a task may fail in user code before the job does. Default 4.

@@ -4,8 +4,8 @@ use super::{
     run::prefix,
     sort::{Slot, sort},
 };
-use crate::{Datum, Key, Result};
-use std::{error::Error, marker::PhantomData};
+use crate::{Datum, Key, Result, error::Misuse};
+use std::marker::PhantomData;
 
 /// Encoded pairs, one after the other: key, value, and behind them their lengths, which are known last. Of a key of fixed
 /// width there is only what its slot holds: its prefix.
@@ -93,7 +93,7 @@ impl<K: ?Sized + Key> Arena<K> {
         let split = self.bytes.len();
         value.encode(&mut self.bytes)?;
         let end = self.bytes.len();
-        let at = u32::try_from(end).map_err(|_| too_long("pair", end - begin))?;
+        let at = place(begin, end, "pair")?;
         push_length(&mut self.bytes, end - split);
         if K::WIDTH.is_none() {
             push_length(&mut self.bytes, split - begin);
@@ -183,10 +183,12 @@ pub(super) fn encoded<'a, K: ?Sized + Key>(prefix: u64, bytes: &'a [u8], word: &
     }
 }
 
-/// What begins below [`ARENA_BYTES_MAX`] and is as long at most always has a place.
-#[cold]
-pub(super) fn too_long(what: &str, bytes: usize) -> Box<dyn Error + Send + Sync> {
-    format!("a {what} of {bytes} bytes is too long; the limit is 2 GiB").into()
+/// What begins below [`ARENA_BYTES_MAX`] and is as long at most always has a place, which is to be found in 32 bits.
+#[inline]
+pub(super) fn place(begin: usize, end: usize, what: &'static str) -> Result<u32, Misuse> {
+    let bytes = end - begin;
+    let too_long = || Misuse::TooLong { what, bytes };
+    if bytes > ARENA_BYTES_MAX { Err(too_long()) } else { u32::try_from(end).map_err(|_| too_long()) }
 }
 
 /// The pair whose lengths begin at `at`. No key if there is a width.
@@ -224,4 +226,20 @@ fn take_length(bytes: &mut &[u8]) -> usize {
         shift += 7;
     }
     length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_may_have_two_gib_wherever_it_begins() {
+        let max = ARENA_BYTES_MAX;
+        for begin in [0, 5, max - 1] {
+            assert_eq!(place(begin, begin + max, "pair").unwrap() as usize, begin + max);
+            let error = place(begin, begin + max + 1, "pair").unwrap_err();
+            assert!(error.is_permanent());
+            assert_eq!(error.to_string(), "a pair of 2147483649 bytes is too long; the limit is 2 GiB");
+        }
+    }
 }

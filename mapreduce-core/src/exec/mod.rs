@@ -34,11 +34,11 @@ pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedFile, ReducedP
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};
 pub use map::MapOutput;
-pub(crate) use map::{Mapped, Totals};
+pub(crate) use map::{MapSegments, Totals};
 pub use reader::RunReader;
-pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
+pub(crate) use reduce::{OutputRun, PairWriter, ReduceOutput};
 pub use round::set_up;
-pub(crate) use round::{MapTask, ReduceTask, Round};
+pub(crate) use round::{MapTask, ReduceTask, Round, describe_key};
 pub use run::{Pair, Run, RunChunks};
 pub(crate) use run::{pair_bytes, put_lengths, take_pair};
 pub(crate) use sides::Returned;

@@ -136,7 +136,7 @@ impl<K: ?Sized, V: ?Sized, W: PairWriter<K, V>> Emit<K, V> for Out<'_, W> {
 }
 
 /// Keeps the output encoded, for the driver to decode: in memory if it fits.
-pub(crate) struct Pairs {
+pub(crate) struct OutputRun {
     segment: SegmentWriter,
     /// Whether the job has side outputs: its pairs and their lines are told apart then.
     tagged: bool,
@@ -144,7 +144,7 @@ pub(crate) struct Pairs {
     value: Vec<u8>,
 }
 
-impl Pairs {
+impl OutputRun {
     pub(crate) fn new<J: Job>(memory: &Memory) -> Result<Self> {
         let (segment, tagged) = (SegmentWriter::new(memory, 1, 0)?, !J::SIDE_OUTPUTS.is_empty());
         Ok(Self { segment, tagged, key: Vec::new(), value: Vec::new() })
@@ -155,7 +155,7 @@ impl Pairs {
     }
 }
 
-impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for Pairs {
+impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for OutputRun {
     #[inline]
     fn write(&mut self, key: &K, value: &V) -> Result {
         self.key.clear();

@@ -4,7 +4,7 @@ use super::{
     Attempt, AttemptError, MapOutput,
     buffer::Buffer,
     failure::guard,
-    map::{Collect, Mapped, TaskContext},
+    map::{Collect, MapSegments, TaskContext},
     merge::{CurrentKey, narrow},
     reduce::{self, PairWriter, ReduceOutput},
     run::Run,
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Combiner, Counters, Emit, Error, FailureKind, InputOf, Job, KeyOf, Mapper, Memory, OutputKeyOf,
     OutputValueOf, Partitioner, Progress, Reducer, Result, Split, SplitInfo, ValueOf,
+    error::Misuse,
     input::{Blocks, SplitCache},
 };
 use std::{
@@ -58,10 +59,16 @@ impl<J: Job> Round<J> {
     /// Makes the parts. A panic in user code is an error. `partitions` are [all](crate::engine::partitions) that the
     /// round has.
     pub(crate) fn new(job: &J, shared: &J::Shared, partitions: u32) -> Result<Self, Error> {
+        const {
+            assert!(
+                J::Reducer::ENABLED || !J::Combiner::ENABLED,
+                "a job without a reducer has nothing to combine: give it `NoCombiner`"
+            )
+        };
         let of_keys = partitions.saturating_sub(u32::from(Self::SIDES));
         let partitions = match of_keys {
             // The number may have come over a network.
-            0 if Self::SIDES => set_up::<J, _>("partitions", || Err(TOO_FEW.into()))?,
+            0 if Self::SIDES => set_up::<J, _>("partitions", || Err(Misuse::TooFewPartitions.into()))?,
             of_keys => of_keys,
         };
         Ok(Self {
@@ -95,10 +102,10 @@ impl<J: Job> Round<J> {
         task: MapTask<'_>,
         open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
         describe: impl FnOnce() -> String,
-    ) -> Result<Mapped, AttemptError> {
+    ) -> Result<MapSegments, AttemptError> {
         let finish = |segments: Segments<'_>, sides| Ok((segments.into_segments(), sides));
         let ((segments, sides), counters, records) = self.map_to(task, open, describe, finish)?;
-        Ok(Mapped { segments, sides, partitions: self.partitions, counters, records })
+        Ok(MapSegments { segments, sides, partitions: self.partitions, counters, records })
     }
 
     fn map_to<'b, T>(
@@ -199,13 +206,11 @@ pub fn set_up<J: Job, T>(step: &'static str, make: impl FnOnce() -> Result<T>) -
     })
 }
 
-const TOO_FEW: &str = "a job with side outputs has at least 2 partitions, one of them for their lines";
-
 /// Longest part of a key that is shown in a message.
 const KEY_SHOWN: usize = 60;
 
 /// A key for a message: printable text as it is, other bytes as escapes.
-fn describe_key(encoded: &[u8], out: &mut String) {
+pub(crate) fn describe_key(encoded: &[u8], out: &mut String) {
     let shown = &encoded[..encoded.len().min(KEY_SHOWN)];
     let _ = write!(out, "\"{}\"", shown.escape_ascii());
     if shown.len() < encoded.len() {

@@ -66,6 +66,13 @@ pub enum SpillError {
     },
 }
 
+impl SpillError {
+    /// Whether another attempt fails in the same way: what is damaged stays so, room may be found.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}
+
 /// The spill files of a node. A file is appended to by one writer at a time, so that there are about as many files as
 /// threads, and more only as they grow.
 pub(crate) struct SpillFiles {

@@ -7,7 +7,7 @@
 //! be seen in it.
 
 use super::{
-    arena::{ARENA_BYTES_MAX, Arena, too_long},
+    arena::{ARENA_BYTES_MAX, Arena, place},
     entries::{Entries, Probe},
     map::{self, Collect, TaskContext},
     segment::Segments,
@@ -99,7 +99,7 @@ where
         let encoded = probe.encoded::<K>(&mut word);
         let partition = map::partition(self.partitioner, key, encoded, self.segments.partitions())?;
         let length = if K::WIDTH.is_some() { 0 } else { encoded.len() };
-        let length = u32::try_from(length).map_err(|_| too_long("key", length))?;
+        let length = place(0, length, "key")?;
         self.entries.insert(probe, length, partition, value.to_owned());
         if mem::needs_drop::<V::Owned>() {
             self.resize(self.entries.len() - 1)?;
