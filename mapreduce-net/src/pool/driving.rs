@@ -440,7 +440,7 @@ impl Rounds for Driving<'_> {
         if self.closed {
             return Err(self.pool_closed());
         }
-        let partitions = partitions::<J, I>(self.options, data);
+        let partitions = partitions::<J, I>(self.options, data)?;
         let work = Work::new(self.hub(), id, job, shared, data, &on_pool, partitions)?;
         let splits = data.splits().len();
         let round = self
