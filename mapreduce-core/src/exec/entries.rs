@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{Key, Result, hash};
 use hashbrown::HashTable;
+use std::hint::black_box;
 
 /// Keys in the order in which they first came, and the way to them. Values stay typed.
 #[derive(Debug)]
@@ -43,6 +44,9 @@ struct Entry<O> {
     length: u32,
     partition: u32,
 }
+
+/// So many entries are loaded together.
+const TOGETHER: usize = 32;
 
 /// A key that is looked up.
 #[derive(Clone, Copy, Debug)]
@@ -172,11 +176,22 @@ impl<O> Entries<O> {
         let key = |at: u32| self.entries[at as usize].bytes(&self.keys);
         sort(slots, partitions, if K::WIDTH.is_some() { None } else { Some(&key) });
         let mut word = [0; 8];
-        slots.iter().try_for_each(|slot| {
-            let entry = &self.entries[slot.at as usize];
-            let key = encoded::<K>(entry.prefix, entry.bytes(&self.keys), &mut word);
-            visit(entry.partition, key, &entry.value)
+        slots.chunks(TOGETHER).try_for_each(|slots| {
+            self.touch(slots);
+            slots.iter().try_for_each(|slot| {
+                let entry = &self.entries[slot.at as usize];
+                let key = encoded::<K>(entry.prefix, entry.bytes(&self.keys), &mut word);
+                visit(entry.partition, key, &entry.value)
+            })
         })
+    }
+
+    /// Loads entries and keys that lie all over the memory, all at once: nothing here waits for another load, while work
+    /// on each of them would.
+    fn touch(&self, slots: &[Slot]) {
+        let entry = |slot: &Slot| &self.entries[slot.at as usize];
+        let offsets = slots.iter().map(|slot| entry(slot).offset as usize);
+        black_box(offsets.fold(0, |all, offset| all ^ self.keys.get(offset).copied().unwrap_or_default()));
     }
 
     /// Forgets all keys. Keeps the memory for others, but no more than `bytes_max` for their bytes.
