@@ -14,9 +14,9 @@ use common::{
     probe::{Probe, numbers},
 };
 use mapreduce_core::{
-    Dataset, Engine, Error, FailureKind, Input, InputOf, ItemSlice, Job, JobId, Local, Memory, Options,
-    PartFiles, RangePartitioner, ReadError, Registry, Report, RowFile, RowSlice, SplitInfo, TaskFailure,
-    TextFiles, codec,
+    Dataset, Engine, Error, FailureKind, Input, InputOf, ItemSlice, Job, JobId, Memory, Options, PartFiles,
+    RangePartitioner, ReadError, Registry, Report, RowFile, RowSlice, SplitInfo, TaskFailure, TextFiles,
+    codec,
     engine::{RoundOutput, Rounds, Tally, partitions, place, ship},
     exec::{Attempt, AttemptError, Chunks, ErasedRound, MapInput, MapOutput, ReducedPartition, Run},
     input::SplitCache,
@@ -466,19 +466,6 @@ fn iterated_and_background_jobs_are_the_engines_own_for_free() {
     options.cancel.cancel();
     let cancelled = Nodes::default().run_with(&Probe::default(), &(), &data, &options);
     assert!(matches!(cancelled, Err(Error::Cancelled)));
-}
-
-#[test]
-fn more_partitions_than_a_round_may_have_are_refused_by_every_engine() {
-    let (data, job) = (numbers(100, 4), Probe::default());
-    let partitions = Options::PARTITIONS_MAX + 1;
-    let options = Options { partitions: Some(partitions), ..Options::default() };
-    let local = Local::new(1).unwrap().run_with(&job, &(), &data, &options);
-    for refused in [local, Nodes::default().run_with(&job, &(), &data, &options)] {
-        let error = refused.unwrap_err();
-        assert!(matches!(error, Error::TooManyPartitions { partitions: found } if found == partitions));
-        assert_eq!(error.to_string(), "1048577 partitions are too many; choose at most 1048576");
-    }
 }
 
 #[test]
