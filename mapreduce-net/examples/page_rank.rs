@@ -13,7 +13,7 @@
 //! S. Brin, L. Page, "The anatomy of a large-scale hypertextual web search engine", 1998. The rank of a page without links is
 //! given to all pages.
 
-use mapreduce_core::prelude::*;
+use mapreduce_core::{Error, prelude::*};
 use mapreduce_net::cli::{Program, Run, clap};
 use serde::{Deserializer, Serializer};
 use std::{ops::ControlFlow, sync::Arc};
