@@ -7,6 +7,10 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 /// What a split is taken for before the first one was read, in bytes.
 const UNKNOWN_BYTES: u64 = 4 << 20;
 
+/// The part of the memory's budget that splits take together: what they leave is not given back to the system at once, and
+/// output comes behind them.
+const PART: u64 = 4;
+
 /// Lets splits be read, as far as their number and the memory allow. One is always let through: it has to be in memory, and
 /// that it is more than there is room for makes others spill the sooner.
 pub(super) struct Shipping {
@@ -19,6 +23,8 @@ pub(super) struct Shipping {
 
 struct State {
     shipments: usize,
+    /// What they hold.
+    bytes: u64,
     /// The bytes of the split that was read last. Those of a dataset are much alike.
     last_bytes: u64,
 }
@@ -34,7 +40,7 @@ impl Shipping {
     /// At most `splits_max` at once, in `memory`.
     pub(super) fn new(splits_max: usize, memory: Memory) -> Self {
         let turns = Semaphore::new(splits_max.clamp(1, Semaphore::MAX_PERMITS));
-        let state = Mutex::new(State { shipments: 0, last_bytes: UNKNOWN_BYTES });
+        let state = Mutex::new(State { shipments: 0, bytes: 0, last_bytes: UNKNOWN_BYTES });
         Self { memory, turns, state, over: Notify::new() }
     }
 
@@ -46,12 +52,16 @@ impl Shipping {
             let over = self.over.notified();
             {
                 let mut state = self.state();
+                let bytes = state.last_bytes;
+                let fits = state.bytes + bytes <= self.memory.budget_bytes() / PART;
                 let held = match state.shipments {
-                    0 => Some(self.memory.hold(state.last_bytes)),
-                    _ => self.memory.try_hold(state.last_bytes),
+                    0 => Some(self.memory.hold(bytes)),
+                    _ if fits => self.memory.try_hold(bytes),
+                    _ => None,
                 };
                 if held.is_some() {
                     state.shipments += 1;
+                    state.bytes += bytes;
                     return Shipment { shipping: self, held, _turn: turn };
                 }
             }
@@ -67,16 +77,25 @@ impl Shipping {
 impl Shipment<'_> {
     /// The split was read, and has so many bytes.
     pub(super) fn has(&mut self, bytes: u64) {
+        let mut state = self.shipping.state();
+        state.bytes = state.bytes - self.bytes() + bytes;
+        state.last_bytes = bytes;
         self.held = None;
         self.held = Some(self.shipping.memory.hold(bytes));
-        self.shipping.state().last_bytes = bytes;
+    }
+
+    fn bytes(&self) -> u64 {
+        self.held.as_ref().map_or(0, Held::bytes)
     }
 }
 
 impl Drop for Shipment<'_> {
     fn drop(&mut self) {
+        let mut state = self.shipping.state();
+        state.shipments -= 1;
+        state.bytes -= self.bytes();
+        drop(state);
         self.held = None;
-        self.shipping.state().shipments -= 1;
         // All of them: there may be room for several, and who finds none waits again.
         self.shipping.over.notify_waiters();
     }
@@ -104,13 +123,13 @@ mod tests {
         let mut first = begins(&shipping).await.unwrap();
         assert_eq!(memory.held_bytes(), UNKNOWN_BYTES, "whatever there is");
         assert!(begins(&shipping).await.is_none());
-        first.has(40);
+        first.has(10);
         let second = begins(&shipping).await.unwrap();
-        assert_eq!(memory.held_bytes(), 80);
-        assert!(begins(&shipping).await.is_none());
+        assert_eq!(memory.held_bytes(), 20);
+        assert!(begins(&shipping).await.is_none(), "a quarter is for splits");
         let mut third = pin!(shipping.begin());
         let (third, ()) = tokio::join!(third.as_mut(), async { drop(first) });
-        assert_eq!(memory.held_bytes(), 80);
+        assert_eq!(memory.held_bytes(), 20);
         drop((second, third));
         assert_eq!(memory.held_bytes(), 0);
         let others = memory.hold(90);
