@@ -32,6 +32,12 @@ pub enum Error {
         /// How many there would have been.
         splits: u64,
     },
+    /// More partitions were asked for than a round may have.
+    #[error("{partitions} partitions are too many; choose at most {}", crate::Options::PARTITIONS_MAX)]
+    TooManyPartitions {
+        /// How many there would have been.
+        partitions: u32,
+    },
     /// A task failed as often as it may.
     #[error(transparent)]
     Task(Box<TaskError>),

@@ -105,7 +105,7 @@ impl<'a> LocalRounds<'a> {
         I: Input<Records = InputOf<J>>,
         D: Destination<J>,
     {
-        let partitions = partitions::<J, I>(self.options, dataset);
+        let partitions = partitions::<J, I>(self.options, dataset)?;
         let round = Round::new(job, shared, partitions)?;
         let splits = dataset.splits().len() as u32;
         self.coordinator

@@ -146,7 +146,7 @@ impl Peer {
             listen: Some(options.listen),
             advertise: options.advertise,
             offer: Some(Offer { threads: threads as u32, jobs }),
-            limits: options.limits,
+            limits: options.limits.within(options.memory.budget_bytes()),
             timing: options.timing.clone(),
         })?;
         let shared = Arc::new(Shared {
