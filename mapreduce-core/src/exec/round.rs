@@ -4,7 +4,6 @@ use super::{
     Attempt, AttemptError, MapOutput,
     arena::Arena,
     buffer::Buffer,
-    entries::Entries,
     failure::guard,
     map::{Collect, Mapped, TaskContext},
     merge::CurrentKey,
@@ -14,8 +13,7 @@ use super::{
     run::Run,
     segment::Segments,
     sides,
-    sort::Slot,
-    table::Table,
+    table::{Kept, Table},
     through::Through,
 };
 use crate::{
@@ -39,7 +37,7 @@ pub(crate) struct Round<J: Job> {
     partitions: u32,
     /// What emitters work with.
     arenas: Pool<Arena<KeyOf<J>>>,
-    tables: Pool<(Entries<<ValueOf<J> as ToOwned>::Owned>, Vec<Slot>)>,
+    tables: Pool<Kept<<ValueOf<J> as ToOwned>::Owned>>,
 }
 
 /// What a map attempt works on, besides the blocks.

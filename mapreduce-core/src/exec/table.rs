@@ -26,6 +26,9 @@ const NEW_OF: u64 = 4;
 /// ..so many or more had a new key.
 const NEW_MIN: u64 = 3;
 
+/// What a table works with, besides an arena.
+pub(super) type Kept<O> = (Entries<O>, Vec<Slot>);
+
 /// Keys lie encoded in an arena, once each; values stay typed until the segment ends.
 pub(super) struct Table<'a, K: ?Sized, V: ?Sized + ToOwned, C> {
     task: TaskContext<'a>,
@@ -49,7 +52,7 @@ pub(super) struct Table<'a, K: ?Sized, V: ?Sized + ToOwned, C> {
     slots: Vec<Slot>,
     /// Where the arena, and entries with slots, come from and go.
     arenas: &'a Pool<Arena<K>>,
-    tables: &'a Pool<(Entries<V::Owned>, Vec<Slot>)>,
+    tables: &'a Pool<Kept<V::Owned>>,
 }
 
 impl<'a, K, V, C> Table<'a, K, V, C>
@@ -64,7 +67,7 @@ where
         partitioner: &'a dyn Partitioner<K>,
         segments: Segments<'a>,
         arenas: &'a Pool<Arena<K>>,
-        tables: &'a Pool<(Entries<V::Owned>, Vec<Slot>)>,
+        tables: &'a Pool<Kept<V::Owned>>,
     ) -> Self {
         let segment_bytes = segments.segment_bytes().clamp(1, ARENA_BYTES_MAX);
         let (entries, slots) = tables.take_or(|| (Entries::new(segment_bytes), Vec::new()));
