@@ -3,7 +3,7 @@
 use crate::workshop::Workshop;
 use benches::{
     Failure,
-    text::{Random, zipf_file},
+    text::{Random, lines_file, zipf_file},
 };
 use std::{
     fs::{self, File},
@@ -84,7 +84,7 @@ impl<'a> Inputs<'a> {
     /// See [`text`](Self::text).
     pub(crate) fn lines(&self) -> Result<PathBuf, Failure> {
         let lines = self.sizes.lines;
-        self.file(&format!("lines-{lines}.txt"), |path| Ok(write_lines(path, lines)?))
+        self.file(&format!("lines-{lines}.txt"), |path| Ok(lines_file(path, lines)?))
     }
 
     /// Rows with few or many keys.
@@ -127,18 +127,6 @@ pub(crate) fn warm(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn write_lines(path: &Path, lines: usize) -> io::Result<()> {
-    let mut random = Random::new(11);
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    for _ in 0..lines {
-        for _ in 0..6 {
-            write!(out, "{:016x}", random.bits())?;
-        }
-        out.write_all(b"abc\n")?;
-    }
-    out.flush()
-}
-
 /// Keys are 63 bits, so that engines without unsigned integers have them, and look random; values are below 1 000.
 fn write_rows(path: &Path, rows: usize, range: u64) -> io::Result<()> {
     let mut random = Random::new(7);
@@ -179,14 +167,5 @@ mod tests {
         let bytes = fs::read(path).unwrap();
         let keys: std::collections::HashSet<&[u8]> = bytes.chunks(16).map(|row| &row[..8]).collect();
         assert!((9_800..10_200).contains(&keys.len()), "{}", keys.len());
-    }
-
-    #[test]
-    fn lines_are_of_100_bytes() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lines");
-        write_lines(&path, 10).unwrap();
-        let text = fs::read_to_string(path).unwrap();
-        assert!(text.lines().count() == 10 && text.split_inclusive('\n').all(|line| line.len() == 100));
     }
 }

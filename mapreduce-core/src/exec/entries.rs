@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{Key, Result, hash};
 use hashbrown::HashTable;
+use std::hint::black_box;
 
 /// Keys in the order in which they first came, and the way to them. Values stay typed.
 #[derive(Debug)]
@@ -45,6 +46,9 @@ struct Entry<O> {
     length: u32,
     partition: u32,
 }
+
+/// So many entries are loaded together.
+const TOGETHER: usize = 32;
 
 /// A key that is looked up.
 #[derive(Clone, Copy, Debug)]
@@ -137,13 +141,7 @@ impl<O> Entries<O> {
 
     /// Adds a key that is not there. Its bytes begin below 2^31, and there are at most 2^32 keys.
     #[inline]
-    pub(super) fn insert<K: ?Sized + Key>(
-        &mut self,
-        probe: Probe<'_>,
-        length: u32,
-        partition: u32,
-        value: O,
-    ) {
+    pub(super) fn insert(&mut self, probe: Probe<'_>, length: u32, partition: u32, value: O) {
         let Probe { prefix, suffix, hash, bytes } = probe;
         let room = self.keys.capacity() - self.keys.len();
         if self.entries.len() == self.entries.capacity() || room < bytes.len() {
@@ -197,11 +195,22 @@ impl<O> Entries<O> {
         let key = |at: u32| self.entries[at as usize].bytes(&self.keys);
         sort(slots, partitions, if K::WIDTH.is_some() { None } else { Some(&key) });
         let mut word = [0; 8];
-        slots.iter().try_for_each(|slot| {
-            let entry = &self.entries[slot.at as usize];
-            let key = encoded::<K>(entry.prefix, entry.bytes(&self.keys), &mut word);
-            visit(entry.partition, key, &entry.value)
+        slots.chunks(TOGETHER).try_for_each(|slots| {
+            self.touch(slots);
+            slots.iter().try_for_each(|slot| {
+                let entry = &self.entries[slot.at as usize];
+                let key = encoded::<K>(entry.prefix, entry.bytes(&self.keys), &mut word);
+                visit(entry.partition, key, &entry.value)
+            })
         })
+    }
+
+    /// Loads entries and keys that lie all over the memory, all at once: nothing here waits for another load, while work
+    /// on each of them would.
+    fn touch(&self, slots: &[Slot]) {
+        let entry = |slot: &Slot| &self.entries[slot.at as usize];
+        let offsets = slots.iter().map(|slot| entry(slot).offset as usize);
+        black_box(offsets.fold(0, |all, offset| all ^ self.keys.get(offset).copied().unwrap_or_default()));
     }
 
     /// Forgets all keys. Keeps the memory for others, unless it is far more than they need.
@@ -222,7 +231,7 @@ mod tests {
         let mut number: u64 = 0;
         while entries.held_bytes() < entries.held_max {
             let key = [&number.to_be_bytes()[..], &vec![b'x'; length - 8]].concat();
-            entries.insert::<[u8]>(Probe::new(&key[..], &mut scratch), length as u32, 0, 1);
+            entries.insert(Probe::new(&key[..], &mut scratch), length as u32, 0, 1);
             number += 1;
         }
     }

@@ -6,7 +6,7 @@
 use super::{
     Attempt,
     reader::RunReader,
-    run::{Run, prefix},
+    run::{Run, wide_prefix},
     segment::SegmentWriter,
     spill::SpillError,
 };
@@ -33,7 +33,7 @@ const CHECK_EVERY: u32 = 1024;
 
 struct Source<'a> {
     reader: RunReader<'a>,
-    prefix: u64,
+    prefix: u128,
     /// Whether there is a pair, which the reader has advanced to.
     live: bool,
 }
@@ -42,7 +42,7 @@ impl Source<'_> {
     #[inline]
     fn advance(&mut self) -> Result<(), SpillError> {
         self.live = self.reader.advance()?;
-        self.prefix = if self.live { prefix(self.reader.key()) } else { u64::MAX };
+        self.prefix = if self.live { wide_prefix(self.reader.key()) } else { u128::MAX };
         Ok(())
     }
 }
@@ -50,7 +50,7 @@ impl Source<'_> {
 /// A source in the tree, with its prefix: most matches are decided without a look at the source.
 #[derive(Clone, Copy)]
 struct Player {
-    prefix: u64,
+    prefix: u128,
     source: usize,
 }
 
@@ -115,9 +115,9 @@ impl<'a> Merge<'a> {
         let group = K::group(key)?;
         let mask = match group.len() {
             0 => 0,
-            len => u64::MAX << (64 - 8 * len.min(8)),
+            len => u128::MAX << (128 - 8 * len.min(16)),
         };
-        Ok(MergeGroup { prefix: prefix(group), mask, merge: self, group, of: PhantomData })
+        Ok(MergeGroup { prefix: wide_prefix(group), mask, merge: self, group, of: PhantomData })
     }
 
     #[inline]
@@ -166,15 +166,28 @@ impl<'a> Merge<'a> {
         if a == UNPLAYED.source || b == UNPLAYED.source {
             return a == UNPLAYED.source;
         }
+        if self.exact {
+            // The prefix of a source without a pair is none of a key's: either both have one or neither.
+            return a < b;
+        }
         let (left, right) = (&self.sources[a], &self.sources[b]);
         if !left.live || !right.live {
             return left.live;
         }
-        let by_key = match self.exact {
-            true => Ordering::Equal,
-            false => left.reader.key().cmp(right.reader.key()),
-        };
-        by_key.then(a.cmp(&b)).is_lt()
+        compare_behind_prefix(left.reader.key(), right.reader.key()).then(a.cmp(&b)).is_lt()
+    }
+}
+
+/// The bytes of a key that its prefix has.
+const PREFIX_BYTES: usize = size_of::<u128>();
+
+/// Compares keys with the same prefix.
+#[inline]
+fn compare_behind_prefix(a: &[u8], b: &[u8]) -> Ordering {
+    match (a.get(PREFIX_BYTES..), b.get(PREFIX_BYTES..)) {
+        (Some(a), Some(b)) => a.cmp(b),
+        // One ends within the prefix, and the other has only zeros behind that until its own ends.
+        _ => a.len().cmp(&b.len()),
     }
 }
 
@@ -221,9 +234,9 @@ const KEY_KEPT: usize = 1 << 20;
 pub(super) struct MergeGroup<'m, 'a, 'k, K: ?Sized> {
     merge: &'m mut Merge<'a>,
     group: &'k [u8],
-    prefix: u64,
+    prefix: u128,
     /// The bytes of the prefix that are the group's.
-    mask: u64,
+    mask: u128,
     of: PhantomData<fn(&K)>,
 }
 
@@ -240,7 +253,10 @@ impl<K: ?Sized + Key> MergeGroup<'_, '_, '_, K> {
         let Some(source) = self.merge.winner() else { return Ok(None) };
         // The group is a beginning of the key, and most keys of other groups differ in its first bytes.
         let differs = (source.prefix ^ self.prefix) & self.mask != 0;
-        if differs || (K::WIDTH.is_none() && K::group(source.reader.key())? != self.group) {
+        let same = |group: &[u8]| {
+            group.len() == self.group.len() && group.get(PREFIX_BYTES..) == self.group.get(PREFIX_BYTES..)
+        };
+        if differs || (K::WIDTH.is_none() && !same(K::group(source.reader.key())?)) {
             return Ok(None);
         }
         self.merge.lent = true;

@@ -280,6 +280,20 @@ pub(super) fn prefix(key: &[u8]) -> u64 {
     }
 }
 
+/// The same of sixteen bytes.
+#[inline]
+pub(super) fn wide_prefix(key: &[u8]) -> u128 {
+    match (key.first_chunk::<16>(), key.last_chunk::<8>()) {
+        (Some(first), _) => u128::from_be_bytes(*first),
+        (None, Some(last)) => {
+            // The two eights overlap.
+            let behind = u128::from(u64::from_be_bytes(*last)) << (8 * (16 - key.len()));
+            u128::from(prefix(key)) << 64 | (behind & u128::from(u64::MAX))
+        }
+        (None, None) => u128::from(prefix(key)) << 64,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,10 +301,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prefixes_are_the_first_eight_bytes_or_all_of_them_and_zeros(key in vec(any::<u8>(), 0..20)) {
+        fn prefixes_are_the_first_bytes_or_all_of_them_and_zeros(key in vec(any::<u8>(), 0..20)) {
             let mut padded = key.clone();
-            padded.resize(8, 0);
+            padded.resize(20, 0);
             prop_assert_eq!(&prefix(&key).to_be_bytes()[..], &padded[..8]);
+            prop_assert_eq!(&wide_prefix(&key).to_be_bytes()[..], &padded[..16]);
         }
 
         #[test]

@@ -215,7 +215,7 @@ fn take<K: ?Sized, const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CodecEr
 /// A big-endian number of `width` bytes with zeros behind it, as one of eight bytes.
 #[inline]
 fn fill_up(number: u128, width: usize) -> u64 {
-    (number << (8 * (16 - width)) >> 64) as u64
+    (number.checked_shl(8 * (16 - width as u32)).unwrap_or_default() >> 64) as u64
 }
 
 /// `Key` for a `KeyPart` that encodes alike as a whole and as a part. The second closure is there for those of fixed
