@@ -120,7 +120,8 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// Output that waited in a spill file could not be read back.
+    /// The folder for what does not fit into memory is not there, or output that waited in a spill file could not be read
+    /// back.
     #[error(transparent)]
     Spill(#[from] SpillError),
     /// The memory budget does not hold what a single task works with.

@@ -23,7 +23,7 @@ pub(super) struct Arena<K: ?Sized> {
 
 /// An arena that outgrows this gets all of its memory at once. Doubling it would leave holes of half the size, of a
 /// quarter and so on, which nothing else fits into.
-const DOUBLED_BYTES_MAX: usize = 256 << 10;
+pub(super) const DOUBLED_BYTES_MAX: usize = 256 << 10;
 
 /// Pairs begin below this, so that 32 bits say where they end.
 pub(super) const ARENA_BYTES_MAX: usize = 1 << 31;
@@ -110,8 +110,9 @@ impl<K: ?Sized + Key> Arena<K> {
     #[cold]
     fn grown(&mut self) {
         if self.bytes.capacity() > DOUBLED_BYTES_MAX && self.held_bytes() < self.held_max {
-            let pairs = self.held_max / (self.held_bytes() / self.slots.len()).max(1);
-            let pair = self.bytes.len() / self.slots.len();
+            // With the one that it ends with.
+            let pairs = self.held_max / (self.held_bytes() / self.slots.len()).max(1) + 1;
+            let pair = self.bytes.len().div_ceil(self.slots.len());
             // One in sixteen more: the next pairs may be a bit longer, or shorter and more of them.
             let room = |all: usize, len: usize| (all + all / 16).saturating_sub(len);
             self.bytes.reserve_exact(room(pairs.saturating_mul(pair), self.bytes.len()));
@@ -135,13 +136,21 @@ impl<K: ?Sized + Key> Arena<K> {
         })
     }
 
-    /// Forgets all pairs. Keeps the memory for others, but no more than `bytes_max` for their bytes: one record may
-    /// have been larger than all others.
-    pub(super) fn clear(&mut self, bytes_max: usize) {
+    /// Forgets all pairs. Keeps the memory for others, unless it is far more than they need: one record may have been
+    /// larger than all others.
+    pub(super) fn clear(&mut self) {
         self.slots.clear();
         self.bytes.clear();
-        self.bytes.shrink_to(bytes_max);
+        shrink(&mut self.bytes, self.held_max);
         self.capacity = self.bytes.capacity();
+    }
+}
+
+/// Gives memory back that is more than twice as much as `bytes_max`. To that much, not to less: what is given back and taken
+/// again moves about, and the allocator keeps a hole for each of its places.
+pub(super) fn shrink(bytes: &mut Vec<u8>, bytes_max: usize) {
+    if bytes.capacity() / 2 > bytes_max {
+        bytes.shrink_to(bytes_max);
     }
 }
 
@@ -241,5 +250,43 @@ mod tests {
             assert!(error.is_permanent());
             assert_eq!(error.to_string(), "a pair of 2147483649 bytes is too long; the limit is 2 GiB");
         }
+    }
+
+    fn fill(arena: &mut Arena<[u8]>, value: usize) {
+        while arena.held_bytes() < arena.held_max {
+            arena.push::<[u8]>(b"key", &vec![1; value][..], |_| Ok(0)).unwrap();
+        }
+    }
+
+    /// A large buffer that is taken, moved and given back again and again costs a multiple of what is in it.
+    #[test]
+    fn a_large_arena_is_taken_once_and_kept() {
+        for value in [10, 1_000, 100_000, 1 << 20, 3 << 20] {
+            let mut arena = Arena::<[u8]>::new(16 << 20);
+            fill(&mut arena, value);
+            let (capacity, at) = (arena.bytes.capacity(), arena.bytes.as_ptr());
+            let all = capacity + arena.slots.capacity() * size_of::<Slot>();
+            assert!(all <= arena.held_bytes() * 5 / 4, "{all} bytes for values of {value}");
+            for _ in 0..3 {
+                arena.clear();
+                fill(&mut arena, value);
+                assert_eq!(
+                    (arena.bytes.capacity(), arena.bytes.as_ptr()),
+                    (capacity, at),
+                    "values of {value}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_long_record_took_is_given_back() {
+        let mut arena = Arena::<[u8]>::new(1_000_000);
+        fill(&mut arena, 5_000_000);
+        assert!(arena.bytes.capacity() >= 5_000_000);
+        arena.clear();
+        assert!(arena.bytes.capacity() <= 1_000_000);
+        fill(&mut arena, 10);
+        assert!(arena.bytes.capacity() <= 1_100_000);
     }
 }

@@ -51,19 +51,20 @@ pub(crate) struct MapSegments {
 
 impl MapSegments {
     /// The runs of a partition, in order.
-    pub(crate) fn runs(&self, partition: u32) -> impl Iterator<Item = &Run> {
-        let sides = self.sides.iter().filter(move |_| partition == self.partitions);
-        self.segments.iter().filter_map(move |segment| segment.runs.get(partition as usize)).chain(sides)
+    pub(crate) fn runs(&self, partition: u32) -> impl Iterator<Item = Run> {
+        let sides = self.sides.iter().filter(move |_| partition == self.partitions).cloned();
+        self.segments.iter().filter_map(move |segment| segment.run(partition)).chain(sides)
     }
 
     /// What the coordinator hears of it.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.segments
-            .iter()
-            .flat_map(|segment| &segment.runs)
-            .chain(&self.sides)
-            .for_each(|run| totals.add(run));
+        for (partition, run) in self.segments.iter().flat_map(Segment::runs) {
+            totals.add(&run);
+            // Those without pairs are not there, so which one it is counts.
+            totals.checksum ^= u64::from(partition);
+        }
+        self.sides.iter().for_each(|run| totals.add(run));
         totals
     }
 }

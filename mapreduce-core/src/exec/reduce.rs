@@ -33,7 +33,7 @@ pub(crate) struct ReduceOutput {
 pub(super) fn reduce<'a, K, V, R>(
     reducer: &R,
     runs: &'a [Run],
-    attempt: &Attempt,
+    attempt: &'a Attempt,
     at: &RefCell<CurrentKey<'a>>,
     outputs: &'static [&'static str],
     writer: &mut impl PairWriter<R::Key, R::Value>,
@@ -55,7 +55,7 @@ where
 fn reduce_groups<'a, K, V, R>(
     reducer: &R,
     runs: &'a [Run],
-    attempt: &Attempt,
+    attempt: &'a Attempt,
     at: &RefCell<CurrentKey<'a>>,
     out: &mut Out<'_, impl PairWriter<R::Key, R::Value>>,
 ) -> Result<u64>
@@ -65,7 +65,7 @@ where
     R: Reducer<K, V>,
 {
     let mut keys = 0;
-    let mut merge = Merge::by_key::<K>(runs)?;
+    let mut merge = Merge::by_key::<K>(runs, attempt)?;
     loop {
         let mut at = at.borrow_mut();
         merge.next_key(&mut at)?;
@@ -151,7 +151,7 @@ impl OutputRun {
     }
 
     pub(crate) fn finish(self) -> Result<Run> {
-        Ok(self.segment.finish()?.runs.remove(0))
+        Ok(self.segment.finish()?.into_run())
     }
 }
 

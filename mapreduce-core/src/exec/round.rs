@@ -2,15 +2,18 @@
 
 use super::{
     Attempt, AttemptError, MapOutput,
+    arena::Arena,
     buffer::Buffer,
     failure::guard,
     map::{Collect, MapSegments, TaskContext},
-    merge::{CurrentKey, narrow},
+    merge::CurrentKey,
+    narrow::narrow,
+    pool::Pool,
     reduce::{self, PairWriter, ReduceOutput},
     run::Run,
     segment::Segments,
     sides,
-    table::Table,
+    table::{Kept, Table},
     through::Through,
 };
 use crate::{
@@ -20,6 +23,7 @@ use crate::{
     input::{Blocks, SplitCache},
 };
 use std::{
+    borrow::Borrow,
     cell::{OnceCell, RefCell},
     fmt::Write,
 };
@@ -32,6 +36,9 @@ pub(crate) struct Round<J: Job> {
     partitioner: Box<dyn Partitioner<KeyOf<J>>>,
     /// Those of the keys. Behind them is the one for side outputs, if the job has such.
     partitions: u32,
+    /// What emitters work with.
+    arenas: Pool<Arena<KeyOf<J>>>,
+    tables: Pool<Kept<<ValueOf<J> as ToOwned>::Owned>>,
 }
 
 /// What a map attempt works on, besides the blocks.
@@ -77,6 +84,8 @@ impl<J: Job> Round<J> {
             reducer: set_up::<J, _>("reducer", || job.reducer(shared))?,
             partitioner: set_up::<J, _>("partitioner", || job.partitioner(shared))?,
             partitions,
+            arenas: Pool::new(),
+            tables: Pool::new(),
         })
     }
 
@@ -87,8 +96,9 @@ impl<J: Job> Round<J> {
         open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
         describe: impl FnOnce() -> String,
     ) -> Result<MapOutput, AttemptError> {
+        let attempt = task.attempt;
         let finish = |segments: Segments<'_>, sides| {
-            let mut runs = segments.finish()?;
+            let mut runs = segments.finish(attempt)?;
             runs.extend(sides);
             Ok(runs)
         };
@@ -125,9 +135,19 @@ impl<J: Job> Round<J> {
             let (segments, mut context) = if !J::Reducer::ENABLED {
                 self.map_into(split, Through::new(context, segments, index, splits)?)?
             } else if J::Combiner::ENABLED {
-                self.map_into(split, Table::new(context, &self.combiner, &*self.partitioner, segments))?
+                self.map_into(
+                    split,
+                    Table::new(
+                        context,
+                        &self.combiner,
+                        &*self.partitioner,
+                        segments,
+                        &self.arenas,
+                        &self.tables,
+                    ),
+                )?
             } else {
-                self.map_into(split, Buffer::new(context, &*self.partitioner, segments))?
+                self.map_into(split, Buffer::new(context, &*self.partitioner, segments, &self.arenas))?
             };
             let sides = context.take_sides()?;
             let counters = context.finish()?;
@@ -151,23 +171,26 @@ impl<J: Job> Round<J> {
 
     /// Runs a reduce attempt over the runs of its partition, in the order of the splits. `open` gives what to write
     /// to, `close` what is left of that.
-    pub(crate) fn reduce<'a, W, P, R>(
+    pub(crate) fn reduce<W, P, R>(
         &self,
         task: ReduceTask<'_>,
-        runs: impl IntoIterator<Item = &'a Run>,
+        runs: impl IntoIterator<Item: Borrow<Run>>,
         open: impl FnOnce() -> Result<W>,
         close: impl FnOnce(W) -> Result<(P, R)>,
     ) -> Result<(ReduceOutput, P, R), AttemptError>
     where
         W: PairWriter<OutputKeyOf<J>, OutputValueOf<J>>,
     {
-        let all: Vec<Run> = runs.into_iter().cloned().collect();
+        // Mappers are done.
+        self.arenas.clear();
+        self.tables.clear();
+        let all: Vec<Run> = runs.into_iter().map(|run| run.borrow().clone()).collect();
         let runs = OnceCell::new();
         let key = RefCell::new(CurrentKey::default());
         let run = || {
             // Pairs of a map-only job are not sorted, and lines for side outputs are not: there is nothing to merge.
             let is_merged = J::Reducer::ENABLED && task.partition < self.partitions;
-            let narrowed = if is_merged { narrow(task.memory, all, task.memory.fan_in())? } else { all };
+            let narrowed = if is_merged { narrow(task.memory, all, task.attempt)? } else { all };
             let mut writer = open()?;
             let runs = runs.get_or_init(|| narrowed);
             let output = if task.partition < self.partitions {

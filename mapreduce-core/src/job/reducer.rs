@@ -88,6 +88,14 @@ impl<'g, V: ?Sized + Datum> Values<'g, V> {
             None => None,
         })
     }
+
+    /// The next value, and how many bytes it has encoded.
+    pub(super) fn next_with_len(&mut self) -> Result<Option<(Cow<'_, V>, usize)>> {
+        Ok(match self.group.next_value()? {
+            Some(bytes) => Some((V::decode(bytes)?, bytes.len())),
+            None => None,
+        })
+    }
 }
 
 /// Folds all values of a key with a combiner and emits the one that is left: every combiner is a reducer.
