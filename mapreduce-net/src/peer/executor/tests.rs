@@ -83,9 +83,11 @@ fn no_more_runs_at_once_than_a_limit_says() {
     drop(second);
 }
 
-/// Two threads, and a function that queues work which runs until what it gives is dropped.
-fn two_threads() -> (Executor, Receiver<char>, impl Fn(&Queue, Option<&Limit>, char) -> (Ticket, Sender<()>))
-{
+/// Work in a queue, which runs until this is dropped.
+type Gated = (Ticket, Sender<()>);
+
+/// Two threads, the names of what begins there, and a function that queues work.
+fn two_threads() -> (Executor, Receiver<char>, impl Fn(&Queue, Option<&Limit>, char) -> Gated) {
     let (begun, begins) = mpsc::channel();
     let push = move |queue: &Queue, limit: Option<&Limit>, name| {
         let (open, gate) = mpsc::channel::<()>();

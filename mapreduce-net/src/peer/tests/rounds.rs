@@ -208,7 +208,7 @@ async fn the_memory_of_a_round_is_free_when_it_ends_whatever_the_threads_do() {
     let before = held();
     link.end_round(1).await;
     assert!(link.until_pong().await.is_empty());
-    let segments = 2 * u64::from(round(1).segment_bytes);
+    let segments = 2 * round(1).segment_bytes;
     assert!(held() + segments <= before, "{} of {before} bytes are held", held());
     gate.open();
 }
