@@ -85,9 +85,10 @@ fn no_more_runs_at_once_than_a_limit_says() {
 
 /// Work in a queue, which runs until this is dropped.
 type Gated = (Ticket, Sender<()>);
+type Push = Box<dyn Fn(&Queue, Option<&Limit>, char) -> Gated>;
 
 /// Two threads, the names of what begins there, and a function that queues work.
-fn two_threads() -> (Executor, Receiver<char>, impl Fn(&Queue, Option<&Limit>, char) -> Gated) {
+fn two_threads() -> (Executor, Receiver<char>, Push) {
     let (begun, begins) = mpsc::channel();
     let push = move |queue: &Queue, limit: Option<&Limit>, name| {
         let (open, gate) = mpsc::channel::<()>();
@@ -98,7 +99,7 @@ fn two_threads() -> (Executor, Receiver<char>, impl Fn(&Queue, Option<&Limit>, c
         });
         (ticket, open)
     };
-    (Executor::new(2).unwrap(), begins, push)
+    (Executor::new(2).unwrap(), begins, Box::new(push))
 }
 
 #[test]
