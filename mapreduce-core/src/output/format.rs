@@ -1,12 +1,18 @@
 //! [`Format`]: what the part files of an output look like, and [`PartWriter`], which writes one of them.
 
-use super::{StagedPart, csv, json_lines, part_file::PartFile, table::Table};
+use super::{
+    AttemptFile, SharedStaging, StagedPart,
+    attempt_file::side_name,
+    csv, json_lines,
+    part_file::{PartFile, WriteError},
+    table::Table,
+    text,
+};
 use crate::{Datum, Error, Job, OutputKeyOf, OutputValueOf, Result, exec::PairWriter};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    fmt,
-    path::PathBuf,
+    fmt, io,
 };
 
 /// What part files hold for a pair.
@@ -20,13 +26,13 @@ use std::{
 ///
 /// **CSV** has a column for each field of a struct and each part of a tuple, those of the key before those of the value.
 /// A field's column has its name; others are `key`, `value`, `key_0`, `value_0`. If a name would stand twice, all are
-/// preceded by `key_` or `value_`. What is nested in a column is JSON. `None` is an empty cell, an empty string is `""`.
-/// Every part has the header, those without pairs too.
+/// preceded by `key_` or `value_`. What is nested in a column is JSON. `None` is an empty cell, an empty string is `""`;
+/// where there is one column only, both are `""`, since readers pass over empty lines. Every part has the header, those without pairs too.
 ///
 /// **Parquet** columns are numbers of up to 64 bits, bools, strings and bytes, and options of these. A job whose output has
 /// others is refused before it runs.
 ///
-/// Where the key or the value is `()`, it is left out. **JSON** has no word for floats that are not finite: they are
+/// Where the key or the value is `()`, it is left out, in text with the tab. **JSON** has no word for floats that are not finite: they are
 /// `null`. In CSV and text they are `NaN`, `inf` and `-inf`.
 ///
 /// ```
@@ -84,9 +90,9 @@ impl Format {
 /// Writes the pairs of a reduce attempt to a part file, and its lines for side outputs to others.
 pub(crate) struct PartWriter {
     part: Form,
-    path: PathBuf,
     /// By the number of the side output. A file is made for its first line.
-    sides: BTreeMap<usize, PartFile>,
+    sides: BTreeMap<u32, PartFile>,
+    shared: Option<SharedStaging>,
 }
 
 enum Form {
@@ -104,48 +110,57 @@ enum Lines {
 }
 
 impl PartWriter {
-    /// Creates the file for pairs of `K` and `V`.
-    pub(crate) fn create<K, V>(path: PathBuf, format: Format) -> Result<Self>
+    /// Begins to write pairs of `K` and `V` to a file.
+    pub(crate) fn new<K, V>(to: AttemptFile) -> Result<Self>
     where
         K: ?Sized + Datum,
         V: ?Sized + Datum,
     {
+        let AttemptFile { file, format, shared } = to;
+        let mut file = PartFile::new(file);
         let part = match format {
-            Format::Text => Form::Lines(PartFile::create(path.clone())?, Lines::Text),
-            Format::JsonLines => Form::Lines(PartFile::create(path.clone())?, Lines::Json),
+            Format::Text => Form::Lines(file, Lines::Text),
+            Format::JsonLines => Form::Lines(file, Lines::Json),
             Format::Csv => {
-                let mut file = PartFile::create(path.clone())?;
                 let table = Table::of::<K, V>();
                 csv::append_header(file.buffer(), &table);
                 Form::Lines(file, Lines::Csv(table))
             }
             #[cfg(feature = "parquet")]
-            Format::Parquet => {
-                Form::Parquet(Box::new(super::parquet::ParquetPart::create::<K, V>(path.clone())?))
-            }
+            Format::Parquet => Form::Parquet(Box::new(super::parquet::ParquetPart::new::<K, V>(file)?)),
         };
-        Ok(Self { part, path, sides: BTreeMap::new() })
+        Ok(Self { part, sides: BTreeMap::new(), shared })
     }
 
     /// Writes what is still buffered.
     pub(crate) fn finish(self) -> Result<StagedPart> {
-        let part = match self.part {
-            Form::Lines(file, _) => file.finish()?,
+        let Self { part, mut sides, shared } = self;
+        let mut part = match part {
+            Form::Lines(file, _) => file,
             #[cfg(feature = "parquet")]
             Form::Parquet(part) => part.finish()?,
         };
-        let finish = |(output, file): (usize, PartFile)| Ok((output, file.finish()?));
-        Ok(StagedPart { part, sides: self.sides.into_iter().map(finish).collect::<Result<_>>()? })
+        part.flush()?;
+        sides.values_mut().try_for_each(PartFile::flush)?;
+        if let Some(shared) = shared {
+            // Where the driver has committed or given up, nothing may be left.
+            shared.check().map_err(|error| WriteError::new(part.file().path(), io::Error::other(error)))?;
+        }
+        let sides = sides.into_iter().map(|(output, file)| (output, file.finish())).collect();
+        Ok(StagedPart { part: part.finish(), sides })
     }
 
     /// Writes a line for the side output of that number.
-    pub(super) fn append_side(&mut self, output: usize, line: &[u8]) -> Result {
+    pub(super) fn append_side(&mut self, output: u32, line: &[u8]) -> Result {
         let file = match self.sides.entry(output) {
             Entry::Occupied(file) => file.into_mut(),
             Entry::Vacant(none) => {
-                let mut path = self.path.clone().into_os_string();
-                path.push(format!(" side {output}"));
-                none.insert(PartFile::create(path.into())?)
+                let part = match &self.part {
+                    Form::Lines(file, _) => file.file(),
+                    #[cfg(feature = "parquet")]
+                    Form::Parquet(part) => part.file(),
+                };
+                none.insert(PartFile::new(part.create_beside(side_name(part.name(), output))?))
             }
         };
         file.buffer().extend_from_slice(line);
@@ -164,14 +179,7 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for PartWriter {
         };
         let out = file.buffer();
         match lines {
-            Lines::Text => {
-                key.write_text(out)?;
-                if !V::is_unit() {
-                    out.push(b'\t');
-                    value.write_text(out)?;
-                }
-                out.push(b'\n');
-            }
+            Lines::Text => text::append_line(out, key, value)?,
             Lines::Csv(table) => csv::append(out, table, key, value)?,
             Lines::Json => json_lines::append(out, key, value)?,
         }

@@ -25,7 +25,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub overwrite: bool,
     /// Parts of the output [default: one for every 32 MiB of input, at most 64]
-    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = super::engine::positive::<NonZeroU32>)]
+    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = partitions)]
     pub partitions: Option<NonZeroU32>,
     /// Threads of this process or a pool.
     #[command(flatten)]
@@ -76,7 +76,19 @@ impl RunArgs {
     }
 
     fn part_files(&self) -> PartFiles {
-        PartFiles::new(&self.output).overwrite(self.overwrite).with_format(self.format)
+        PartFiles::new(&self.output)
+            .overwrite(self.overwrite)
+            .with_format(self.format)
+            .on_shared_storage(self.pool.shared)
+    }
+}
+
+/// Parses what `--partitions` is given.
+fn partitions(text: &str) -> Result<NonZeroU32, String> {
+    let max = Options::PARTITIONS_MAX;
+    match text.parse::<NonZeroU32>() {
+        Ok(partitions) if partitions.get() <= max => Ok(partitions),
+        _ => Err(format!("give a whole number from 1 to {max}")),
     }
 }
 
@@ -105,7 +117,7 @@ pub struct Run<'a> {
     pub inputs: &'a [PathBuf],
     /// What to run on.
     pub engine: &'a AnyEngine,
-    /// Whether peers are to read the input themselves.
+    /// Whether peers are to read the input themselves. If so, [`output`](Self::output) is on shared storage as well.
     pub shared: bool,
     /// Where to write.
     pub output: PartFiles,

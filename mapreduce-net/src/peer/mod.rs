@@ -2,7 +2,8 @@
 //!
 //! * `host` decides which drivers get a session and shares the slots among them; `session` speaks with one driver;
 //! * `tasks` has the rounds and attempts of a session: `round` makes the parts of a job, `values` has what is broadcast,
-//!   `stage` brings the input of attempts here, `run` is one attempt on a thread of the `executor`;
+//!   `stage` brings the input of attempts here, `run` is one attempt on a thread of the `executor`,
+//!   `folder` the driver's, which it may write to;
 //! * `splits` and `outputs` are what stays here between attempts, and `serve` gives the latter to others.
 //!
 //! Tasks of tokio never run a job's code, and the executor's threads never wait for the network: they tell the session
@@ -11,6 +12,7 @@
 
 mod executor;
 mod failure;
+mod folder;
 mod host;
 mod options;
 mod outputs;
@@ -37,7 +39,7 @@ use crate::{
 };
 use executor::Executor;
 use host::{Drain, Host};
-use mapreduce_core::{Held, Memory, Registry};
+use mapreduce_core::{HeldApart, Memory, Registry};
 use outputs::Shelves;
 use splits::Splits;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -110,7 +112,7 @@ struct Shared {
     /// For what is fetched.
     budget: Budget,
     /// Sets the budget apart in the memory.
-    _fetching: Held,
+    _fetching: HeldApart,
     compression: Compression,
     timing: Timing,
 }
@@ -144,7 +146,7 @@ impl Peer {
             listen: Some(options.listen),
             advertise: options.advertise,
             offer: Some(Offer { threads: threads as u32, jobs }),
-            limits: options.limits,
+            limits: options.limits.within(options.memory.budget_bytes()),
             timing: options.timing.clone(),
         })?;
         let shared = Arc::new(Shared {
@@ -154,7 +156,7 @@ impl Peer {
             splits: Splits::new(cache_bytes),
             shelves: Shelves::default(),
             budget: Budget::new(fetch_bytes),
-            _fetching: options.memory.hold(fetch_bytes),
+            _fetching: options.memory.set_apart(fetch_bytes),
             memory: options.memory,
             compression: options.compression,
             timing: options.timing,

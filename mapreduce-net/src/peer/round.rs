@@ -4,6 +4,7 @@ use super::{
     Shared,
     executor::Limit,
     failure,
+    folder::DriverFolder,
     splits::DatasetKey,
     values::{Value, Values},
 };
@@ -12,14 +13,11 @@ use crate::{
     wire::message::{AttemptFailure, BeginRound, Payload},
 };
 use mapreduce_core::{
-    Block, Error, FailureKind, Memory, TaskMemory, codec,
+    Block, Error, FailureKind, Memory, Options, TaskMemory, codec,
     exec::{ErasedJob, ErasedRound},
     input::SharedFiles,
 };
-use std::sync::Arc;
-
-/// The most partitions of a round: each costs every map attempt some bytes, whether it puts anything there or not.
-const PARTITIONS_MAX: u32 = 1 << 20;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What attempts of a round work with.
 pub(super) struct Parts {
@@ -33,9 +31,19 @@ pub(super) struct Parts {
     pub(super) segment_bytes: usize,
     /// The budget of what its attempts leave.
     pub(super) memory: Memory,
+    /// Where reduce attempts write, if they are to write part files.
+    pub(super) folder: Option<DriverFolder>,
     /// Attempts that may run at once, because more do not fit into the memory.
     pub(super) limit: Limit,
-    _working: TaskMemory,
+    working: Mutex<Option<TaskMemory>>,
+}
+
+impl Parts {
+    /// Gives back the memory that its attempts work in, ahead of the parts themselves: those may have to wait for a thread,
+    /// and the next round would reserve what is left beside them. What still runs is about to stop.
+    pub(super) fn release(&self) {
+        self.working.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
 }
 
 /// What the parts are made of.
@@ -53,6 +61,7 @@ pub(super) struct Recipe {
     splits: u32,
     segment_bytes: usize,
     shape: Block<u8>,
+    staging: Option<Block<u8>>,
     memory: Memory,
     threads: usize,
 }
@@ -65,20 +74,23 @@ impl Recipe {
         begin: BeginRound,
     ) -> Result<(Self, Ingredients<Payload>), AttemptFailure> {
         let job = shared.registry.get(&begin.id).map_err(|error| failure::node(error.to_string()))?;
-        if !(1..=PARTITIONS_MAX).contains(&begin.partitions) {
+        if !(1..=Options::PARTITIONS_MAX).contains(&begin.partitions) {
             let message = format!(
-                "{} partitions are not from 1 to {PARTITIONS_MAX}; choose another number",
-                begin.partitions
+                "{} partitions are not from 1 to {}; choose another number",
+                begin.partitions,
+                Options::PARTITIONS_MAX
             );
             return Err(failure::permanent(FailureKind::User, message));
         }
         let (memory, threads) = (shared.memory.clone(), shared.executor.threads());
         let BeginRound { params, shared, files, shape, splits, partitions, segment_bytes, dataset, .. } =
             begin;
+        let staging = begin.staging;
         let segment_bytes = usize::try_from(segment_bytes).unwrap_or(usize::MAX);
         let dataset = (epoch, dataset);
         let job = job.clone();
-        let recipe = Self { job, dataset, partitions, splits, segment_bytes, shape, memory, threads };
+        let recipe =
+            Self { job, dataset, partitions, splits, segment_bytes, shape, staging, memory, threads };
         Ok((recipe, Ingredients { params, shared, files }))
     }
 
@@ -98,8 +110,20 @@ impl Recipe {
             error => failure::permanent(FailureKind::User, error.to_string()),
         })?;
         let Self { dataset, splits, segment_bytes, shape, memory, .. } = self;
+        let folder = self.staging.map(|staging| DriverFolder::new(&staging));
         let limit = Limit::new(working.tasks());
-        Ok(Parts { round, shape, files, dataset, splits, segment_bytes, memory, limit, _working: working })
+        Ok(Parts {
+            round,
+            shape,
+            files,
+            dataset,
+            splits,
+            segment_bytes,
+            memory,
+            folder,
+            limit,
+            working: Mutex::new(Some(working)),
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     NodeId,
-    wire::message::{Answer, AttemptFailure, BeginRound, Completed, Payload, Work},
+    wire::message::{Answer, AttemptFailure, BeginRound, Completed, OutputPlace, Payload, Work},
 };
 use mapreduce_core::{
     exec::Attempt,
@@ -224,6 +224,9 @@ impl Tasks {
             (*of, attempt.round) == (job, round) && matches!(attempt.task, TaskId::Reduce(_)) && !staged
         };
         let waiting: Vec<_> = self.attempts.extract_if(waits).collect();
+        if let Some(of_round) = self.rounds.get_mut(&(job, round)) {
+            of_round.early.retain(|(attempt, _)| matches!(attempt.task, TaskId::Map(_)));
+        }
         for (key, live) in waiting {
             if let Place::Staging(task) = live.place {
                 task.abort();
@@ -296,6 +299,7 @@ impl Tasks {
             self.lose_later(vec![*making]);
         }
         if let Phase::Ready(parts) = &ended.phase {
+            parts.release();
             let unwanted: Vec<_> = ended
                 .leftovers
                 .drain()
@@ -379,7 +383,7 @@ impl Tasks {
                 return self.failed(key, AttemptFailure::Cancelled);
             }
         };
-        let inline = done.inline(attempt.task.index(), &mut round.inline_bytes);
+        let place = done.place(attempt.task.index(), &mut round.inline_bytes);
         let Done { output, report, processed, counters, spilled_bytes, run_us } = done;
         let which = (attempt.task.index(), attempt.number);
         match output {
@@ -390,11 +394,13 @@ impl Tasks {
                 }
                 self.outputs.put_map(job, attempt.round, which, output);
             }
-            Output::Reduced(_) if inline.is_some() => {}
-            Output::Reduced(run) => self.outputs.put_reduced(job, attempt.round, which, run),
+            Output::Reduced(run) if place == OutputPlace::Peer => {
+                self.outputs.put_reduced(job, attempt.round, which, run);
+            }
+            Output::Reduced(_) | Output::Written(_) => {}
         }
         let completed =
-            Completed { job, attempt, report, processed, counters, spilled_bytes, run_us, inline };
+            Completed { job, attempt, report, processed, counters, spilled_bytes, run_us, output: place };
         self.answers.push(Answer::Completed(Box::new(completed)));
     }
 
@@ -445,6 +451,11 @@ impl Drop for Tasks {
             Phase::Begun(making) => making,
             Phase::Ready(_) | Phase::Broken(_) => None,
         }));
+        for round in self.rounds.values() {
+            if let Phase::Ready(parts) = &round.phase {
+                parts.release();
+            }
+        }
         self.lose_later(running);
         let (rounds, executor) = (mem::take(&mut self.rounds), &self.shared.executor);
         executor.bury((rounds, self.shared.splits.close_all(self.epoch)));

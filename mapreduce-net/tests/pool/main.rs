@@ -10,9 +10,11 @@ mod gate;
 mod joins;
 mod memory;
 mod outputs;
+mod parts;
 mod refusals;
 mod shapes;
 mod sides;
+mod sieve;
 
 use mapreduce_core::Registry;
 use mapreduce_net::{PeerOptions, PoolOptions, Timing, blocking, testing::TestPool};
@@ -40,6 +42,7 @@ fn registry() -> Registry {
         .and_then(Registry::with::<shapes::WithoutStopWords>)
         .and_then(Registry::with::<sides::Sieve>)
         .and_then(Registry::with::<sides::Filtered>)
+        .and_then(Registry::with::<sieve::Sieve>)
         .unwrap()
 }
 

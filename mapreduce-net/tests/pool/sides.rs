@@ -57,7 +57,7 @@ impl Reducer<u64, u64> for Sift {
 }
 
 impl Job for Sieve {
-    const NAME: &'static str = "sieve";
+    const NAME: &'static str = "sifted";
     const SIDE_OUTPUTS: &'static [&'static str] = &["late", "bad", "unused"];
     type Shared = ();
     type Mapper = Self;

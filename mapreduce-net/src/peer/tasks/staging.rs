@@ -13,6 +13,10 @@ use crate::{
 impl Tasks {
     /// Brings the input of an attempt here, or lets it wait for its round.
     pub(super) fn stage(&mut self, key: AttemptKey, work: Work) {
+        if !self.attempts.contains_key(&key) {
+            // It was answered already.
+            return;
+        }
         let (job, attempt) = key;
         let Some(round) = self.rounds.get_mut(&(job, attempt.round)) else { return };
         let parts = match &round.phase {
@@ -87,7 +91,7 @@ impl Tasks {
         let (parts, token) = (parts.clone(), live.token.clone());
         let limit = Some(parts.limit.clone());
         live.place = Place::Queued(self.queue.push_limited(limit, move || {
-            let ended = staged.run(&parts, &shared.splits, &token);
+            let ended = staged.run(key.1, &parts, &shared.splits, &token);
             // The last one to use the parts may have to drop them, and that is for this thread to do.
             drop(parts);
             tell(&events, Event::Ended(key, ended));
