@@ -187,6 +187,7 @@ pub(crate) enum Misuse {
     #[error("a job with side outputs has at least 2 partitions, one of them for their lines")]
     TooFewPartitions,
     /// Looked at before the job runs, unless a node runs another build of it.
+    #[cfg(feature = "parquet")]
     #[error("{0}")]
     Columns(String),
 }

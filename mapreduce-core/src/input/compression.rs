@@ -5,7 +5,7 @@ use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
-    io::{self, BufRead, Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom},
     path::Path,
 };
 
@@ -229,6 +229,8 @@ impl Members {
 
     /// Goes on behind the end of a member. False if it was the last.
     fn next_member(&mut self) -> io::Result<bool> {
+        use io::BufRead as _;
+
         let compressed = self.compressed();
         let mut zeros = false;
         loop {
