@@ -17,8 +17,10 @@
 
 mod centred;
 pub mod data;
+mod distances;
 mod error;
 mod fit;
+pub mod generate;
 mod iterations;
 pub mod jobs;
 pub mod kernel;
@@ -31,6 +33,7 @@ mod predict;
 mod session;
 mod start;
 
+pub use distances::{DistancesError, distances};
 pub use error::{DataError, FitError, PredictError};
 pub use fit::{Fit, FitOptions, Iteration, fit};
 pub use jobs::register;
