@@ -8,6 +8,8 @@ mod files;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod pieces;
+#[cfg(feature = "parquet")]
+mod turns;
 
 pub use error::GenerateError;
 pub use files::{FileFormat, WriteOptions};

@@ -135,11 +135,11 @@ fn distances_and_centroids_are_written() {
         assert!(run.stdout.contains(&format!("wrote       {file}\n")), "{}", run.stdout);
     }
     let (header, centroids) = doubles(&folder.get("c.npy"));
-    assert!(header.contains("(2, 2)"), "{header}");
+    assert!(header.contains("(2, 2"), "{header}");
     assert_eq!(centroids, [0.0, 1.0, 10.0, 3.0]);
     assert_eq!(labels(&folder.get("l.npy")), [0, 0, 1, 1]);
     let (header, distances) = doubles(&folder.get("d.npy"));
-    assert!(header.contains("(4,)"), "{header}");
+    assert!(header.contains("(4,"), "{header}");
     assert_eq!(distances, [1.0, 1.0, 3.0, 3.0]);
     // The centroids are start centroids for another fit.
     let run = folder.succeed("fit points.npy --k 2 --init c.npy --json");

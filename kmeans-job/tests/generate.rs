@@ -189,7 +189,7 @@ fn a_parquet_file_has_the_same_bytes_and_rows_whichever_threads_wrote_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("points.parquet");
     // Several row groups.
-    let generator = generator(BLOBS, 300_000, 30);
+    let generator = generator(BLOBS, 150_000, 30);
     let mut first = None;
     for threads in [1, 2, 5] {
         generator.write(&path, WriteOptions { threads, ..WriteOptions::default() }).unwrap();
@@ -197,7 +197,7 @@ fn a_parquet_file_has_the_same_bytes_and_rows_whichever_threads_wrote_it() {
         assert!(*first.get_or_insert_with(|| bytes.clone()) == bytes, "{threads}");
     }
     let Points::F32(points) = data::load(&path, &|| false).unwrap() else { panic!("f32") };
-    assert!(points == generator.rows(0..300_000).unwrap());
+    assert!(points == generator.rows(0..150_000).unwrap());
 
     let generator = self::generator(Shape::Uniform, 5, 2);
     generator.write(&path, WriteOptions { dtype: Dtype::F64, ..WriteOptions::default() }).unwrap();

@@ -1,10 +1,6 @@
 //! Parquet files whose row groups are encoded by all threads, and written in their order.
 
-use super::{
-    GenerateError,
-    files::Part,
-    pieces::{Turns, in_pieces},
-};
+use super::{GenerateError, files::Part, pieces::in_pieces, turns::Turns};
 use crate::{
     numeric::scalar::Scalar,
     output::{

@@ -1,5 +1,7 @@
 //! Normally distributed numbers, one for each uniform one, with the same bits everywhere.
 
+#![expect(clippy::excessive_precision, reason = "the coefficients are as they were published")]
+
 /// The number below which a standard normal variable falls with probability `p`, for `p` in (0, 1).
 ///
 /// Algorithm AS 241 (PPND16) of Wichura, "The percentage points of the normal distribution", Applied Statistics 37,

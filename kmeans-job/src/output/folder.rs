@@ -36,14 +36,8 @@ impl AtomicFolder {
     /// # Errors
     /// [`OutputError`] if no folder can be made there, or if something is there that is no empty folder.
     pub fn create(path: &Path) -> Result<Self, OutputError> {
-        match fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
-            Ok(false) => {}
-            Ok(true) => return Err(OutputError::NotEmpty { path: path.to_owned() }),
-            Err(problem) if problem.kind() == io::ErrorKind::NotFound => {}
-            Err(problem) if problem.kind() == io::ErrorKind::NotADirectory => {
-                return Err(OutputError::NotAFolder { path: path.to_owned(), folder: path.to_owned() });
-            }
-            Err(problem) => return Err(OutputError::new(path, problem)),
+        if !is_free(path)? {
+            return Err(OutputError::NotEmpty { path: path.to_owned() });
         }
         if path.file_name().is_none() {
             return Err(OutputError::NoFileName { path: path.to_owned() });
@@ -80,5 +74,23 @@ impl AtomicFolder {
         // There is nothing left to remove.
         let _ = partial.keep();
         Ok(())
+    }
+}
+
+/// Whether nothing is there, or an empty folder.
+fn is_free(path: &Path) -> Result<bool, OutputError> {
+    let not_a_folder =
+        |folder: &Path| OutputError::NotAFolder { path: path.to_owned(), folder: folder.to_owned() };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            let mut entries = fs::read_dir(path).map_err(|problem| OutputError::new(path, problem))?;
+            Ok(entries.next().is_none())
+        }
+        Ok(_) => Err(not_a_folder(path)),
+        Err(problem) if problem.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(problem) if problem.kind() == io::ErrorKind::NotADirectory => {
+            Err(not_a_folder(super::folder_of(path)))
+        }
+        Err(problem) => Err(OutputError::new(path, problem)),
     }
 }
