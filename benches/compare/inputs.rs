@@ -1,15 +1,19 @@
 //! [`Inputs`]: files made from fixed seeds, when they are first asked for.
 
-use crate::workshop::Workshop;
+use crate::workshop::{Workshop, remove};
 use benches::{
     Failure,
-    text::{Random, zipf_file},
+    text::{Random, lines_file, zipf_file},
 };
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
+
+/// Is a part of the names of the files. To be raised with each change of what is in them (of the generators here and in
+/// [`benches::text`], or of `rows_to_columns.py`), so that files of before are not taken for those of now.
+const VERSION: u32 = 1;
 
 /// How large the inputs are.
 #[derive(Clone, Copy, Debug)]
@@ -45,17 +49,6 @@ impl Sizes {
     };
 }
 
-/// Rows of a key and a value.
-#[derive(Clone, Debug)]
-pub(crate) struct RowFiles {
-    /// Two little-endian 64-bit integers a row.
-    pub(crate) raw: PathBuf,
-    /// The same as Parquet.
-    pub(crate) parquet: PathBuf,
-    /// The same as Arrow.
-    pub(crate) arrow: PathBuf,
-}
-
 /// The inputs in a folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Inputs<'a> {
@@ -84,35 +77,49 @@ impl<'a> Inputs<'a> {
     /// See [`text`](Self::text).
     pub(crate) fn lines(&self) -> Result<PathBuf, Failure> {
         let lines = self.sizes.lines;
-        self.file(&format!("lines-{lines}.txt"), |path| Ok(write_lines(path, lines)?))
+        self.file(&format!("lines-{lines}.txt"), |path| Ok(lines_file(path, lines)?))
     }
 
-    /// Rows with few or many keys.
+    /// Rows of a key and a value, two little-endian 64-bit integers each, with few or many keys.
     ///
     /// # Errors
-    /// See [`text`](Self::text); and when Python cannot write them.
-    pub(crate) fn rows(&self, many: bool) -> Result<RowFiles, Failure> {
+    /// See [`text`](Self::text).
+    pub(crate) fn rows(&self, many: bool) -> Result<PathBuf, Failure> {
         let (rows, keys) = (self.sizes.rows, self.sizes.keys[usize::from(many)]);
         let name = format!("rows-{rows}-{keys}");
         let range = if many { drawn_from(rows as u64, keys) } else { keys };
-        let raw = self.file(&format!("{name}.u64"), |path| Ok(write_rows(path, rows, range)?))?;
-        let columns = |form: &str| {
-            self.file(&format!("{name}.{form}"), |path| {
-                fs::create_dir_all(&self.workshop.spill)?;
-                let mut script = self.workshop.python("rows_to_columns.py");
-                let status = script.arg(&raw).arg(path).arg(form).status()?;
-                if status.success() { Ok(()) } else { Err("rows_to_columns.py has failed".into()) }
-            })
-        };
-        Ok(RowFiles { parquet: columns("parquet")?, arrow: columns("arrow")?, raw })
+        self.file(&format!("{name}.u64"), |path| Ok(write_rows(path, rows, range)?))
     }
 
-    /// A file of the folder, which is made under another name first: what is there is whole.
+    /// The same rows as a file of columns, `parquet` or `arrow`. Needs Python.
+    ///
+    /// # Errors
+    /// See [`text`](Self::text); and when Python cannot write it.
+    pub(crate) fn columns(&self, many: bool, form: &str) -> Result<PathBuf, Failure> {
+        let raw = self.rows(many)?;
+        let path = raw.with_extension(form);
+        self.make(path, |path| {
+            fs::create_dir_all(&self.workshop.spill)?;
+            let mut script = self.workshop.python("rows_to_columns.py");
+            let status = script.arg(&raw).arg(path).arg(form).status()?;
+            if status.success() { Ok(()) } else { Err("rows_to_columns.py has failed".into()) }
+        })
+    }
+
     fn file(&self, name: &str, make: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<PathBuf, Failure> {
-        let path = self.workshop.inputs.join(name);
+        self.make(self.workshop.inputs.join(format!("v{VERSION}-{name}")), make)
+    }
+
+    /// A file, which is made under another name first: what is there is whole.
+    fn make(
+        &self,
+        path: PathBuf,
+        make: impl FnOnce(&Path) -> Result<(), Failure>,
+    ) -> Result<PathBuf, Failure> {
         if !path.exists() {
-            println!("making {name}");
+            println!("making {}", path.display());
             let unfinished = path.with_extension("unfinished");
+            remove(&unfinished)?;
             make(&unfinished)?;
             fs::rename(unfinished, &path)?;
         }
@@ -125,18 +132,6 @@ pub(crate) fn warm(path: &Path) -> io::Result<()> {
     let (mut file, mut buffer) = (File::open(path)?, vec![0; 1 << 20]);
     while file.read(&mut buffer)? > 0 {}
     Ok(())
-}
-
-fn write_lines(path: &Path, lines: usize) -> io::Result<()> {
-    let mut random = Random::new(11);
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    for _ in 0..lines {
-        for _ in 0..6 {
-            write!(out, "{:016x}", random.bits())?;
-        }
-        out.write_all(b"abc\n")?;
-    }
-    out.flush()
 }
 
 /// Keys are 63 bits, so that engines without unsigned integers have them, and look random; values are below 1 000.
@@ -170,6 +165,27 @@ fn drawn_from(rows: u64, keys: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xxhash_rust::xxh3::xxh3_64;
+
+    #[test]
+    fn files_of_a_version_are_always_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("input");
+        let digest = |write: &dyn Fn(&Path) -> io::Result<()>| {
+            write(&path).unwrap();
+            let bytes = fs::read(&path).unwrap();
+            fs::remove_file(&path).unwrap();
+            xxh3_64(&bytes)
+        };
+        let digests = [
+            digest(&|path| zipf_file(path, 10_000, 1_000)),
+            digest(&|path| lines_file(path, 100)),
+            digest(&|path| write_rows(path, 100, 1_000)),
+        ];
+        // Another digest asks for another version.
+        let of_version = (1, [0x937282f73a07f397, 0xf4797d87003dc071, 0x94c5d0b2eb241800]);
+        assert_eq!((VERSION, digests), of_version, "{digests:#x?}");
+    }
 
     #[test]
     fn about_as_many_keys_occur_as_asked_for() {
@@ -179,14 +195,5 @@ mod tests {
         let bytes = fs::read(path).unwrap();
         let keys: std::collections::HashSet<&[u8]> = bytes.chunks(16).map(|row| &row[..8]).collect();
         assert!((9_800..10_200).contains(&keys.len()), "{}", keys.len());
-    }
-
-    #[test]
-    fn lines_are_of_100_bytes() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lines");
-        write_lines(&path, 10).unwrap();
-        let text = fs::read_to_string(path).unwrap();
-        assert!(text.lines().count() == 10 && text.split_inclusive('\n').all(|line| line.len() == 100));
     }
 }

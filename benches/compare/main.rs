@@ -31,12 +31,16 @@ use benches::Failure;
 use content::Content;
 use contests::{Contest, Setup, Subject};
 use inputs::{Inputs, Sizes};
-use mapreduce_net::cli::clap::{self, Parser, ValueEnum};
+use mapreduce_core::Cancel;
+use mapreduce_net::cli::{
+    clap::{self, Parser, ValueEnum},
+    signal_status, until_signalled,
+};
 use report::{Outcome, Performance};
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
 use workshop::{Workshop, remove};
@@ -56,7 +60,8 @@ struct Args {
     /// The memory of `sort-memory`, in megabytes, as in 200MB
     #[arg(long, value_name = "SIZE", default_value = "200MB", value_parser = megabytes)]
     memory: u64,
-    /// Leave out contestants with this word in their name, as in `Spark`; may be repeated
+    /// Leave out contestants with this word in their name, as in `Spark`; may be repeated. Without Polars, DuckDB and Spark
+    /// no Python is needed
     #[arg(long, value_name = "WORD")]
     without: Vec<String>,
     /// Contestants whose first turn takes longer have no other
@@ -78,20 +83,37 @@ fn megabytes(text: &str) -> Result<u64, &'static str> {
 /// No turn takes longer.
 const LIMIT: Duration = Duration::from_secs(600);
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<ExitCode, Failure> {
     let args = Args::parse();
+    // A turn is not in the process group that Ctrl-C is sent to: it has to be ended from here.
+    Ok(until_signalled(move |cancel| match compare(&args, cancel) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("Error: {failure}");
+            ExitCode::from(if cancel.is_cancelled() { signal_status() } else { 1 })
+        }
+    })?)
+}
+
+fn compare(args: &Args, cancel: &Cancel) -> Result<(), Failure> {
     let started = Instant::now();
     let workshop = Workshop::open()?;
     println!("building the programs of this project");
     workshop.build()?;
-    workshop.install()?;
     let sizes = if args.quick { Sizes::QUICK } else { Sizes::FULL };
     let inputs = Inputs::new(&workshop, sizes);
     let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
     let java = java.is_ok_and(|status| status.success());
     // Small inputs need less memory, if there is to be too little of it.
     let memory_mb = if args.quick { args.memory.div_ceil(5) } else { args.memory };
-    let setup = Setup { workshop: &workshop, inputs: &inputs, threads: args.threads, memory_mb, java };
+    let setup = Setup {
+        workshop: &workshop,
+        inputs: &inputs,
+        threads: args.threads,
+        memory_mb,
+        java,
+        without: &args.without,
+    };
     if let Some(load) = machine::load().filter(|&load| load > 0.5) {
         println!("note: other processes are busy here (load {load}); ratios will be unsteady");
     }
@@ -103,20 +125,13 @@ fn main() -> Result<(), Failure> {
         }
         // What the contestants of one subject need is not there for those of the next.
         let mut pool = None;
-        match subject.contest(setup, &mut pool)? {
-            Some(contest) => {
-                let outcome = hold(contest, &args, &workshop)?;
-                println!("\n{}", outcome.table());
-                outcomes.push(outcome);
-            }
-            None => println!(
-                "\n{}: left out; this build of the examples has not got what it takes",
-                subject.name()
-            ),
-        }
+        let contest = subject.contest(setup, &mut pool)?;
+        let outcome = hold(contest, args, &workshop, cancel)?;
+        println!("\n{}", outcome.table());
+        outcomes.push(outcome);
     }
-    let (summary, raw) = texts(&args, &workshop, &outcomes, started)?;
-    let base = destination(&args, &workshop)?;
+    let (summary, raw) = texts(args, &workshop, &outcomes, started)?;
+    let base = destination(args, &workshop)?;
     let picture = picture::picture(&outcomes, "times as long as the first of each group; medians");
     fs::write(base.with_extension("txt"), format!("{summary}\n{raw}"))?;
     fs::write(base.with_extension("svg"), picture)?;
@@ -128,10 +143,9 @@ fn main() -> Result<(), Failure> {
     }
 }
 
-/// Has the contestants take turns.
-fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop) -> Result<Outcome, Failure> {
-    let Contest { title, mut contestants, absent, order, as_a_whole } = contest;
-    contestants.retain(|contestant| !args.without.iter().any(|word| contestant.name.contains(word.as_str())));
+/// Has the contestants take turns. Each time another one begins, so that nobody always has the same one in front.
+fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop, cancel: &Cancel) -> Result<Outcome, Failure> {
+    let Contest { title, contestants, absent, order } = contest;
     println!("\n{title}");
     let mut results: Vec<Performance> = contestants
         .iter()
@@ -139,8 +153,10 @@ fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop) -> Result<Outcom
         .collect();
     let mut expected: Option<(Content, &str)> = None;
     let runs = if args.quick { args.runs.min(2) } else { args.runs };
-    for _ in 0..runs {
-        for (contestant, result) in contestants.iter().zip(&mut results) {
+    for round in 0..runs as usize {
+        for place in 0..contestants.len() {
+            let at = (round + place) % contestants.len();
+            let (contestant, result) = (&contestants[at], &mut results[at]);
             let slow = result.turns.first().is_some_and(|turn| turn.whole > Duration::from_secs(args.slow));
             if slow || result.failure.is_some() {
                 continue;
@@ -148,9 +164,12 @@ fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop) -> Result<Outcom
             inputs::warm(&contestant.input)?;
             let output = workshop.fresh("output")?;
             fs::create_dir_all(&workshop.spill)?;
-            let turn = process::run(&mut (contestant.command)(&output), &contestant.beside, LIMIT);
+            let turn = process::run(&mut (contestant.command)(&output), &contestant.beside, LIMIT, cancel);
+            if cancel.is_cancelled() {
+                return Err("interrupted".into());
+            }
             let checked = turn.and_then(|turn| {
-                let content = Content::read(&output, order, as_a_whole)?;
+                let content = Content::read(&output, order, !contestant.in_parts)?;
                 let (expected, of) = expected.get_or_insert((content, contestant.name));
                 if content != *expected {
                     return Err(format!("its output is {content:?}, and that of {of} {expected:?}").into());
@@ -179,6 +198,9 @@ fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop) -> Result<Outcom
     Ok(Outcome { title, results, notes })
 }
 
+/// What `seconds` are.
+const MEDIANS: &str = "Seconds are the median of the runs; of two runs their mean, and of one just that.\n";
+
 /// What to paste into the documentation, and all runs.
 fn texts(
     args: &Args,
@@ -191,7 +213,7 @@ fn texts(
     let scale =
         if args.quick { "Small inputs (--quick): these figures say nothing about speed.\n" } else { "" };
     let summary = format!(
-        "# Comparison of {}, {} threads\n\n{}{scale}took {:.0} minutes\n\n{}",
+        "# Comparison of {}, {} threads\n\n{}{scale}{MEDIANS}took {:.0} minutes\n\n{}",
         machine::today(),
         args.threads,
         machine::description(&packages),

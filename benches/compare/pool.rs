@@ -7,7 +7,7 @@ use std::{
     io::{BufRead, BufReader},
     net::{Ipv4Addr, UdpSocket},
     path::PathBuf,
-    process::{Child, ChildStdout, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 /// Peers that are processes of their own. They end with this value.
@@ -26,14 +26,16 @@ impl PoolOfTwo {
     /// When one of the commands does not succeed.
     pub(crate) fn start(workshop: &Workshop, example: &str) -> Result<Self, Failure> {
         let folder = workshop.fresh("pool")?;
-        fs::create_dir_all(&folder)?;
+        // On the disk of the outputs: the folder for temporary files is memory on some systems.
+        let spill = folder.join("spill");
+        fs::create_dir_all(&spill)?;
         let file = folder.join("pool");
         // Free now, and so most likely in a moment: the pool file must name a port before the peer listens there.
         let sockets =
             [UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?, UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?];
         let addresses = [sockets[0].local_addr()?.to_string(), sockets[1].local_addr()?.to_string()];
         drop(sockets);
-        let mut create = workshop.example(example);
+        let mut create = Command::new(workshop.example(example));
         create.args(["pool", "create", "--output"]).arg(&file);
         create.args(addresses.iter().flat_map(|address| ["--address", address]));
         if !create.stdout(Stdio::null()).status()?.success() {
@@ -41,8 +43,9 @@ impl PoolOfTwo {
         }
         let mut pool = Self { client_file: folder.join("pool.client"), folder, peers: Vec::new() };
         for address in &addresses {
-            let mut peer = workshop.example(example);
+            let mut peer = Command::new(workshop.example(example));
             peer.args(["peer", "--threads", "1", "--quiet", "--listen", address, "--pool"]).arg(&file);
+            peer.arg("--spill-to").arg(&spill);
             let mut child = peer.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
             let mut output = BufReader::new(child.stdout.take().ok_or("standard output is piped")?);
             let mut ready = String::new();

@@ -1,6 +1,7 @@
 //! [`run`]: a command, how long it takes and how much memory its processes have.
 
 use benches::Failure;
+use mapreduce_core::Cancel;
 use std::{
     fs,
     process::{Child, Command, Stdio},
@@ -27,23 +28,35 @@ pub(crate) struct Turn {
 /// Runs a command to its end, at most so long. The memory of `beside`, processes that work for it, counts as well.
 ///
 /// # Errors
-/// When it does not start, does not succeed (with the end of what it wrote to standard error), or takes longer.
-pub(crate) fn run(command: &mut Command, beside: &[u32], limit: Duration) -> Result<Turn, Failure> {
+/// When it does not start, does not succeed (with the end of what it wrote to standard error), takes longer, or is
+/// stopped. What it has started itself ends with it then.
+pub(crate) fn run(
+    command: &mut Command,
+    beside: &[u32],
+    limit: Duration,
+    stop: &Cancel,
+) -> Result<Turn, Failure> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Those that it starts belong to the group: they can be ended with it.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
     let start = Instant::now();
     let child =
         command.spawn().map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))?;
     let pid = child.id();
     let (ended, end) = mpsc::channel::<()>();
     let roots: Vec<u32> = beside.iter().copied().chain([pid]).collect();
-    let watcher = thread::spawn(move || watch(&roots, pid, &end, limit));
+    let stop = stop.clone();
+    let watcher = thread::spawn(move || watch(&roots, pid, &end, limit, &stop));
     let outcome = finish(child);
     let whole = start.elapsed();
     drop(ended);
     let watched = watcher.join().map_err(|_| "the memory could not be watched")?;
     let (succeeded, stdout, stderr) = outcome?;
-    if watched.timed_out {
-        return Err(format!("was ended after {} seconds", limit.as_secs()).into());
+    match watched.ended {
+        Some(Ended::TimedOut) => return Err(format!("was ended after {} seconds", limit.as_secs()).into()),
+        Some(Ended::Stopped) => return Err("was interrupted".into()),
+        None => {}
     }
     if !succeeded {
         let tail: Vec<&str> = stderr.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
@@ -65,13 +78,21 @@ fn finish(child: Child) -> Result<(bool, String, String), Failure> {
 
 struct Watched {
     peak_bytes: u64,
-    timed_out: bool,
+    ended: Option<Ended>,
 }
 
-/// Looks at the memory until the sender of `end` is dropped, and ends the process if that takes too long.
-fn watch(roots: &[u32], pid: u32, end: &Receiver<()>, limit: Duration) -> Watched {
+/// Why a command was ended from here.
+#[derive(Clone, Copy, Debug)]
+enum Ended {
+    TimedOut,
+    Stopped,
+}
+
+/// Looks at the memory until the sender of `end` is dropped, and ends the process and its group if that takes too long or
+/// is stopped.
+fn watch(roots: &[u32], pid: u32, end: &Receiver<()>, limit: Duration, stop: &Cancel) -> Watched {
     let start = Instant::now();
-    let mut watched = Watched { peak_bytes: 0, timed_out: false };
+    let mut watched = Watched { peak_bytes: 0, ended: None };
     loop {
         let mut now_bytes = 0;
         for &root in roots {
@@ -86,10 +107,15 @@ fn watch(roots: &[u32], pid: u32, end: &Receiver<()>, limit: Duration) -> Watche
             }
         }
         watched.peak_bytes = watched.peak_bytes.max(now_bytes);
-        if start.elapsed() > limit && !watched.timed_out {
-            // If it does not work there is nothing else that could be done.
-            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
-            watched.timed_out = true;
+        if watched.ended.is_none() {
+            watched.ended = match stop.is_cancelled() {
+                true => Some(Ended::Stopped),
+                false => (start.elapsed() > limit).then_some(Ended::TimedOut),
+            };
+            if watched.ended.is_some() {
+                // If it does not work there is nothing else that could be done.
+                let _ = Command::new("kill").args(["-s", "KILL", "--", &format!("-{pid}")]).status();
+            }
         }
         if end.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout) {
             return watched;
@@ -134,11 +160,15 @@ mod tests {
         command
     }
 
+    fn of(script: &str, limit: Duration) -> Result<Turn, Failure> {
+        run(&mut shell(script), &[], limit, &Cancel::new())
+    }
+
     #[test]
     fn the_work_is_what_the_command_says() {
-        let turn = run(&mut shell("echo seconds 0.25"), &[], LIMIT).unwrap();
+        let turn = of("echo seconds 0.25", LIMIT).unwrap();
         assert_eq!(turn.work, Duration::from_millis(250));
-        let turn = run(&mut shell("echo done"), &[], LIMIT).unwrap();
+        let turn = of("echo done", LIMIT).unwrap();
         assert_eq!(turn.work, turn.whole);
     }
 
@@ -146,19 +176,36 @@ mod tests {
     fn memory_of_descendants_counts() {
         // 100 million zeros in a variable of a process below the shell.
         let script = "sh -c 'x=$(head -c 100000000 /dev/zero | tr \"\\0\" a); echo ${#x} >/dev/null'; true";
-        let turn = run(&mut shell(script), &[], LIMIT).unwrap();
+        let turn = of(script, LIMIT).unwrap();
         assert!(turn.peak_bytes.unwrap() >= 100_000_000, "{turn:?}");
     }
 
     #[test]
     fn a_failure_quotes_standard_error() {
-        let error = run(&mut shell("echo it broke >&2; exit 3"), &[], LIMIT).unwrap_err();
+        let error = of("echo it broke >&2; exit 3", LIMIT).unwrap_err();
         assert_eq!(error.to_string(), "it broke");
     }
 
     #[test]
     fn what_takes_too_long_is_ended() {
-        let error = run(&mut shell("exec sleep 600"), &[], Duration::from_millis(50)).unwrap_err();
+        let error = of("exec sleep 600", Duration::from_millis(50)).unwrap_err();
         assert!(error.to_string().starts_with("was ended"), "{error}");
+    }
+
+    #[test]
+    fn what_it_has_started_is_ended_with_it() {
+        // Each of them holds the standard output that is read to its end here.
+        let start = Instant::now();
+        let error = of("sleep 600 & sleep 600 | sleep 600", Duration::from_millis(50)).unwrap_err();
+        assert!(error.to_string().starts_with("was ended"), "{error}");
+        assert!(start.elapsed() < LIMIT);
+    }
+
+    #[test]
+    fn it_can_be_stopped() {
+        let stop = Cancel::new();
+        stop.cancel();
+        let error = run(&mut shell("sleep 600; true"), &[], LIMIT, &stop).unwrap_err();
+        assert_eq!(error.to_string(), "was interrupted");
     }
 }

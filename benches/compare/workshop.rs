@@ -2,6 +2,7 @@
 
 use benches::Failure;
 use std::{
+    cell::OnceCell,
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -22,16 +23,31 @@ pub(crate) struct Workshop {
     pub(crate) spill: PathBuf,
     /// The virtual environment.
     environment: PathBuf,
+    /// Whether it is there, and otherwise why not. Not looked for before something needs it.
+    python_state: OnceCell<Result<(), String>>,
 }
 
 impl Workshop {
     /// Finds the folders, and makes those that are not there.
     ///
     /// # Errors
-    /// When one cannot be made.
+    /// When one cannot be made, or this is not the release build: what it would compare lies beside it.
     pub(crate) fn open() -> Result<Self, Failure> {
         let programs = env::current_exe()?;
         let programs = programs.parent().ok_or("the program is in no folder")?.to_path_buf();
+        if cfg!(debug_assertions) || !programs.ends_with("release") {
+            return Err(format!(
+                "only release builds are compared, and {} holds another one; use `cargo run --release -p benches \
+                 --bin compare`",
+                programs.display()
+            )
+            .into());
+        }
+        Self::beside(programs)
+    }
+
+    /// The workshop of the programs in this folder.
+    pub(crate) fn beside(programs: PathBuf) -> Result<Self, Failure> {
         let all = programs.parent().ok_or("the program is not in a folder of cargo's")?.join("compare");
         let workshop = Self {
             sources: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
@@ -40,6 +56,7 @@ impl Workshop {
             scratch: all.join("scratch"),
             spill: all.join("scratch").join("spill"),
             environment: all.join("python"),
+            python_state: OnceCell::new(),
         };
         fs::create_dir_all(&workshop.inputs)?;
         fs::create_dir_all(&workshop.scratch)?;
@@ -67,11 +84,19 @@ impl Workshop {
         succeed(&mut cargo)
     }
 
-    /// Makes the virtual environment as `requirements.txt` says, unless it is there.
+    /// Whether scripts can run. The first time, this makes the virtual environment unless it is there.
     ///
     /// # Errors
-    /// When there is no `python3` with `venv`, or a package cannot be installed.
-    pub(crate) fn install(&self) -> Result<(), Failure> {
+    /// When there is no `python3` with `venv`, or a package cannot be installed; the same each time.
+    pub(crate) fn require_python(&self) -> Result<(), String> {
+        let state = self.python_state.get_or_init(|| {
+            self.install().map_err(|failure| format!("there is no Python environment: {failure}"))
+        });
+        state.clone()
+    }
+
+    /// Makes the virtual environment as `requirements.txt` says, unless it is there.
+    fn install(&self) -> Result<(), Failure> {
         let requirements = self.sources.join("compare").join("requirements.txt");
         let wanted = fs::read(&requirements)?;
         let installed = self.environment.join("installed.txt");
@@ -86,17 +111,17 @@ impl Workshop {
         Ok(fs::write(installed, wanted)?)
     }
 
-    /// An example of `mapreduce-net`, as a user would run it.
-    pub(crate) fn example(&self, name: &str) -> Command {
-        Command::new(self.programs.join("examples").join(name))
+    /// The command of an example of `mapreduce-net`.
+    pub(crate) fn example(&self, name: &str) -> PathBuf {
+        self.programs.join("examples").join(name)
     }
 
-    /// A program of `benches`.
-    pub(crate) fn program(&self, name: &str) -> Command {
-        Command::new(self.programs.join(name))
+    /// The command of a program of `benches`.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
     }
 
-    /// A script of `benches/compare` in the virtual environment.
+    /// A script of `benches/compare` in the virtual environment: see [`require_python`](Self::require_python).
     pub(crate) fn python(&self, script: &str) -> Command {
         let mut command = Command::new(self.interpreter());
         command.arg(self.sources.join("compare").join(script));
@@ -106,15 +131,6 @@ impl Workshop {
 
     fn interpreter(&self) -> PathBuf {
         self.environment.join("bin").join("python")
-    }
-
-    /// Whether an example knows a command or an option. Those that are not there yet are left out of the comparison.
-    pub(crate) fn knows(&self, example: &str, command: &[&str], word: &str) -> bool {
-        let help = self.example(example).args(command).arg("--help").output();
-        help.is_ok_and(|help| {
-            let text = String::from_utf8_lossy(&help.stdout).into_owned();
-            text.split_ascii_whitespace().any(|found| found == word)
-        })
     }
 
     /// An empty path for an output.

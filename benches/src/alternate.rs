@@ -57,3 +57,16 @@ pub fn print_table(title: &str, all: &[Times]) {
         println!("  {:<32} {median:>9.4} s  x{:<6.2} runs: {}", times.name, median / first, runs.join(" "));
     }
 }
+
+/// Prints how much of something each did in a second, medians and all runs, and that as a part of what the first did:
+/// `amount` of `unit`s is what every run has done.
+pub fn print_rates(title: &str, amount: f64, unit: &str, all: &[Times]) {
+    println!("{title}, {unit}/s (and to the first)");
+    let rate = |time: &Duration| amount / time.as_secs_f64();
+    let first = rate(&all[0].median());
+    for times in all {
+        let median = rate(&times.median());
+        let runs: Vec<String> = times.times.iter().map(|time| format!("{:.1}", rate(time))).collect();
+        println!("  {:<36} {median:>9.1}  x{:<6.2} runs: {}", times.name, median / first, runs.join(" "));
+    }
+}

@@ -1,4 +1,4 @@
-//! Text with Zipf-distributed words, made from a seed.
+//! Text made from seeds: words by Zipf's law, and lines to sort.
 
 use std::{
     fs::{self, File},
@@ -65,4 +65,34 @@ pub fn zipf_file(path: &Path, bytes: u64, distinct: usize) -> io::Result<()> {
         }
     }
     out.flush()
+}
+
+/// Writes lines of 100 bytes: 96 random characters of 16, three that are always the same, and the end.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn lines_file(path: &Path, lines: usize) -> io::Result<()> {
+    let mut random = Random::new(11);
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    for _ in 0..lines {
+        for _ in 0..6 {
+            write!(out, "{:016x}", random.bits())?;
+        }
+        out.write_all(b"abc\n")?;
+    }
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_of_100_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        lines_file(&path, 10).unwrap();
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.lines().count() == 10 && text.split_inclusive('\n').all(|line| line.len() == 100));
+    }
 }

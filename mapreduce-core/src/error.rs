@@ -103,7 +103,7 @@ pub enum Error {
         reason: crate::SideOutputError,
     },
     /// The output could not be written.
-    #[error("{}: cannot be written: {source}", path.display())]
+    #[error("{}: cannot be written: {source}{}", path.display(), room_for(source))]
     Output {
         /// The file or folder.
         path: PathBuf,
@@ -142,6 +142,15 @@ pub enum Error {
         /// The panic's message.
         message: String,
     },
+}
+
+/// The way out for output that the disk has no room for.
+pub(crate) fn room_for(output: &io::Error) -> &'static str {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match output.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => "; make room there, or choose a folder on another disk",
+        _ => "",
+    }
 }
 
 /// A task that failed as often as it may, with what its last attempt said.

@@ -74,11 +74,10 @@ impl Words<'_> {
             None => {
                 let (eights, ones) = rest.as_chunks::<8>();
                 let bytes = ones.iter().rev().fold(0, |bytes, byte| bytes << 8 | u64::from(*byte));
-                let spaces = eights
+                eights
                     .iter()
                     .rev()
-                    .fold(spaces(bytes), |found, eight| found << 8 | spaces(u64::from_le_bytes(*eight)));
-                spaces
+                    .fold(spaces(bytes), |found, eight| found << 8 | spaces(u64::from_le_bytes(*eight)))
             }
         };
     }
@@ -100,7 +99,7 @@ fn spaces(bytes: u64) -> u64 {
     let low = bytes & !HIGH;
     // No sum carries into the next byte: the terms are below 0x80 and at most 0x80.
     let at_least = |bound: u8| low + ONES * u64::from(0x80 - bound);
-    let is = |byte: u8| !((low ^ ONES * u64::from(byte)) + (HIGH - ONES));
+    let is = |byte: u8| !((low ^ (ONES * u64::from(byte))) + (HIGH - ONES));
     let controls = at_least(b'\t') & !at_least(b'\r' + 1) & !is(0x0b);
     let found = (is(b' ') | controls) & !bytes & HIGH;
     // Gathers the highest bits of the bytes.

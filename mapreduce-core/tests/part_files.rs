@@ -148,6 +148,36 @@ fn a_folder_that_is_there_is_refused_before_anything_runs() {
 }
 
 #[test]
+fn a_program_may_ask_ahead_whether_a_folder_can_be_written() {
+    let folder = Folder::new();
+    write_probe(&Probe::default(), &PartFiles::new(folder.join("out")), &partitions(1)).unwrap();
+    fs::create_dir(folder.join("home")).unwrap();
+    folder.file("file", "a file");
+    let check = |name, overwrite| PartFiles::new(folder.join(name)).overwrite(overwrite).check();
+    let before = folder.names();
+    for overwrite in [false, true] {
+        check("new", overwrite).unwrap();
+        // Whether there is a folder to make it in is seen when the job starts.
+        check("missing/new", overwrite).unwrap();
+        let unseen = check("file/new", overwrite).unwrap_err();
+        assert!(
+            matches!(&unseen, Error::Output { path, .. } if *path == folder.join("file/new")),
+            "{unseen}"
+        );
+    }
+    check("out", true).unwrap();
+    for name in ["out", "home", "file"] {
+        let there = check(name, false).unwrap_err();
+        assert!(matches!(&there, Error::OutputExists { path } if *path == folder.join(name)), "{there}");
+    }
+    for name in ["home", "file"] {
+        let foreign = check(name, true).unwrap_err();
+        assert!(matches!(&foreign, Error::OutputForeign { path } if *path == folder.join(name)), "{foreign}");
+    }
+    assert_eq!(folder.names(), before);
+}
+
+#[test]
 fn overwriting_replaces_the_whole_output_of_an_earlier_job() {
     let folder = Folder::new();
     let out = folder.join("out");

@@ -105,6 +105,20 @@ proptest! {
     }
 
     #[test]
+    fn a_group_is_never_the_beginning_of_another(
+        names in (user(), user()),
+        options in vec((any::<Option<u8>>(), vec(prop_oneof![Just(0), Just(0xff)], 0..3)), 2),
+        rest in any::<(u16, bool)>(),
+    ) {
+        apart(names.0.clone(), names.1.clone(), rest)?;
+        apart(Reverse(names.0.clone()), Reverse(names.1.clone()), rest)?;
+        apart(Sorted(names.0, 1u8), Sorted(names.1, 2u8), rest)?;
+        apart(options[0].0, options[1].0, rest)?;
+        apart(options[0].clone(), options[1].clone(), rest)?;
+        apart((), (), rest)?;
+    }
+
+    #[test]
     fn skipping_a_part_ends_where_decoding_it_ends(bytes in vec(prop_oneof![Just(0), Just(0xff), any::<u8>()], 0..12)) {
         same::<String>(&bytes)?;
         same::<Vec<u8>>(&bytes)?;
@@ -122,6 +136,20 @@ fn check<K: KeyPart + PartialEq + std::fmt::Debug, S: KeyPart + PartialEq + std:
     key.0.encode_part(&mut group);
     prop_assert_eq!(Sorted::<K, S>::group(&encoded).unwrap(), &group[..]);
     prop_assert_eq!(&*<Sorted<K, S> as Key>::decode(&encoded).unwrap(), key);
+    Ok(())
+}
+
+/// Keys that differ in their first part are of groups of which neither begins with the other.
+fn apart<K: KeyPart + PartialEq, S: KeyPart>(a: K, b: K, rest: S) -> Result<(), TestCaseError> {
+    let same = a == b;
+    let group = |key: K| {
+        let mut encoded = Vec::new();
+        Key::encode(&Sorted(key, rest.clone()), &mut encoded);
+        Sorted::<K, S>::group(&encoded).unwrap().to_vec()
+    };
+    let (a, b) = (group(a), group(b));
+    prop_assert_eq!(a.starts_with(&b), same);
+    prop_assert_eq!(b.starts_with(&a), same);
     Ok(())
 }
 
@@ -230,7 +258,7 @@ impl Job for Ranged {
     fn partitioner(
         &self,
         ranges: &RangePartitioner,
-    ) -> Result<Box<dyn mapreduce_core::Partitioner<Sorted<String, i16>>>> {
+    ) -> Result<Box<dyn Partitioner<Sorted<String, i16>>>> {
         Ok(Box::new(ranges.clone()))
     }
 }

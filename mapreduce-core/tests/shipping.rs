@@ -6,7 +6,7 @@ mod common;
 
 use common::{Folder, probe::numbers};
 use mapreduce_core::{
-    Dataset, Error, FailureKind, Input, ItemSlice, Items, Lines, ReadError, Records, RowFile, RowSlice,
+    Both, Dataset, Error, FailureKind, Input, ItemSlice, Items, Lines, ReadError, Records, RowFile, RowSlice,
     SplitInfo, TextFiles, codec,
     engine::{place, ship},
     input::{Blocks, Piece, SharedFiles},
@@ -339,6 +339,37 @@ fn the_driver_notices_that_its_own_file_has_shrunk() {
     assert!(matches!(error, ReadError::Shrunk { expected: 8, found: 4, .. }), "{error}");
     fs::remove_file(&path).unwrap();
     assert!(matches!(files.fingerprint(split), Err(ReadError::Io { .. })));
+}
+
+#[test]
+fn inputs_that_are_two_or_three_are_read_from_shared_storage_as_they_are_sent() {
+    let folder = Folder::new();
+    let lines =
+        TextFiles::open_bytes([folder.file("a", "to be\nor not\n"), folder.file("b", "to be\n")]).unwrap();
+    let rows = RowFile::<u16>::open(folder.file("rows", (1..=40).collect::<Vec<u8>>()), 4, 3).unwrap();
+    let three = Both::new(lines.clone(), Both::new(rows, lines.clone()));
+    for split_bytes in [1, 7, u64::MAX] {
+        check(&three, split_bytes, |record| format!("{record:?}"));
+    }
+
+    let data = Dataset::with_split_bytes(three, 1).unwrap().on_shared_storage().unwrap();
+    let files = data.shared_files().unwrap();
+    assert_eq!(files.paths().count(), 5);
+    let mut foreign = data.splits()[0].clone();
+    for pieces in [vec![], vec![Piece { source: 2, range: 0..1 }], vec![Piece { source: 1, range: 0..1 }]] {
+        foreign.pieces = pieces;
+        assert!(files.fingerprint(&foreign).unwrap_err().to_string().contains("not of these files"));
+    }
+    let fingerprints: Vec<_> = data.splits().iter().map(|split| files.fingerprint(split).unwrap()).collect();
+    fs::write(folder.join("rows"), [0; 40]).unwrap();
+    for (split, fingerprint) in data.splits().iter().zip(fingerprints) {
+        let of_rows = data.input().describe(split).contains("rows");
+        assert_eq!(files.open(split, fingerprint).is_err(), of_rows, "{split:?}");
+    }
+
+    let in_memory = Both::new(lines, ItemSlice::new([1u8]));
+    let error = Dataset::new(in_memory).unwrap().on_shared_storage().unwrap_err();
+    assert!(error.to_string().contains("leave `on_shared_storage` out"), "{error}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! Map tasks make MEGABYTES of values of 64 KiB in all, on two peers with one thread each; reduce tasks count them. Half of
 //! the bytes cross from one process to the other, a quarter in each direction. The shuffle's time is that from the last
 //! map task's end to the last reduce task's. The bare streams carry a quarter in each direction at once, and then half in
-//! one direction. They take turns. Prints the rate over the wire of each run, the medians, and the ratio; bar: 60 % of the
+//! one direction. They take turns. Prints the rate over the wire of each run, the medians, and the ratio; bar: 80 % of the
 //! streams in both directions.
 
 use benches::{

@@ -27,7 +27,9 @@ pub mod whole;
 pub use crate::{
     cancel::CancelRegistration,
     exec::set_up,
-    output::{StagedPart, Staging},
+    output::{
+        AttemptFile, NotShared, RefusedPart, SharedPart, SharedStaging, StagedFile, StagedPart, Staging,
+    },
 };
 pub use definition::{Engine, RoundOutput, Rounds};
 pub use handle::{Events, Handle};

@@ -5,10 +5,7 @@ use crate::{
     exec::AttemptError,
     schedule::{Event, Failure, JobError, TaskId},
 };
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, mem, time::Duration};
 
 /// The counters, the report and the failures of one round. A driver tells it what commits and what fails, and which
 /// events the coordinator gives; in the end it has what goes into a [`RoundOutput`](super::RoundOutput), or the words
@@ -32,7 +29,9 @@ pub struct Tally {
     pub counters: Counters,
     /// How the round goes. The driver adds what only it knows: records, bytes and keys.
     pub report: Report,
-    committed: HashSet<TaskId>,
+    /// Which map tasks have committed, by index, as far as any has.
+    maps: Vec<bool>,
+    reduces: Vec<bool>,
     /// The last failure of each task that has failed.
     failures: HashMap<TaskId, TaskFailure>,
 }
@@ -46,11 +45,24 @@ impl Tally {
             Some(tasks) => *tasks += 1,
             None => drop(self.report.tasks_by_peer.insert(peer.to_string(), 1)),
         }
-        let first = self.committed.insert(task);
+        let first = !self.set_committed(task);
         if first {
             self.counters.merge(counters);
         }
         first
+    }
+
+    /// Whether the task had committed before.
+    fn set_committed(&mut self, task: TaskId) -> bool {
+        let committed = match task {
+            TaskId::Map(_) => &mut self.maps,
+            TaskId::Reduce(_) => &mut self.reduces,
+        };
+        let index = task.index() as usize;
+        if index >= committed.len() {
+            committed.resize(index + 1, false);
+        }
+        mem::replace(&mut committed[index], true)
     }
 
     /// Notes how an attempt has failed, for the case that the job fails by it. The last failure of a task counts.

@@ -140,13 +140,7 @@ impl<O> Entries<O> {
 
     /// Adds a key that is not there. Its bytes begin below 2^31, and there are at most 2^32 keys.
     #[inline]
-    pub(super) fn insert<K: ?Sized + Key>(
-        &mut self,
-        probe: Probe<'_>,
-        length: u32,
-        partition: u32,
-        value: O,
-    ) {
+    pub(super) fn insert(&mut self, probe: Probe<'_>, length: u32, partition: u32, value: O) {
         let Probe { prefix, suffix, hash, bytes } = probe;
         let place = Place { hash, at: self.entries.len() as u32 };
         self.index.insert_unique(Place::spread(hash), place, |place| Place::spread(place.hash));

@@ -5,8 +5,10 @@
 
 use super::{Attempt, AttemptError, MapOutput, MapTask, Pairs, ReduceOutput, ReduceTask, Round, Run, set_up};
 use crate::{
-    Counters, Error, InputOf, Job, JobId, Memory, Records, Result, SplitInfo, codec,
+    Counters, Error, InputOf, Job, JobId, Memory, OutputKeyOf, OutputValueOf, Records, Result, SplitInfo,
+    codec,
     input::{Blocks, ReadError, SplitCache},
+    output::{AttemptFile, PartWriter, StagedPart},
 };
 use std::{
     marker::PhantomData,
@@ -56,6 +58,19 @@ pub trait ErasedRound: Send + Sync {
         attempt: &Attempt,
         memory: &Memory,
     ) -> Result<ReducedPartition, AttemptError>;
+
+    /// The same, but what the attempt emits goes to a file.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce), and when the file cannot be written. It is removed then.
+    fn reduce_to_file(
+        &self,
+        partition: u32,
+        runs: &[&Run],
+        attempt: &Attempt,
+        memory: &Memory,
+        file: AttemptFile,
+    ) -> Result<ReducedFile, AttemptError>;
 }
 
 /// What a map attempt works on.
@@ -86,6 +101,17 @@ pub struct ReducedPartition {
     /// The pairs that the reducer emitted. If the job has side outputs, a byte in front of each key is 0; a key of one byte
     /// above is the number of a side output, counted from 1, and the value a line for it.
     pub run: Run,
+    /// What it has counted.
+    pub counters: Counters,
+    /// The number of keys that were reduced.
+    pub keys: u64,
+}
+
+/// What a reduce attempt leaves that writes to a file.
+#[derive(Clone, Debug)]
+pub struct ReducedFile {
+    /// The file, and those of side outputs.
+    pub part: StagedPart,
     /// What it has counted.
     pub counters: Counters,
     /// The number of keys that were reduced.
@@ -174,6 +200,23 @@ impl<J: Job> ErasedRound for Contained<J> {
         let (output, run, ()) = self.round().reduce(task, runs, || Pairs::new::<J>(memory), close)?;
         let ReduceOutput { counters, keys } = output;
         Ok(ReducedPartition { run, counters, keys })
+    }
+
+    fn reduce_to_file(
+        &self,
+        partition: u32,
+        runs: &[&Run],
+        attempt: &Attempt,
+        memory: &Memory,
+        file: AttemptFile,
+    ) -> Result<ReducedFile, AttemptError> {
+        let runs = runs.iter().copied();
+        let open = || PartWriter::new::<OutputKeyOf<J>, OutputValueOf<J>>(file);
+        let close = |writer: PartWriter| Ok((writer.finish()?, ()));
+        let task = ReduceTask { partition, attempt, memory };
+        let (output, part, ()) = self.round().reduce(task, runs, open, close)?;
+        let ReduceOutput { counters, keys } = output;
+        Ok(ReducedFile { part, counters, keys })
     }
 }
 

@@ -153,15 +153,15 @@ impl<'a> Merge<'a> {
         if a == UNPLAYED.source || b == UNPLAYED.source {
             return a == UNPLAYED.source;
         }
+        if self.exact {
+            // The prefix of a source without a pair is none of a key's: either both have one or neither.
+            return a < b;
+        }
         let (left, right) = (&self.sources[a], &self.sources[b]);
         if !left.live || !right.live {
             return left.live;
         }
-        let by_key = match self.exact {
-            true => Ordering::Equal,
-            false => compare_behind_prefix(left.reader.key(), right.reader.key()),
-        };
-        by_key.then(a.cmp(&b)).is_lt()
+        compare_behind_prefix(left.reader.key(), right.reader.key()).then(a.cmp(&b)).is_lt()
     }
 }
 

@@ -30,7 +30,7 @@ mod through;
 
 pub use crate::cancel::Attempt;
 pub use arrive::RunSpiller;
-pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedPartition, erased_round};
+pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedFile, ReducedPartition, erased_round};
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};
 pub use map::MapOutput;

@@ -100,7 +100,7 @@ where
         let partition = map::partition(self.partitioner, key, encoded, self.segments.partitions())?;
         let length = if K::WIDTH.is_some() { 0 } else { encoded.len() };
         let length = u32::try_from(length).map_err(|_| too_long("key", length))?;
-        self.entries.insert::<K>(probe, length, partition, value.to_owned());
+        self.entries.insert(probe, length, partition, value.to_owned());
         if mem::needs_drop::<V::Owned>() {
             self.resize(self.entries.len() - 1)?;
         }

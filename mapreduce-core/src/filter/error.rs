@@ -20,6 +20,29 @@ pub enum FilterError {
         /// How many there are.
         inputs: u32,
     },
+    /// The job's records cannot come as a stream.
+    #[error(
+        "job {job} reads items, such as the rows of Parquet files, which cannot come as a stream; run it with `run`, or give \
+         the filters a job over lines, CSV records or records of a fixed length"
+    )]
+    NoStream {
+        /// The job.
+        job: String,
+    },
+    /// How long the job's records are has not been said.
+    #[error(
+        "job {job} reads records of a fixed length, but the program does not say of which; set `StreamForm::record_bytes`"
+    )]
+    NoRecordBytes {
+        /// The job.
+        job: String,
+    },
+    /// A header was given for records without one.
+    #[error("job {job} does not read CSV records with a header here; leave the header out")]
+    NoHeader {
+        /// The job.
+        job: String,
+    },
     /// The job has [side outputs](crate::Job::SIDE_OUTPUTS).
     #[error(
         "job {job} has side outputs ({outputs}), and the lines of a filter have no place for them; run it as a job, or \

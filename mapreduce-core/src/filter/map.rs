@@ -1,21 +1,19 @@
 //! The filter `map`: records in, lines of pairs out.
 
 use super::{
-    FilterError, FilterOptions, FromLines, Mapped,
-    chunks::LineChunks,
+    Beginning, FilterError, FilterOptions, FromStream, Mapped,
+    chunks::RecordChunks,
     form::{LineForm, LineWriter},
+    from_stream::INPUT,
 };
 use crate::{
-    Counters, InputOf, Job, Options, Records, SplitInfo,
+    Counters, InputOf, Job, Options, SplitInfo,
     exec::{Attempt, MapTask, Round},
     input::{Blocks, ReadError, SplitCache},
 };
 use std::io::{Read, Write};
 
-/// What messages call the input.
-const INPUT: &str = "input";
-
-/// Runs the mapper of a job over the lines that `input` has, and writes what it emits, combined as far as the job has a
+/// Runs the mapper of a job over the records that `input` has: lines, or what [`FromStream`] says, and writes what it emits, combined as far as the job has a
 /// combiner, to `output`. See the [module](super) for the lines.
 ///
 /// The input is worked on in pieces of [`FilterOptions::piece_bytes`]: [`Mapper::map_split`](crate::Mapper::map_split) is
@@ -28,13 +26,13 @@ const INPUT: &str = "input";
 pub fn map<J>(
     job: &J,
     shared: &J::Shared,
-    input: impl Read,
+    mut input: impl Read,
     output: impl Write,
     options: &FilterOptions,
 ) -> Result<Mapped, FilterError>
 where
     J: Job,
-    InputOf<J>: FromLines,
+    InputOf<J>: FromStream,
 {
     super::refuse_side_outputs::<J>()?;
     let inputs = <InputOf<J>>::INPUTS;
@@ -42,7 +40,8 @@ where
         return Err(FilterError::NoInput { input: options.input, inputs });
     }
     let round = Round::new(job, shared, 1)?;
-    let mut chunks = LineChunks::new(input);
+    let mut chunks = RecordChunks::new(&mut input as &mut dyn Read);
+    let opened = Beginning::open::<InputOf<J>>(&mut chunks, options, J::NAME)?;
     let mut lines = LineWriter::new(output, LineForm::of::<J>(options), options.split);
     let (mut records, mut counters) = (0, Counters::default());
     let attempt = Attempt::default();
@@ -63,7 +62,7 @@ where
         };
         let piece = Piece::<InputOf<J>, _> {
             chunks: &mut chunks,
-            input: options.input,
+            opened: &opened,
             left: options.piece_bytes.max(1),
             ended: &mut ended,
             buffer: Default::default(),
@@ -88,10 +87,9 @@ where
 }
 
 /// A part of the input: the split of one attempt.
-struct Piece<'a, R: Records, S> {
-    chunks: &'a mut LineChunks<S>,
-    /// Which of the job's inputs it is.
-    input: u32,
+struct Piece<'a, R: FromStream, S> {
+    chunks: &'a mut RecordChunks<S>,
+    opened: &'a R::Opened,
     /// Bytes until the end of the piece.
     left: u64,
     /// Whether the end of the input has come.
@@ -99,7 +97,7 @@ struct Piece<'a, R: Records, S> {
     buffer: R::Buffer,
 }
 
-impl<R: FromLines, S: Read> Blocks<R> for Piece<'_, R, S> {
+impl<R: FromStream, S: Read> Blocks<R> for Piece<'_, R, S> {
     fn next_block(&mut self) -> Result<Option<R::Block<'_>>, ReadError> {
         if self.left == 0 || *self.ended {
             return Ok(None);
@@ -107,12 +105,12 @@ impl<R: FromLines, S: Read> Blocks<R> for Piece<'_, R, S> {
         let end = self.chunks.end();
         let taken = self.chunks.take(self.left);
         let taken = taken.map_err(|source| ReadError::Io { path: INPUT.to_owned(), offset: end, source })?;
-        let Some((lines, offset)) = taken else {
+        let Some((records, offset)) = taken else {
             *self.ended = true;
             return Ok(None);
         };
-        self.left = self.left.saturating_sub(lines.len() as u64);
-        let block = R::from_lines(self.input, lines, &mut self.buffer);
+        self.left = self.left.saturating_sub(records.len() as u64);
+        let block = R::read(self.opened, records, &mut self.buffer);
         block.map(Some).map_err(|error| error.within(INPUT, offset))
     }
 }

@@ -71,14 +71,14 @@ mod chunks;
 mod error;
 mod escape;
 mod form;
-mod from_lines;
+mod from_stream;
 mod map;
 mod reduce;
 mod sorted;
 mod value;
 
 pub use error::FilterError;
-pub use from_lines::FromLines;
+pub use from_stream::{Beginning, FromLines, FromStream, StreamForm};
 pub use map::map;
 pub use reduce::reduce;
 
@@ -99,6 +99,11 @@ pub struct FilterOptions {
     pub split: u32,
     /// Map: which of the job's inputs is read, counted from 0, for a job over [two](crate::input::Both). Default 0.
     pub input: u32,
+    /// Map: how records that are no lines of text stand in the input. Default [`StreamForm::default`].
+    pub form: StreamForm,
+    /// Map: the header of CSV records, written as they are, for an input that does not begin with one (it is the middle of
+    /// a file, say). Default: the input begins with its header, if the records have one.
+    pub header: Option<String>,
     /// Keep the order of the values of a key, also of a job that has a combiner: for combiners and reducers to which the
     /// order matters (joining strings, the first of all). Default: not.
     pub keep_order: bool,
@@ -118,6 +123,8 @@ impl Default for FilterOptions {
         Self {
             split: 0,
             input: 0,
+            form: StreamForm::default(),
+            header: None,
             keep_order: false,
             end: true,
             piece_bytes: 64 << 20,

@@ -2,7 +2,7 @@
 
 use super::{
     FilterError, FilterOptions,
-    chunks::{LineChunks, line_at},
+    chunks::{RecordChunks, line_at},
     escape,
     form::{ANY_ORDER, END, LineForm, SEQUENCE, Sequence},
 };
@@ -12,7 +12,7 @@ use std::{cmp::Ordering, io::Read, marker::PhantomData, mem::replace};
 
 /// Reads pairs from sorted lines.
 pub(super) struct SortedLines<R> {
-    chunks: LineChunks<R>,
+    chunks: RecordChunks<R>,
     /// Where in the block the next line begins.
     at: usize,
     /// The lines that were read.
@@ -47,7 +47,7 @@ enum State {
 impl<R: Read> SortedLines<R> {
     pub(super) fn new(source: R, form: LineForm, options: &FilterOptions) -> Self {
         Self {
-            chunks: LineChunks::new(source),
+            chunks: RecordChunks::new(source),
             at: 0,
             line: 0,
             form,

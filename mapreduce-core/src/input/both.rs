@@ -1,9 +1,9 @@
 //! [`Both`]: two inputs as one, for joins. [`Either`] is a record of one or the other.
 
-use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo};
+use super::{Blocks, Input, Piece, ReadError, Records, SharedFiles, SplitInfo};
 use crate::{Error, Schema};
 use serde::{Deserialize, Serialize};
-use std::sync::OnceLock;
+use std::{iter, sync::OnceLock};
 
 /// One of two: a record of [`Both`] inputs, or a value that comes from the one or the other.
 ///
@@ -20,8 +20,8 @@ pub enum Either<L, R> {
 /// Two inputs as one: the records of `left`, then those of `right`.
 ///
 /// The splits of the left come before those of the right, so a reducer sees the left values of a key before its right
-/// ones. Nodes of a pool are sent the records by the driver; [shared storage](super::Dataset::on_shared_storage) is not
-/// possible.
+/// ones. Nodes of a pool are sent the records by the driver, or read them from [shared
+/// storage](super::Dataset::on_shared_storage) if both inputs are in files.
 ///
 /// Three inputs are two inputs of which one is two: `Both::new(a, Both::new(b, c))`.
 ///
@@ -65,7 +65,8 @@ pub enum Either<L, R> {
 pub struct Both<A, B> {
     left: A,
     right: B,
-    /// The splits of each. A piece of a split of both names one of these.
+    /// The splits of each. The first piece of a split of both names one of these; behind it are the pieces of that one, for
+    /// nodes that read shared files and do not know the plan.
     plan: OnceLock<Plan>,
 }
 
@@ -75,9 +76,9 @@ struct Plan {
     right: Vec<SplitInfo>,
 }
 
-/// The sources that pieces of the splits name.
-const LEFT: u32 = 0;
-const RIGHT: u32 = 1;
+/// The sources that first pieces of the splits name.
+pub(super) const LEFT: u32 = 0;
+pub(super) const RIGHT: u32 = 1;
 
 impl<A, B> Both<A, B> {
     /// The records of `left`, then those of `right`.
@@ -97,7 +98,7 @@ impl<A: Input, B: Input> Both<A, B> {
     /// The split of one of the two that a split of both stands for.
     fn find(&self, split: &SplitInfo) -> Option<Either<&SplitInfo, &SplitInfo>> {
         let plan = self.plan.get()?;
-        let [Piece { source, range }] = split.pieces.as_slice() else { return None };
+        let [Piece { source, range }, ..] = split.pieces.as_slice() else { return None };
         let index = usize::try_from(range.start).ok()?;
         match *source {
             LEFT => plan.left.get(index).map(Either::Left),
@@ -130,7 +131,9 @@ impl<A: Input, B: Input> Input for Both<A, B> {
             });
         }
         let split = |source, index, of: &SplitInfo, first_record| SplitInfo {
-            pieces: vec![Piece { source, range: index..index + 1 }],
+            pieces: iter::once(Piece { source, range: index..index + 1 })
+                .chain(of.pieces.iter().cloned())
+                .collect(),
             bytes: of.bytes,
             first_record,
         };
@@ -169,6 +172,10 @@ impl<A: Input, B: Input> Input for Both<A, B> {
             Either::Left(split) => self.left.ship(split, &mut sink),
             Either::Right(split) => self.right.ship(split, &mut sink),
         }
+    }
+
+    fn files(&self) -> Option<SharedFiles> {
+        Some(SharedFiles::of_both(self.left.files()?, self.right.files()?))
     }
 }
 

@@ -33,6 +33,19 @@ impl Default for CsvOptions {
     }
 }
 
+impl CsvOptions {
+    pub(super) fn dialect(&self) -> Result<Dialect, Error> {
+        let Self { delimiter, multiline, .. } = *self;
+        if !delimiter.is_ascii() || matches!(delimiter, b'"' | b'\n' | b'\r') {
+            return Err(refused(
+                "csv files",
+                format!("{:?} cannot separate fields; use a comma, semicolon or tab", char::from(delimiter)),
+            ));
+        }
+        Ok(Dialect { delimiter, multiline })
+    }
+}
+
 /// CSV files, read record by record in the order in which they are given: see [`Csv`] for what is a record.
 ///
 /// Files are cut, share splits, and may be compressed, as those of [`TextFiles`](super::TextFiles). All have the same
@@ -87,14 +100,8 @@ impl<T> CsvFiles<T> {
         paths: impl IntoIterator<Item = impl AsRef<Path>>,
         options: &CsvOptions,
     ) -> Result<Self, Error> {
-        let CsvOptions { delimiter, header, multiline } = *options;
-        if !delimiter.is_ascii() || matches!(delimiter, b'"' | b'\n' | b'\r') {
-            return Err(refused(
-                "csv files",
-                format!("{:?} cannot separate fields; use a comma, semicolon or tab", char::from(delimiter)),
-            ));
-        }
-        let dialect = Dialect { delimiter, multiline };
+        let CsvOptions { header, multiline, .. } = *options;
+        let dialect = options.dialect()?;
         let mut files = file_list::list("csv files", paths)?;
         file_list::find_compressed(&mut files)?;
         let mut first: Option<(ByteRecord, String)> = None;
@@ -232,12 +239,12 @@ fn line_at(file: &FileRange, offset: u64) -> Result<u64, ReadError> {
     Ok(line)
 }
 
-fn refused(input: impl Into<String>, message: String) -> Error {
+pub(super) fn refused(input: impl Into<String>, message: String) -> Error {
     Error::Input { input: input.into(), message }
 }
 
 /// The names in a header.
-fn names(record: ByteRecord) -> Result<Vec<String>, String> {
+pub(super) fn names(record: ByteRecord) -> Result<Vec<String>, String> {
     match StringRecord::from_byte_record(record) {
         Ok(names) => Ok(names.iter().map(String::from).collect()),
         Err(_) => Err("the header is not UTF-8; convert the file".into()),

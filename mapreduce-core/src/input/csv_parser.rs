@@ -11,7 +11,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::memchr;
 
 /// Takes records out of bytes.
-pub(super) struct Parser {
+pub(crate) struct Parser {
     core: Reader,
     multiline: bool,
     /// What is known of the current record: the bytes of its fields, and where in them each field ends.
@@ -22,7 +22,7 @@ pub(super) struct Parser {
 }
 
 impl Parser {
-    pub(super) fn new(dialect: Dialect) -> Self {
+    pub(crate) fn new(dialect: Dialect) -> Self {
         let core = ReaderBuilder::new().delimiter(dialect.delimiter).build();
         let multiline = dialect.multiline;
         let mut this =
@@ -35,7 +35,7 @@ impl Parser {
 
     /// Reads the next record of `bytes` from `at` on, moves `at` behind it, and gives its first byte. `None` if there
     /// is none any more. `bytes` are whole lines; whole records if those may have several lines.
-    pub(super) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Result<Option<usize>, ReadError> {
+    pub(crate) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Result<Option<usize>, ReadError> {
         *at += bytes[*at..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
         let start = *at;
         if start == bytes.len() {
@@ -54,17 +54,17 @@ impl Parser {
     }
 
     /// Forgets the current record: the next one begins.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         (self.filled, self.count) = (0, 0);
     }
 
     /// Whether nothing of a record has been read.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.filled == 0 && self.count == 0
     }
 
     /// Reads from `bytes`, moving `at`, up to the end of a record (true) or of the bytes.
-    pub(super) fn feed(&mut self, bytes: &[u8], at: &mut usize) -> bool {
+    pub(crate) fn feed(&mut self, bytes: &[u8], at: &mut usize) -> bool {
         // To the state machine no bytes mean the end of everything.
         while *at < bytes.len() {
             let (fields, ends) = (&mut self.fields[self.filled..], &mut self.ends[self.count..]);
@@ -84,18 +84,18 @@ impl Parser {
 
     /// Says that the bytes end here. True if that makes the current record whole, false if it stands in quotes or if
     /// there is none.
-    pub(super) fn end(&mut self) -> bool {
+    pub(crate) fn end(&mut self) -> bool {
         self.feed(b"\n", &mut 0)
     }
 
     /// The fields of the current record.
-    pub(super) fn fields(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &[u8]> {
         let ends = &self.ends[..self.count];
         let starts = [0].into_iter().chain(ends.iter().copied());
         starts.zip(ends).map(|(start, end)| &self.fields[start..*end])
     }
 
-    pub(super) fn open_quotes(&self) -> String {
+    pub(crate) fn open_quotes(&self) -> String {
         match self.multiline {
             true => "the record has a double quote that is not closed up to the end of the file; double it, or put the \
                      field into quotes"

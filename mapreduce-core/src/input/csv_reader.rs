@@ -139,7 +139,7 @@ impl OpenFile {
 }
 
 /// The longest header. Otherwise a quote that nobody closes would make the whole file one.
-const HEADER_BYTES_MAX: usize = 1 << 20;
+pub(crate) const HEADER_BYTES_MAX: usize = 1 << 20;
 
 /// The beginning of a file.
 pub(super) struct FirstRecord {
@@ -148,6 +148,32 @@ pub(super) struct FirstRecord {
     pub(super) start: u64,
     /// Where the line behind it begins.
     pub(super) end: u64,
+}
+
+/// Bytes that are read as far as somebody wants to see them.
+pub(crate) trait Growing {
+    /// What has been read.
+    fn bytes(&self) -> &[u8];
+
+    /// Reads more. False at the end.
+    fn read_more(&mut self) -> Result<bool, ReadError>;
+
+    /// What it is called in messages.
+    fn place(&self) -> &str;
+}
+
+impl Growing for Window {
+    fn bytes(&self) -> &[u8] {
+        self.bytes()
+    }
+
+    fn read_more(&mut self) -> Result<bool, ReadError> {
+        self.read_more()
+    }
+
+    fn place(&self) -> &str {
+        self.place()
+    }
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -162,25 +188,33 @@ pub(super) fn first_record(
     if header {
         window.limit(HEADER_BYTES_MAX);
     }
-    window.read_more()?;
-    let start = if window.bytes().starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    first_record_of(&mut window, dialect)
+}
+
+/// The same of a source of which nothing has been dropped.
+pub(super) fn first_record_of(
+    source: &mut impl Growing,
+    dialect: Dialect,
+) -> Result<Option<FirstRecord>, ReadError> {
+    source.read_more()?;
+    let start = if source.bytes().starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let mut parser = Parser::new(dialect);
     let mut at = start;
-    while !parser.feed(window.bytes(), &mut at) {
-        if window.read_more()? {
+    while !parser.feed(source.bytes(), &mut at) {
+        if source.read_more()? {
             continue;
         }
         if !parser.end() {
             return match parser.is_empty() {
                 true => Ok(None),
-                false => Err(bad_record(0, parser.open_quotes()).within(window.place(), 0)),
+                false => Err(bad_record(0, parser.open_quotes()).within(source.place(), 0)),
             };
         }
         break;
     }
     // A line end has two bytes in some files.
-    if window.bytes()[..at].ends_with(b"\r") && (at < window.bytes().len() || window.read_more()?) {
-        at += usize::from(window.bytes()[at] == b'\n');
+    if source.bytes()[..at].ends_with(b"\r") && (at < source.bytes().len() || source.read_more()?) {
+        at += usize::from(source.bytes()[at] == b'\n');
     }
     let record = parser.fields().collect();
     Ok(Some(FirstRecord { record, start: start as u64, end: at as u64 }))

@@ -22,15 +22,15 @@ pub struct CsvShape {
     pub(super) names: Option<Vec<String>>,
     /// How many fields a record has. `None` if there is no record at all.
     pub(super) fields: Option<u64>,
-    pub(super) dialect: Dialect,
+    pub(crate) dialect: Dialect,
 }
 
 /// The rules of a CSV file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Dialect {
-    pub(super) delimiter: u8,
+pub(crate) struct Dialect {
+    pub(crate) delimiter: u8,
     /// Records may go on in the next line, inside quotes.
-    pub(super) multiline: bool,
+    pub(crate) multiline: bool,
 }
 
 /// Where the records of a block are decoded to. It is used again for the next one.

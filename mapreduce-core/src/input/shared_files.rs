@@ -6,6 +6,7 @@
 
 use super::{
     Piece, ReadError, SplitInfo,
+    both::{LEFT, RIGHT},
     compression::Compression,
     csv_reader::CsvReader,
     csv_records::Dialect,
@@ -48,6 +49,16 @@ use xxhash_rust::xxh3::Xxh3;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SharedFiles {
+    /// One, or those that [`Both`](super::Both) are made of, all in one list: what comes from elsewhere must not nest.
+    inputs: Vec<SharedInput>,
+}
+
+/// The files of one input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SharedInput {
+    /// Of which side each `Both` is that the input is in, from the outermost inwards: the sources of the first pieces of its
+    /// splits, and behind each block in the other order.
+    sides: Vec<u8>,
     files: Vec<SourceFile>,
     layout: Layout,
 }
@@ -104,12 +115,24 @@ impl SharedFiles {
             path: path::absolute(&file.path).unwrap_or_else(|_| file.path.clone()),
             ..file.clone()
         };
-        Self { files: files.iter().map(absolute).collect(), layout }
+        let files = files.iter().map(absolute).collect();
+        Self { inputs: vec![SharedInput { sides: Vec::new(), files, layout }] }
+    }
+
+    /// The files of [`Both`](super::Both) inputs.
+    pub(super) fn of_both(left: Self, right: Self) -> Self {
+        let side = |files: Self, side: u32| {
+            files.inputs.into_iter().map(move |mut input| {
+                input.sides.insert(0, side as u8);
+                input
+            })
+        };
+        Self { inputs: side(left, LEFT).chain(side(right, RIGHT)).collect() }
     }
 
     /// The paths, all absolute.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|file| &*file.path)
+        self.inputs.iter().flat_map(|input| &input.files).map(|file| &*file.path)
     }
 
     /// What a split looks like here, for a node that opens it to compare.
@@ -118,10 +141,11 @@ impl SharedFiles {
     /// When a file cannot be read, or is not what it was when the splits were planned.
     pub fn fingerprint(&self, split: &SplitInfo) -> Result<u64, ReadError> {
         let mut hash = Xxh3::new();
-        for range in &self.ranges(split)? {
+        let (input, pieces) = self.find(split)?;
+        for range in &input.ranges(pieces)? {
             let mut file = open(range).map_err(range.unreadable(0))?;
             range.check(&file)?;
-            sample(&mut file, range, self.layout, &mut hash)?;
+            sample(&mut file, range, input.layout, &mut hash)?;
         }
         Ok(hash.digest())
     }
@@ -132,7 +156,8 @@ impl SharedFiles {
     /// # Errors
     /// [`ReadError::NotShared`] when a file is not there, cannot be read, or is not the driver's.
     pub fn open(&self, split: &SplitInfo, fingerprint: u64) -> Result<Box<dyn Chunks + Send>, ReadError> {
-        let mut ranges = self.ranges(split)?;
+        let (input, pieces) = self.find(split)?;
+        let mut ranges = input.ranges(pieces)?;
         let mut hash = Xxh3::new();
         for range in &mut ranges {
             let different = |difference| ReadError::NotShared { path: range.shown(), difference };
@@ -145,7 +170,7 @@ impl SharedFiles {
                     "it has {found} bytes here, but {planned} where the job was planned"
                 )));
             }
-            sample(&mut file, range, self.layout, &mut hash).map_err(|error| match error {
+            sample(&mut file, range, input.layout, &mut hash).map_err(|error| match error {
                 ReadError::Io { source, .. } => no(source),
                 other => other,
             })?;
@@ -161,13 +186,19 @@ impl SharedFiles {
             let difference = "the lengths are the same, the bytes are not".to_string();
             return Err(ReadError::NotShared { path, difference });
         }
-        Ok(match self.layout {
+        let chunks: Box<dyn Chunks + Send> = match input.layout {
             Layout::Lines => Box::new(LineReader::new(ranges)),
             Layout::Rows { row_bytes, .. } => {
                 let row_bytes = usize::try_from(row_bytes).map_err(|_| malformed("rows are too long"))?;
                 Box::new(RowChunks::new(ranges, row_bytes))
             }
             Layout::Csv(dialect) => Box::new(CsvReader::new(ranges, dialect)),
+        };
+        Ok(match input.sides.as_slice() {
+            [] => chunks,
+            sides => {
+                Box::new(Tagged { chunks, sides: sides.iter().rev().copied().collect(), tagged: Vec::new() })
+            }
         })
     }
 
@@ -182,8 +213,20 @@ impl SharedFiles {
         }
     }
 
-    /// The bytes that a split reads, all of them within their files.
-    fn ranges(&self, split: &SplitInfo) -> Result<Vec<FileRange>, ReadError> {
+    /// The input that a split is of, and its pieces there.
+    fn find<'a>(&self, split: &'a SplitInfo) -> Result<(&SharedInput, &'a [Piece]), ReadError> {
+        let found = self.inputs.iter().find_map(|input| {
+            let (sides, pieces) = split.pieces.split_at_checked(input.sides.len())?;
+            let here = sides.iter().zip(&input.sides).all(|(piece, side)| piece.source == u32::from(*side));
+            here.then_some((input, pieces))
+        });
+        found.ok_or_else(|| malformed("the split is not of these files"))
+    }
+}
+
+impl SharedInput {
+    /// The bytes that pieces are, all of them within their files.
+    fn ranges(&self, pieces: &[Piece]) -> Result<Vec<FileRange>, ReadError> {
         let outside = || malformed("the split is not of these files");
         let range = |Piece { source, range }: &Piece| {
             let file = self.files.get(*source as usize)?;
@@ -194,7 +237,7 @@ impl SharedFiles {
             };
             fits.then(|| file.range(bytes))
         };
-        split.pieces.iter().map(|piece| range(piece).ok_or_else(outside)).collect()
+        pieces.iter().map(|piece| range(piece).ok_or_else(outside)).collect()
     }
 
     /// The bytes of a piece.
@@ -207,6 +250,23 @@ impl SharedFiles {
                 Some(byte(piece.start)?..byte(piece.end)?)
             }
         }
+    }
+}
+
+/// Chunks with bytes behind each that say of which of two inputs they are, as [`Both`](super::Both) ships them.
+struct Tagged {
+    chunks: Box<dyn Chunks + Send>,
+    sides: Vec<u8>,
+    tagged: Vec<u8>,
+}
+
+impl Chunks for Tagged {
+    fn next_chunk(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        let Some(chunk) = self.chunks.next_chunk()? else { return Ok(None) };
+        self.tagged.clear();
+        self.tagged.extend_from_slice(chunk);
+        self.tagged.extend_from_slice(&self.sides);
+        Ok(Some(&self.tagged))
     }
 }
 

@@ -111,4 +111,4 @@ impl KeyPart for () {
     }
 }
 
-key_as_part!({}(), |schema| schema.text("()"));
+key_as_part!({}(), |schema| schema.text("()"), |_key| 0_u8);

@@ -110,6 +110,10 @@ pub trait Key: ToOwned<Owned: Send + Sync> + Send + Sync + 'static {
     /// The part of an encoding that values are grouped by, always a beginning of it: keys that share it go to one
     /// partition and to one call of the reducer, in the order of their whole encodings. The default is all of it.
     ///
+    /// Unless it is all of the encoding, the group of one key must never be the beginning of that of another: keys are in
+    /// the order of their bytes, in which those of a longer group could come to lie between those of a shorter one, and
+    /// cut it in two. What a [`KeyPart`] encodes to holds that; the bytes of a string without an end do not.
+    ///
     /// # Errors
     ///
     /// [`CodecError`] if `encoded` does not begin with such a part.
@@ -215,7 +219,7 @@ fn take<K: ?Sized, const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CodecEr
 /// A big-endian number of `width` bytes with zeros behind it, as one of eight bytes.
 #[inline]
 fn fill_up(number: u128, width: usize) -> u64 {
-    (number << (8 * (16 - width)) >> 64) as u64
+    (number.checked_shl(8 * (16 - width as u32)).unwrap_or_default() >> 64) as u64
 }
 
 /// `Key` for a `KeyPart` that encodes alike as a whole and as a part. The second closure is there for those of fixed

@@ -1,12 +1,17 @@
 //! [`Format`]: what the part files of an output look like, and [`PartWriter`], which writes one of them.
 
-use super::{StagedPart, csv, json_lines, part_file::PartFile, table::Table};
+use super::{
+    AttemptFile, SharedStaging, StagedPart,
+    attempt_file::side_name,
+    csv, json_lines,
+    part_file::{PartFile, WriteError},
+    table::Table,
+};
 use crate::{Datum, Error, Job, OutputKeyOf, OutputValueOf, Result, exec::PairWriter};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    fmt,
-    path::PathBuf,
+    fmt, io,
 };
 
 /// What part files hold for a pair.
@@ -84,9 +89,9 @@ impl Format {
 /// Writes the pairs of a reduce attempt to a part file, and its lines for side outputs to others.
 pub(crate) struct PartWriter {
     part: Form,
-    path: PathBuf,
     /// By the number of the side output. A file is made for its first line.
-    sides: BTreeMap<usize, PartFile>,
+    sides: BTreeMap<u32, PartFile>,
+    shared: Option<SharedStaging>,
 }
 
 enum Form {
@@ -104,48 +109,57 @@ enum Lines {
 }
 
 impl PartWriter {
-    /// Creates the file for pairs of `K` and `V`.
-    pub(crate) fn create<K, V>(path: PathBuf, format: Format) -> Result<Self>
+    /// Begins to write pairs of `K` and `V` to a file.
+    pub(crate) fn new<K, V>(to: AttemptFile) -> Result<Self>
     where
         K: ?Sized + Datum,
         V: ?Sized + Datum,
     {
+        let AttemptFile { file, format, shared } = to;
+        let mut file = PartFile::new(file);
         let part = match format {
-            Format::Text => Form::Lines(PartFile::create(path.clone())?, Lines::Text),
-            Format::JsonLines => Form::Lines(PartFile::create(path.clone())?, Lines::Json),
+            Format::Text => Form::Lines(file, Lines::Text),
+            Format::JsonLines => Form::Lines(file, Lines::Json),
             Format::Csv => {
-                let mut file = PartFile::create(path.clone())?;
                 let table = Table::of::<K, V>();
                 csv::append_header(file.buffer(), &table);
                 Form::Lines(file, Lines::Csv(table))
             }
             #[cfg(feature = "parquet")]
-            Format::Parquet => {
-                Form::Parquet(Box::new(super::parquet::ParquetPart::create::<K, V>(path.clone())?))
-            }
+            Format::Parquet => Form::Parquet(Box::new(super::parquet::ParquetPart::new::<K, V>(file)?)),
         };
-        Ok(Self { part, path, sides: BTreeMap::new() })
+        Ok(Self { part, sides: BTreeMap::new(), shared })
     }
 
     /// Writes what is still buffered.
     pub(crate) fn finish(self) -> Result<StagedPart> {
-        let part = match self.part {
-            Form::Lines(file, _) => file.finish()?,
+        let Self { part, mut sides, shared } = self;
+        let mut part = match part {
+            Form::Lines(file, _) => file,
             #[cfg(feature = "parquet")]
             Form::Parquet(part) => part.finish()?,
         };
-        let finish = |(output, file): (usize, PartFile)| Ok((output, file.finish()?));
-        Ok(StagedPart { part, sides: self.sides.into_iter().map(finish).collect::<Result<_>>()? })
+        part.flush()?;
+        sides.values_mut().try_for_each(PartFile::flush)?;
+        if let Some(shared) = shared {
+            // Where the driver has committed or given up, nothing may be left.
+            shared.check().map_err(|error| WriteError::new(part.file().path(), io::Error::other(error)))?;
+        }
+        let sides = sides.into_iter().map(|(output, file)| (output, file.finish())).collect();
+        Ok(StagedPart { part: part.finish(), sides })
     }
 
     /// Writes a line for the side output of that number.
-    pub(super) fn append_side(&mut self, output: usize, line: &[u8]) -> Result {
+    pub(super) fn append_side(&mut self, output: u32, line: &[u8]) -> Result {
         let file = match self.sides.entry(output) {
             Entry::Occupied(file) => file.into_mut(),
             Entry::Vacant(none) => {
-                let mut path = self.path.clone().into_os_string();
-                path.push(format!(" side {output}"));
-                none.insert(PartFile::create(path.into())?)
+                let part = match &self.part {
+                    Form::Lines(file, _) => file.file(),
+                    #[cfg(feature = "parquet")]
+                    Form::Parquet(part) => part.file(),
+                };
+                none.insert(PartFile::new(part.create_beside(side_name(part.name(), output))?))
             }
         };
         file.buffer().extend_from_slice(line);

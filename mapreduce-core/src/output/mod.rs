@@ -1,6 +1,7 @@
 //! What a job gives: returned pairs ([`Output`]) or a folder of part files ([`PartFiles`]), and a [`Report`] of how it
 //! went.
 
+mod attempt_file;
 mod cells;
 mod csv;
 mod format;
@@ -9,14 +10,17 @@ mod json_lines;
 mod parquet;
 mod part_file;
 mod parts;
+mod shared_staging;
 mod staging;
 mod table;
 
+pub use attempt_file::AttemptFile;
 pub use format::Format;
 pub(crate) use format::PartWriter;
 pub(crate) use part_file::WriteError;
 pub use parts::{Part, PartFiles, Written};
-pub use staging::{StagedPart, Staging};
+pub use shared_staging::{NotShared, RefusedPart, SharedPart, SharedStaging};
+pub use staging::{StagedFile, StagedPart, Staging};
 
 use crate::{
     Counters, Datum, Job, OutputKeyOf, OutputValueOf,

@@ -4,9 +4,9 @@
 //! decided by the pairs alone, so a part is the same in every run.
 
 use super::{
+    attempt_file::NewFile,
     cells::{CellError, Cells, Scalar, cells, scalar},
     part_file::{PartFile, WriteError},
-    staging::StagedFile,
     table::Table,
 };
 use crate::{
@@ -52,12 +52,13 @@ pub(super) fn check(table: &Table) -> Result<(), String> {
 }
 
 impl ParquetPart {
-    pub(super) fn create<K: ?Sized + Datum, V: ?Sized + Datum>(path: PathBuf) -> Result<Self> {
+    /// Begins to write a file.
+    pub(super) fn new<K: ?Sized + Datum, V: ?Sized + Datum>(file: PartFile) -> Result<Self> {
+        let path = file.file().path().to_path_buf();
         let table = Table::of::<K, V>();
         let schema = schema(&table)?;
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        let sink = Sink(PartFile::create(path.clone())?);
-        let writer = SerializedFileWriter::new(sink, schema, Arc::new(properties))
+        let writer = SerializedFileWriter::new(Sink(file), schema, Arc::new(properties))
             .map_err(|error| unwritable(&path, error))?;
         let values = |columns: &[Column]| columns.iter().map(Values::of).collect();
         let (key, value) = (values(&table.key), values(&table.value));
@@ -79,13 +80,19 @@ impl ParquetPart {
         if self.group_bytes >= GROUP_BYTES { self.end_group() } else { Ok(()) }
     }
 
-    pub(super) fn finish(mut self) -> Result<StagedFile> {
+    /// The file itself.
+    pub(super) fn file(&self) -> &NewFile {
+        self.writer.inner().0.file()
+    }
+
+    /// Ends the last row group, and gives what is still to be flushed.
+    pub(super) fn finish(mut self) -> Result<PartFile> {
         if self.group_rows > 0 {
             self.end_group()?;
         }
         let Self { path, writer, .. } = self;
         let Sink(file) = writer.into_inner().map_err(|error| unwritable(&path, error))?;
-        Ok(file.finish()?)
+        Ok(file)
     }
 
     fn end_group(&mut self) -> Result {
@@ -124,7 +131,7 @@ struct Sink(PartFile);
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.buffer().extend_from_slice(bytes);
-        self.0.appended(0).map_err(WriteError::into_source)?;
+        self.0.appended(0).map_err(|error| error.into_parts().1)?;
         Ok(bytes.len())
     }
 

@@ -1,14 +1,16 @@
 //! [`PartFile`]: the bytes of one part file on their way to disk.
 
-use super::staging::StagedFile;
-use crate::Error;
-use std::{fs::File, io::Write, path::PathBuf};
+use super::{attempt_file::NewFile, staging::StagedFile};
+use crate::{Error, error::room_for};
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 use xxhash_rust::xxh3::Xxh3;
 
-/// A part file that grows by whole records. What is written is counted and hashed.
+/// A part file that grows by whole records. What is written is counted and hashed. Unless it is finished, it is removed.
 pub(super) struct PartFile {
-    path: PathBuf,
-    file: File,
+    file: NewFile,
     /// What has not been written yet.
     buffer: Vec<u8>,
     checksum: Box<Xxh3>,
@@ -20,13 +22,14 @@ pub(super) struct PartFile {
 const WRITE_BYTES: usize = 256 << 10;
 
 impl PartFile {
-    /// Creates the file.
-    pub(super) fn create(path: PathBuf) -> Result<Self, WriteError> {
-        let file = match File::create(&path) {
-            Ok(file) => file,
-            Err(source) => return Err(WriteError { path, source }),
-        };
-        Ok(Self { path, file, buffer: Vec::new(), checksum: Box::new(Xxh3::new()), records: 0, bytes: 0 })
+    /// Begins to write a file, which is empty.
+    pub(super) fn new(file: NewFile) -> Self {
+        Self { file, buffer: Vec::new(), checksum: Box::new(Xxh3::new()), records: 0, bytes: 0 }
+    }
+
+    /// The file itself.
+    pub(super) fn file(&self) -> &NewFile {
+        &self.file
     }
 
     /// Where the next bytes of the file are to be appended.
@@ -42,39 +45,38 @@ impl PartFile {
         if self.buffer.len() < WRITE_BYTES { Ok(()) } else { self.flush() }
     }
 
-    /// Writes what is still in the buffer.
-    pub(super) fn finish(mut self) -> Result<StagedFile, WriteError> {
-        self.flush()?;
-        let Self { path, records, bytes, checksum, .. } = self;
-        Ok(StagedFile { path, records, bytes, checksum: checksum.digest() })
-    }
-
-    fn flush(&mut self) -> Result<(), WriteError> {
+    /// Writes what is in the buffer.
+    pub(super) fn flush(&mut self) -> Result<(), WriteError> {
         self.checksum.update(&self.buffer);
         self.bytes += self.buffer.len() as u64;
-        let written = self.file.write_all(&self.buffer);
+        let written = self.file.file.write_all(&self.buffer);
         self.buffer.clear();
-        written.map_err(|source| WriteError { path: self.path.clone(), source })
+        written.map_err(|source| WriteError::new(self.file.path(), source))
+    }
+
+    /// Keeps the file. Everything has been [flushed](Self::flush).
+    pub(super) fn finish(self) -> StagedFile {
+        let Self { file, records, bytes, checksum, .. } = self;
+        StagedFile { name: file.keep(), records, bytes, checksum: checksum.digest() }
     }
 }
 
 /// A part file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}", path.display())]
+#[error("{}: {source}{}", path.display(), room_for(source))]
 pub(crate) struct WriteError {
     path: PathBuf,
-    source: std::io::Error,
+    source: io::Error,
 }
 
-#[cfg(feature = "parquet")]
 impl WriteError {
-    pub(super) fn new(path: &std::path::Path, source: std::io::Error) -> Self {
+    pub(super) fn new(path: &Path, source: io::Error) -> Self {
         Self { path: path.to_path_buf(), source }
     }
 
-    /// What the system said.
-    pub(super) fn into_source(self) -> std::io::Error {
-        self.source
+    /// The file, and what the system said.
+    pub(super) fn into_parts(self) -> (PathBuf, io::Error) {
+        (self.path, self.source)
     }
 }
 

@@ -7,7 +7,8 @@
 //! | `_MANIFEST.json` | the job, the format, and of each file its name, records, bytes and xxh3 in hexadecimal |
 //! | `_SUCCESS` | nothing; for tools that look for it |
 //!
-//! Attempts write into a hidden folder beside the target. When the last part has committed and the manifest is
+//! Attempts write into a hidden folder beside the target, each to files of its own whose names begin with `_attempt`; see
+//! [`SharedStaging`](super::SharedStaging) for those of other nodes. When the last part has committed and the manifest is
 //! written, that folder is renamed to the target: one step, after which everything is there.
 
 use super::{Format, Report};
@@ -35,12 +36,13 @@ pub struct PartFiles {
     path: PathBuf,
     overwrite: bool,
     format: Format,
+    shared: bool,
 }
 
 impl PartFiles {
     /// Writes to the folder `path`, which must not be there yet, in a folder that is.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), overwrite: false, format: Format::Text }
+        Self { path: path.into(), overwrite: false, format: Format::Text, shared: false }
     }
 
     /// Whether to replace a folder that an earlier job has written. It stays until the new output is complete and only
@@ -59,6 +61,18 @@ impl PartFiles {
         self
     }
 
+    /// Whether the path of the folder is the same folder for every peer: it lies on a file server that all have mounted in
+    /// the same place, or the peers run on the driver's machine. By default that is not assumed.
+    ///
+    /// Peers of a pool then write the files themselves, instead of sending what is in them to the driver. A peer that does
+    /// not find the driver's marker in the folder, or cannot write there, sends it all the same. The content of the files
+    /// does not depend on it. On threads of this process it makes no difference.
+    #[must_use]
+    pub fn on_shared_storage(mut self, shared: bool) -> Self {
+        self.shared = shared;
+        self
+    }
+
     /// The format of the files.
     pub fn format(&self) -> Format {
         self.format
@@ -72,6 +86,11 @@ impl PartFiles {
     /// Whether an earlier output is replaced.
     pub fn overwrites(&self) -> bool {
         self.overwrite
+    }
+
+    /// Whether peers are to write the files themselves.
+    pub fn is_on_shared_storage(&self) -> bool {
+        self.shared
     }
 
     /// Whether the folder may be written. A job asks before it starts; this is for a program that has much to do before.

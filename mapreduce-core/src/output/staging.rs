@@ -1,24 +1,23 @@
 //! [`Staging`]: an output folder in the making. Attempts write into it, each for itself; committing names the files of
 //! those that count, and renames the folder.
 
-use super::{Format, Part, PartFiles, PartWriter, WriteError, parts::MANIFEST};
+use super::{
+    AttemptFile, Format, Part, PartFiles, PartWriter, RefusedPart, SharedPart, SharedStaging, WriteError,
+    attempt_file::{ATTEMPT, NewFile, attempt_name},
+    parts::MANIFEST,
+    shared_staging::Marker,
+};
 use crate::{
     Datum, Error, Job, OutputKeyOf, OutputValueOf, Result,
-    exec::{PairWriter, Returned, Run, set_up},
+    exec::{Attempt, AttemptError, PairWriter, Returned, Run, guard, set_up},
     schedule::TaskReport,
 };
-use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fs, io, path::Path};
 use tempfile::TempDir;
 
 const SUCCESS: &str = "_SUCCESS";
 const PART: &str = "part-";
-/// What the names of attempts' files begin with. Neither part files nor side outputs have such names.
-const ATTEMPT: &str = "_attempt ";
 /// The most of the target's name that the name of a hidden folder repeats: a name has a limit, and more is added to it.
 const NAME_SHOWN: usize = 32;
 
@@ -27,6 +26,8 @@ const NAME_SHOWN: usize = 32;
 #[derive(Debug)]
 pub struct Staging {
     target: PartFiles,
+    /// On shared storage. Goes ahead of the folder, so that no file is begun while that is being removed.
+    marker: Option<Marker>,
     folder: TempDir,
 }
 
@@ -35,26 +36,31 @@ pub struct Staging {
 pub struct StagedPart {
     pub(super) part: StagedFile,
     /// The numbers of side outputs, ascending, and the files with lines for them.
-    pub(super) sides: Vec<(usize, StagedFile)>,
+    pub(super) sides: Vec<(u32, StagedFile)>,
 }
 
 /// One of these files.
-#[derive(Clone, Debug)]
-pub(super) struct StagedFile {
-    pub(super) path: PathBuf,
-    pub(super) records: u64,
-    pub(super) bytes: u64,
-    pub(super) checksum: u64,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedFile {
+    /// Its name in the folder.
+    pub name: String,
+    /// The pairs in it, or the lines.
+    pub records: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// xxh3 of its content.
+    pub checksum: u64,
 }
 
 impl StagedPart {
     /// All of it, in numbers.
-    pub(crate) fn report(&self) -> TaskReport {
+    pub fn report(&self) -> TaskReport {
         let StagedFile { records, bytes, checksum, .. } = self.part;
         let mut report = TaskReport { records, bytes, checksum };
         for (_, side) in &self.sides {
-            report.records += side.records;
-            report.bytes += side.bytes;
+            // Other nodes may say what they like.
+            report.records = report.records.saturating_add(side.records);
+            report.bytes = report.bytes.saturating_add(side.bytes);
             // Which file has what counts.
             report.checksum = report.checksum.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ side.checksum;
         }
@@ -85,13 +91,45 @@ impl Staging {
         target.format().check::<J>()?;
         target.check()?;
         let folder = staging_folder(path)?;
-        Ok(Self { target: target.clone(), folder })
+        let marker = match target.is_on_shared_storage() {
+            true => Some(Marker::put(folder.path(), target.format()).map_err(failed(path))?),
+            false => None,
+        };
+        Ok(Self { target: target.clone(), marker, folder })
+    }
+
+    /// What another node needs to write to the folder itself, if the output is
+    /// [on shared storage](PartFiles::on_shared_storage).
+    pub fn shared(&self) -> Option<&SharedStaging> {
+        self.marker.as_ref().map(Marker::shared)
     }
 
     /// What an attempt of a job writes its partition with. `attempt` is unique in the job.
     pub(crate) fn open<J: Job>(&self, attempt: &str) -> Result<PartWriter> {
-        let path = self.folder.path().join(format!("{ATTEMPT}{attempt}"));
-        PartWriter::create::<OutputKeyOf<J>, OutputValueOf<J>>(path, self.target.format())
+        PartWriter::new::<OutputKeyOf<J>, OutputValueOf<J>>(self.new_file(attempt)?)
+    }
+
+    /// Makes the file for a reduce attempt that runs at the driver. `attempt` is unique in the job, and says nothing but
+    /// that: no separator of paths is in it.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn create_file(&self, attempt: &str) -> Result<AttemptFile, AttemptError> {
+        guard(|| Ok(self.new_file(attempt)?), String::new, || None)
+    }
+
+    fn new_file(&self, attempt: &str) -> Result<AttemptFile, WriteError> {
+        let file = NewFile::create(self.folder.path(), attempt_name(attempt))?;
+        Ok(AttemptFile { file, format: self.target.format(), shared: None })
+    }
+
+    /// Takes what another node says it has written for an attempt. `attempt` is what the node has given
+    /// [`SharedStaging::create_file`].
+    ///
+    /// # Errors
+    /// When these are not the attempt's files, or they are not there with the lengths that they are said to have.
+    pub fn accept<J: Job>(&self, attempt: &str, told: SharedPart) -> Result<StagedPart, RefusedPart> {
+        told.verify(self.folder.path(), attempt, J::SIDE_OUTPUTS.len())
     }
 
     /// Writes the output of a partition as a part file, for an engine whose reduce attempts did not. To be called once for each
@@ -100,32 +138,52 @@ impl Staging {
     /// # Errors
     /// When the file cannot be written, or the pairs do not decode or have no place in the format.
     pub fn write<J: Job>(&self, partition: u32, run: &Run) -> Result<StagedPart, Error> {
-        let write = || -> Result<StagedPart> {
-            let mut part = self.open::<J>(&format!("partition {partition}"))?;
-            let mut reader = run.reader();
-            while let Some((key, value)) = reader.next_pair()? {
-                let key = match Returned::of(key, J::SIDE_OUTPUTS.len())? {
-                    Returned::Pair(key) => <OutputKeyOf<J> as Datum>::decode(key)?,
-                    Returned::Line(output) => {
-                        part.append_side(output, value)?;
-                        continue;
-                    }
-                };
-                let value = <OutputValueOf<J> as Datum>::decode(value)?;
-                PairWriter::<OutputKeyOf<J>, OutputValueOf<J>>::write(&mut part, &key, &value)?;
-            }
-            part.finish()
-        };
         // Decoding may run code of the job's: a type's own `Deserialize`.
-        set_up::<J, _>("output", || match write() {
+        let name = format!("partition {partition}");
+        set_up::<J, _>("output", || match self.write_pairs::<J>(&name, run, &Attempt::default()) {
             Ok(part) => Ok(Ok(part)),
             Err(error) => error.downcast().map(|error| Err(WriteError::into(*error))),
         })?
     }
 
+    /// As [`write`](Self::write), as a part of a reduce attempt, which may be stopped and may fail. `name` is unique in the
+    /// job, and no separator of paths is in it.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write), and when the attempt is stopped.
+    pub fn write_in<J: Job>(
+        &self,
+        name: &str,
+        run: &Run,
+        attempt: &Attempt,
+    ) -> Result<StagedPart, AttemptError> {
+        guard(|| self.write_pairs::<J>(name, run, attempt), String::new, || None)
+    }
+
+    fn write_pairs<J: Job>(&self, name: &str, run: &Run, attempt: &Attempt) -> Result<StagedPart> {
+        let mut part = self.open::<J>(name)?;
+        let mut reader = run.reader();
+        while let Some((key, value)) = reader.next_pair()? {
+            attempt.check()?;
+            let key = match Returned::of(key, J::SIDE_OUTPUTS.len())? {
+                Returned::Pair(key) => <OutputKeyOf<J> as Datum>::decode(key)?,
+                Returned::Line(output) => {
+                    part.append_side(output as u32, value)?;
+                    continue;
+                }
+            };
+            let value = <OutputValueOf<J> as Datum>::decode(value)?;
+            PairWriter::<OutputKeyOf<J>, OutputValueOf<J>>::write(&mut part, &key, &value)?;
+        }
+        part.finish()
+    }
+
     /// Turns the committed attempts' files, in the order of the partitions, into the output.
-    pub(crate) fn commit<J: Job>(self, mut files: Vec<StagedPart>) -> Result<Output, Error> {
+    pub(crate) fn commit<J: Job>(mut self, mut files: Vec<StagedPart>) -> Result<Output, Error> {
         let folder = self.folder.path();
+        if let Some(marker) = self.marker.take() {
+            marker.remove().map_err(failed(folder))?;
+        }
         let sides_width = index_width(files.len());
         let mut sides: BTreeMap<String, Vec<Part>> =
             J::SIDE_OUTPUTS.iter().map(|output| (output.to_string(), Vec::new())).collect();
@@ -134,7 +192,7 @@ impl Staging {
             files.rotate_right(1);
         }
         for (output, file) in files.iter_mut().flat_map(|staged| staged.sides.drain(..)) {
-            let output = J::SIDE_OUTPUTS[output];
+            let output = J::SIDE_OUTPUTS[output as usize];
             let named = sides.entry(output.to_string()).or_default();
             let name = format!("{output}-{:0sides_width$}", named.len());
             named.push(file.publish(folder, name)?);
@@ -205,7 +263,7 @@ impl StagedFile {
     /// Gives the file its name in the folder.
     fn publish(self, folder: &Path, name: String) -> Result<Part, Error> {
         let to = folder.join(&name);
-        fs::rename(&self.path, &to).map_err(failed(&to))?;
+        fs::rename(folder.join(&self.name), &to).map_err(failed(&to))?;
         Ok(Part { name, records: self.records, bytes: self.bytes, xxh3: self.checksum })
     }
 }

@@ -6,6 +6,7 @@
 mod errors;
 mod jobs;
 mod lines;
+mod streams;
 
 use mapreduce_core::{
     filter::{self, FilterError, FilterOptions},

@@ -29,8 +29,8 @@ pub struct PoolArgs {
     /// How long to wait for them [default: 10]
     #[arg(long, value_name = "SECONDS", requires = "pool", allow_negative_numbers = true, value_parser = positive::<NonZeroU32>)]
     pub wait: Option<NonZeroU32>,
-    /// Let the peers read the input files themselves, which they must find under the same absolute paths; by default the
-    /// input is sent to them
+    /// Let the peers read the input files themselves, which they must find under the same absolute paths, and write the
+    /// output where they find its folder; by default input and output are sent
     #[arg(long, requires = "pool")]
     pub shared: bool,
 }

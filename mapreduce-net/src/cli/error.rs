@@ -48,11 +48,11 @@ pub enum CliError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The job, its input or its output.
-    #[error(transparent)]
+    #[error("{}", in_options(.0))]
     Job(mapreduce_core::Error),
     /// A filter.
-    #[error(transparent)]
-    Filter(#[from] FilterError),
+    #[error("{}", in_options(.0))]
+    Filter(FilterError),
     /// What the program's own part of a command failed with.
     #[error(transparent)]
     Other(Box<dyn Error + Send + Sync>),
@@ -91,12 +91,32 @@ impl From<PoolError> for CliError {
     }
 }
 
-/// What the library says of its options, in those of the command line.
-fn in_options(error: &PoolError) -> String {
+impl From<FilterError> for CliError {
+    fn from(error: FilterError) -> Self {
+        match error {
+            FilterError::Job(error) => error.into(),
+            error => Self::Filter(error),
+        }
+    }
+}
+
+/// The ways out as the library names them, and as the command line has them.
+const WAYS_OUT: &[(&str, &str)] = &[
+    ("`min_peers`", "--min-peers"),
+    ("`connect_timeout`", "--wait"),
+    ("give more, or make `segment_bytes` smaller", "give more with --memory"),
+    (
+        "spill to another folder (`Memory::spilling_to`) or give more memory",
+        "spill to another folder with --spill-to, or give more memory with --memory",
+    ),
+    ("spill to another (`Memory::spilling_to`)", "spill to another with --spill-to"),
+    ("leave `on_shared_storage` out", "leave --shared out"),
+];
+
+/// What the library says, with the ways out in the options of the command line.
+fn in_options(error: &dyn Error) -> String {
     let text = error.to_string();
-    [("`min_peers`", "--min-peers"), ("`connect_timeout`", "--wait")]
-        .iter()
-        .fold(text, |text, (field, option)| text.replace(field, option))
+    WAYS_OUT.iter().fold(text, |text, (named, option)| text.replace(named, option))
 }
 
 /// The message of an error with the causes that it does not quote itself, as one line. Control characters are replaced by
@@ -128,6 +148,8 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mapreduce_core::exec::SpillError;
+    use std::time::Duration;
 
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]
@@ -138,6 +160,39 @@ mod tests {
         let error = |text| Outer(text, io::Error::other("disk full"));
         assert_eq!(one_line(&error("cannot write")), "cannot write: disk full");
         assert_eq!(one_line(&error("cannot write: disk full")), "cannot write: disk full");
+    }
+
+    #[test]
+    fn ways_out_are_named_as_the_command_line_has_them() {
+        let too_small = || mapreduce_core::Error::MemoryTooSmall { budget_bytes: 1, needed_bytes: 2 };
+        let expected =
+            "a budget of 1 bytes of memory is too small: one task takes 2; give more with --memory";
+        let errors: [CliError; 2] = [too_small().into(), FilterError::Job(too_small()).into()];
+        for error in errors {
+            assert_eq!(one_line(&error), expected);
+        }
+
+        let full = || SpillError::Write { folder: "spill".into(), source: io::Error::other("disk full") };
+        let expected = "spill: cannot spill: disk full; make room there, spill to another folder with --spill-to, or give \
+                        more memory with --memory";
+        let errors: [CliError; 2] =
+            [mapreduce_core::Error::from(full()).into(), FilterError::from(full()).into()];
+        for error in errors {
+            assert_eq!(one_line(&error), expected);
+        }
+        let damaged = SpillError::Damaged { folder: "spill".into(), offset: 1 };
+        assert!(one_line(&CliError::from(mapreduce_core::Error::from(damaged))).ends_with("with --spill-to"));
+        let numbers = mapreduce_core::Dataset::new(mapreduce_core::ItemSlice::new([1u8])).unwrap();
+        let in_memory = numbers.on_shared_storage().unwrap_err();
+        assert!(one_line(&CliError::from(in_memory)).contains("leave --shared out"));
+        let few = PoolError::TooFewPeers {
+            found: 1,
+            wanted: 2,
+            waited: Duration::from_secs(1),
+            ready: Vec::new(),
+            unready: Vec::new(),
+        };
+        assert!(one_line(&CliError::from(few)).contains("--min-peers"));
     }
 
     #[test]

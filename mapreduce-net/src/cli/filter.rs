@@ -3,7 +3,7 @@
 use super::{CliError, MemoryArgs};
 use mapreduce_core::{
     Counters, InputOf, Job,
-    filter::{self, FilterOptions, FromLines},
+    filter::{self, FilterOptions, FromStream, StreamForm},
 };
 use std::io::{self, Write as _};
 
@@ -17,6 +17,9 @@ pub struct MapArgs {
     /// Which of the job's inputs it reads, counted from 0, for a job over two
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub input: u32,
+    /// The header of CSV records, for a part of a file that does not begin with it
+    #[arg(long, value_name = "NAMES")]
+    pub header: Option<String>,
     /// What it may hold.
     #[command(flatten)]
     pub memory: MemoryArgs,
@@ -46,19 +49,22 @@ pub struct LineArgs {
 }
 
 impl MapArgs {
-    /// Runs the mapper of `job` over standard input and writes its pairs to standard output. Counters go to standard error in
+    /// Runs the mapper of `job` over standard input, in which its records stand as `form` says, and writes its pairs to
+    /// standard output. For lines of text `form` is [the default](StreamForm::default). Counters go to standard error in
     /// the end, as Hadoop reads them: `reporter:counter:GROUP,NAME,N`, the group being the name of the job.
     ///
     /// # Errors
     /// Those of [`filter::map`].
-    pub fn run<J>(&self, job: &J, shared: &J::Shared) -> Result<(), CliError>
+    pub fn run<J>(&self, job: &J, shared: &J::Shared, form: StreamForm) -> Result<(), CliError>
     where
         J: Job,
-        InputOf<J>: FromLines,
+        InputOf<J>: FromStream,
     {
         let options = FilterOptions {
             split: self.split,
             input: self.input,
+            form,
+            header: self.header.clone(),
             memory: self.memory.memory(),
             ..self.lines.options()
         };

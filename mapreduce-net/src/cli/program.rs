@@ -4,7 +4,7 @@ use super::{CliError, MapArgs, PeerArgs, PoolCommand, ReduceArgs, Run, RunArgs, 
 use clap::{Args as _, FromArgMatches as _, Subcommand as _};
 use mapreduce_core::{
     InputOf, Job, Lines, Records, Registry, RegistryError, Result, TextFiles, Utf8Lines, Written,
-    filter::FromLines,
+    filter::{FromLines, FromStream, StreamForm},
 };
 use std::{ffi::OsString, fmt, process::ExitCode};
 
@@ -165,17 +165,63 @@ impl<P: clap::Args + Send + 'static> Program<P> {
     }
 
     /// The same with the commands `map` and `reduce`, for the job and the broadcast value that `make` gives. The job may be
-    /// another one than that of `run`, with the same keys, values and reducer, that reads lines.
+    /// another one than that of `run`, with the same keys, values and reducer, that reads [what comes as a
+    /// stream](FromStream): lines, say, or comma-separated records under a header.
     #[must_use]
     pub fn filters<J>(self, make: impl FnOnce(&P) -> Result<(J, J::Shared)> + 'static) -> Self
     where
         J: Job,
-        InputOf<J>: FromLines,
+        InputOf<J>: FromStream,
+    {
+        self.filters_reading(|params| make(params).map(|(job, shared)| (job, shared, StreamForm::default())))
+    }
+
+    /// As [`filters`](Self::filters), for records that stand in standard input as `make` says: CSV records as
+    /// `CsvFiles::open_with` is told for `run`, records of a fixed length with their length.
+    ///
+    /// ```no_run
+    /// use mapreduce_core::{Csv, CsvFiles, CsvOptions, filter::StreamForm, prelude::*};
+    /// use mapreduce_net::cli::Program;
+    ///
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct Sale { city: String, pieces: u64 }
+    /// # #[derive(Clone, Serialize, Deserialize)]
+    /// # struct PiecesByCity;
+    /// # impl Mapper for PiecesByCity {
+    /// #     type Input = Csv<Sale>;
+    /// #     type Key = str;
+    /// #     type Value = u64;
+    /// #     fn map(&self, sale: &Sale, out: &mut impl Emit<str, u64>) -> Result { out.emit(&sale.city, &sale.pieces) }
+    /// # }
+    /// # impl SimpleJob for PiecesByCity {
+    /// #     const NAME: &'static str = "pieces-by-city";
+    /// #     type Combiner = Sum;
+    /// #     type Reducer = Fold<Sum>;
+    /// # }
+    /// fn main() -> std::process::ExitCode {
+    ///     let csv = CsvOptions { delimiter: b';', ..CsvOptions::default() };
+    ///     let form = StreamForm { csv: csv.clone(), ..StreamForm::default() };
+    ///     Program::running::<PiecesByCity>(move |run| {
+    ///         let sales = run.dataset(CsvFiles::open_with(run.inputs, &csv)?)?;
+    ///         Ok(run.write(&PiecesByCity, &(), &sales)?)
+    ///     })
+    ///     .filters_reading(|_| Ok((PiecesByCity, (), form)))
+    ///     .main()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn filters_reading<J>(
+        self,
+        make: impl FnOnce(&P) -> Result<(J, J::Shared, StreamForm)> + 'static,
+    ) -> Self
+    where
+        J: Job,
+        InputOf<J>: FromStream,
     {
         let run = move |params: &P, filter| {
-            let (job, shared) = make(params)?;
+            let (job, shared, form) = make(params)?;
             match filter {
-                Filter::Map(args) => args.run(&job, &shared),
+                Filter::Map(args) => args.run(&job, &shared, form),
                 Filter::Reduce(args) => args.run(&job, &shared),
             }
         };

@@ -1,7 +1,7 @@
 //! What commands print: tables, one JSON object, and the summary of a job.
 
 use super::resident;
-use mapreduce_core::{Counters, Written};
+use mapreduce_core::{Counters, Written, output::Part};
 use serde::Serialize;
 use std::{collections::BTreeMap, env, fmt::Write as _, path::Path};
 
@@ -20,6 +20,9 @@ pub(super) struct RunReport<'a> {
     output_bytes: u64,
     spilled_bytes: u64,
     parts: usize,
+    /// The files of each side output, as in the manifest.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sides: &'a BTreeMap<String, Vec<Part>>,
     peers: usize,
     threads: usize,
     tasks_by_peer: &'a BTreeMap<String, u64>,
@@ -45,7 +48,7 @@ impl<'a> RunReport<'a> {
         threads: usize,
         seconds: f64,
     ) -> Self {
-        let Written { parts, counters, report, .. } = written;
+        let Written { parts, sides, counters, report, .. } = written;
         Self {
             output: output.display().to_string(),
             pairs: parts.iter().map(|part| part.records).sum(),
@@ -55,6 +58,7 @@ impl<'a> RunReport<'a> {
             output_bytes: parts.iter().map(|part| part.bytes).sum(),
             spilled_bytes: report.spilled_bytes,
             parts: parts.len(),
+            sides,
             peers: report.tasks_by_peer.len(),
             threads,
             tasks_by_peer: &report.tasks_by_peer,
@@ -80,6 +84,9 @@ impl<'a> RunReport<'a> {
             count(records, "record"),
             count(keys, "key"),
         );
+        for (name, files) in self.sides {
+            line(&mut text, format_args!("{name}: {}", described(files)));
+        }
         if self.spilled_bytes > 0 {
             line(
                 &mut text,
@@ -95,6 +102,16 @@ impl<'a> RunReport<'a> {
             }
         }
         text
+    }
+}
+
+/// The files of a side output, whose names are numbered.
+fn described(files: &[Part]) -> String {
+    let lines = || count(files.iter().map(|file| file.records).sum::<u64>(), "line");
+    match files {
+        [] => "no lines".into(),
+        [one] => format!("{} in {}", lines(), one.name),
+        [first, .., last] => format!("{} in {} to {}", lines(), first.name, last.name),
     }
 }
 
@@ -141,6 +158,69 @@ fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mapreduce_core::prelude::*;
+
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Sieve;
+
+    impl Mapper for Sieve {
+        type Input = Items<u64>;
+        type Key = u64;
+        type Value = u64;
+        fn map(&self, n: &u64, out: &mut impl Emit<u64, u64>) -> Result {
+            match n % 4 {
+                0 => out.side("fours", n.to_string().as_bytes()),
+                _ if *n == 1 => out.side("ones", b"1"),
+                rest => out.emit(&rest, n),
+            }
+        }
+    }
+
+    #[derive(Default)]
+    struct EvenSums;
+
+    impl Reducer<u64, u64> for EvenSums {
+        type Key = u64;
+        type Value = u64;
+        fn reduce(&self, key: &u64, values: &mut Values<'_, u64>, out: &mut impl Emit<u64, u64>) -> Result {
+            let mut sum = 0;
+            while let Some(n) = values.next()? {
+                sum += *n;
+            }
+            if *key == 2 { out.emit(key, &sum) } else { out.side("fours", b"an odd one") }
+        }
+    }
+
+    impl SimpleJob for Sieve {
+        const NAME: &'static str = "sieve";
+        const SIDE_OUTPUTS: &'static [&'static str] = &["fours", "ones", "none"];
+        type Combiner = Sum;
+        type Reducer = EvenSums;
+    }
+
+    #[test]
+    fn side_outputs_are_reported_with_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let data = Dataset::new(ItemSlice::new((0..10).collect::<Vec<u64>>())).unwrap();
+        let options = Options { partitions: Some(1), ..Options::default() };
+        let engine = Local::new(1).unwrap();
+        let written = engine.write(&Sieve, &(), &data, &PartFiles::new(&out), &options).unwrap();
+        let report = RunReport::new(&written, Path::new("out"), false, 1, 0.5);
+
+        let said = report.summary();
+        let expected = "1 line in 1 part, of 10 records and 3 keys, written to out\n0.500 seconds on 1 thread\n\
+                        fours: 5 lines in fours-00000 to fours-00001\nnone: no lines\nones: 1 line in ones-00000\n";
+        assert_eq!(said, expected);
+
+        let json: serde_json::Value = serde_json::from_str(&json(&report)).unwrap();
+        assert_eq!((&json["pairs"], &json["parts"]), (&1.into(), &1.into()));
+        assert_eq!(json["sides"]["none"], serde_json::json!([]));
+        let manifest = std::fs::read(out.join("_MANIFEST.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        assert_eq!(json["sides"], manifest["sides"]);
+        assert_eq!(json["sides"]["ones"][0]["records"], 1);
+    }
 
     #[test]
     fn the_columns_of_a_table_are_aligned() {

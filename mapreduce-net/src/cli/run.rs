@@ -76,7 +76,10 @@ impl RunArgs {
     }
 
     fn part_files(&self) -> PartFiles {
-        PartFiles::new(&self.output).overwrite(self.overwrite).with_format(self.format)
+        PartFiles::new(&self.output)
+            .overwrite(self.overwrite)
+            .with_format(self.format)
+            .on_shared_storage(self.pool.shared)
     }
 }
 
@@ -105,7 +108,7 @@ pub struct Run<'a> {
     pub inputs: &'a [PathBuf],
     /// What to run on.
     pub engine: &'a AnyEngine,
-    /// Whether peers are to read the input themselves.
+    /// Whether peers are to read the input themselves. If so, [`output`](Self::output) is on shared storage as well.
     pub shared: bool,
     /// Where to write.
     pub output: PartFiles,

@@ -2,7 +2,8 @@
 //!
 //! * `host` decides which drivers get a session and shares the slots among them; `session` speaks with one driver;
 //! * `tasks` has the rounds and attempts of a session: `round` makes the parts of a job, `values` has what is broadcast,
-//!   `stage` brings the input of attempts here, `run` is one attempt on a thread of the `executor`;
+//!   `stage` brings the input of attempts here, `run` is one attempt on a thread of the `executor`,
+//!   `folder` the driver's, which it may write to;
 //! * `splits` and `outputs` are what stays here between attempts, and `serve` gives the latter to others.
 //!
 //! Tasks of tokio never run a job's code, and the executor's threads never wait for the network: they tell the session
@@ -11,6 +12,7 @@
 
 mod executor;
 mod failure;
+mod folder;
 mod host;
 mod options;
 mod outputs;

@@ -4,6 +4,7 @@ use super::{
     Shared,
     executor::Limit,
     failure,
+    folder::DriverFolder,
     splits::DatasetKey,
     values::{Value, Values},
 };
@@ -33,6 +34,8 @@ pub(super) struct Parts {
     pub(super) segment_bytes: usize,
     /// The budget of what its attempts leave.
     pub(super) memory: Memory,
+    /// Where reduce attempts write, if they are to write part files.
+    pub(super) folder: Option<DriverFolder>,
     /// Attempts that may run at once, because more do not fit into the memory.
     pub(super) limit: Limit,
     _working: TaskMemory,
@@ -53,6 +56,7 @@ pub(super) struct Recipe {
     splits: u32,
     segment_bytes: usize,
     shape: Block<u8>,
+    staging: Option<Block<u8>>,
     memory: Memory,
     threads: usize,
 }
@@ -75,10 +79,12 @@ impl Recipe {
         let (memory, threads) = (shared.memory.clone(), shared.executor.threads());
         let BeginRound { params, shared, files, shape, splits, partitions, segment_bytes, dataset, .. } =
             begin;
+        let staging = begin.staging;
         let segment_bytes = usize::try_from(segment_bytes).unwrap_or(usize::MAX);
         let dataset = (epoch, dataset);
         let job = job.clone();
-        let recipe = Self { job, dataset, partitions, splits, segment_bytes, shape, memory, threads };
+        let recipe =
+            Self { job, dataset, partitions, splits, segment_bytes, shape, staging, memory, threads };
         Ok((recipe, Ingredients { params, shared, files }))
     }
 
@@ -98,8 +104,20 @@ impl Recipe {
             error => failure::permanent(FailureKind::User, error.to_string()),
         })?;
         let Self { dataset, splits, segment_bytes, shape, memory, .. } = self;
+        let folder = self.staging.map(|staging| DriverFolder::new(&staging));
         let limit = Limit::new(working.tasks());
-        Ok(Parts { round, shape, files, dataset, splits, segment_bytes, memory, limit, _working: working })
+        Ok(Parts {
+            round,
+            shape,
+            files,
+            dataset,
+            splits,
+            segment_bytes,
+            memory,
+            folder,
+            limit,
+            _working: working,
+        })
     }
 }
 

@@ -8,13 +8,14 @@ use super::{
 use crate::{
     NodeId,
     transfer::{Arrived, Held},
-    wire::message::{AttemptFailure, InlineRun},
+    wire::message::{AttemptFailure, InlineRun, OutputPlace},
 };
 use mapreduce_core::{
     Block, Counters, FailureKind, Memory, ReadError, SplitInfo,
-    exec::{Attempt, AttemptError, Chunks, MapInput, MapOutput, Run},
+    engine::SharedPart,
+    exec::{Attempt, AttemptError, Chunks, MapInput, MapOutput, ReducedFile, ReducedPartition, Run},
     input::SharedFiles,
-    schedule::TaskReport,
+    schedule::{AttemptId, TaskReport},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -87,23 +88,26 @@ pub(super) struct Done {
 pub(super) enum Output {
     Map(Arc<MapOutput>, Leftovers),
     Reduced(Arc<Run>),
+    /// Reduced into files.
+    Written(SharedPart),
 }
 
 impl Done {
-    /// The output, if it is small enough to ride in a message and in memory: of map output as much as is left in
-    /// `map_bytes`.
-    pub(super) fn inline(&self, partition: u32, map_bytes: &mut u64) -> Option<Vec<InlineRun>> {
+    /// Where the output is to be found. It rides in the message if it is small enough and in memory: of map output as much
+    /// as is left in `map_bytes`.
+    pub(super) fn place(&self, partition: u32, map_bytes: &mut u64) -> OutputPlace {
         let bytes = self.report.bytes;
-        match &self.output {
-            Output::Map(output, _) => {
-                let left = map_bytes.checked_sub(bytes)?;
+        let runs = match &self.output {
+            Output::Map(output, _) => map_bytes.checked_sub(bytes).and_then(|left| {
                 let runs = inline((0..).zip(&output.runs))?;
                 *map_bytes = left;
                 Some(runs)
-            }
+            }),
             Output::Reduced(run) if bytes <= INLINE_REDUCED_BYTES_MAX => inline([(partition, &**run)]),
             Output::Reduced(_) => None,
-        }
+            Output::Written(part) => return OutputPlace::Files(part.clone()),
+        };
+        runs.map_or(OutputPlace::Peer, OutputPlace::Inline)
     }
 }
 
@@ -121,6 +125,7 @@ impl Staged {
     /// Runs the attempt.
     pub(super) fn run(
         self,
+        id: AttemptId,
         parts: &Parts,
         splits: &Splits,
         attempt: &Attempt,
@@ -131,7 +136,7 @@ impl Staged {
         let begun = Instant::now();
         let run = || match self {
             Self::Map(work) => work.run(parts, splits, attempt),
-            Self::Reduce(work) => work.run(parts, attempt),
+            Self::Reduce(work) => work.run(id, parts, attempt),
         };
         // Parts of the job contain their panics. This is for one of this crate's own, so that the driver hears of it.
         let mut done = catch_unwind(AssertUnwindSafe(run))
@@ -179,14 +184,14 @@ impl MapWork {
 }
 
 impl ReduceWork {
-    fn run(self, parts: &Parts, attempt: &Attempt) -> Result<Done, AttemptFailure> {
+    fn run(self, id: AttemptId, parts: &Parts, attempt: &Attempt) -> Result<Done, AttemptFailure> {
         // What was fetched counts until the attempt is over.
         let Self { here, partition, runs, held: _held, memory, permit: _permit } = self;
         let runs: Result<Vec<_>, _> = runs.into_iter().map(|run| run.load(partition)).collect();
         let runs = runs?;
         let any_spilled_here = runs.iter().any(|run| run.is_spilled_here(partition));
         let runs: Vec<&Run> = runs.iter().map(|run| run.run(partition)).collect();
-        let reduced = parts.round.reduce(partition, &runs, attempt, &memory).map_err(|error| {
+        let failed = |error| {
             let AttemptError { failure, permanent } = &error;
             // What is damaged stays so. If it may be map output of this peer, the map tasks are done again.
             match failure.kind {
@@ -195,11 +200,24 @@ impl ReduceWork {
                 }
                 _ => failure::of_attempt(error),
             }
-        })?;
-        let run = reduced.run;
-        let report = TaskReport { records: run.pairs(), bytes: run.byte_len(), checksum: run.checksum() };
-        let (output, counters) = (Output::Reduced(Arc::new(run)), reduced.counters);
-        let (processed, spilled_bytes) = (reduced.keys, memory.spilled_bytes());
+        };
+        let file = parts.folder.as_ref().and_then(|folder| folder.create_file(id));
+        let (output, report, counters, processed) = match file {
+            Some(file) => {
+                let reduced = parts.round.reduce_to_file(partition, &runs, attempt, &memory, file);
+                let ReducedFile { part, counters, keys } = reduced.map_err(failed)?;
+                let report = part.report();
+                (Output::Written(part.into()), report, counters, keys)
+            }
+            None => {
+                let reduced = parts.round.reduce(partition, &runs, attempt, &memory);
+                let ReducedPartition { run, counters, keys } = reduced.map_err(failed)?;
+                let report =
+                    TaskReport { records: run.pairs(), bytes: run.byte_len(), checksum: run.checksum() };
+                (Output::Reduced(Arc::new(run)), report, counters, keys)
+            }
+        };
+        let spilled_bytes = memory.spilled_bytes();
         Ok(Done { output, report, processed, counters, spilled_bytes, run_us: 0 })
     }
 }

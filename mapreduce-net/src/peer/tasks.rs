@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     NodeId,
-    wire::message::{Answer, AttemptFailure, BeginRound, Completed, Payload, Work},
+    wire::message::{Answer, AttemptFailure, BeginRound, Completed, OutputPlace, Payload, Work},
 };
 use mapreduce_core::{
     exec::Attempt,
@@ -379,7 +379,7 @@ impl Tasks {
                 return self.failed(key, AttemptFailure::Cancelled);
             }
         };
-        let inline = done.inline(attempt.task.index(), &mut round.inline_bytes);
+        let place = done.place(attempt.task.index(), &mut round.inline_bytes);
         let Done { output, report, processed, counters, spilled_bytes, run_us } = done;
         let which = (attempt.task.index(), attempt.number);
         match output {
@@ -390,11 +390,13 @@ impl Tasks {
                 }
                 self.outputs.put_map(job, attempt.round, which, output);
             }
-            Output::Reduced(_) if inline.is_some() => {}
-            Output::Reduced(run) => self.outputs.put_reduced(job, attempt.round, which, run),
+            Output::Reduced(run) if place == OutputPlace::Peer => {
+                self.outputs.put_reduced(job, attempt.round, which, run);
+            }
+            Output::Reduced(_) | Output::Written(_) => {}
         }
         let completed =
-            Completed { job, attempt, report, processed, counters, spilled_bytes, run_us, inline };
+            Completed { job, attempt, report, processed, counters, spilled_bytes, run_us, output: place };
         self.answers.push(Answer::Completed(Box::new(completed)));
     }
 

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod driver;
+mod folders;
 mod jobs;
 mod rounds;
 mod sessions;

@@ -1,48 +1,53 @@
 //! The driver of a job on the pool: one loop, on a thread of the program's, that owns the coordinator, passes its actions
 //! on to the peers and what they say back to it.
 
-use super::{
-    driving::{Driving, ReducedHere},
-    mailbox::Message,
-    outputs::Outputs,
-    work::Work,
-};
-use crate::wire::message::{AttemptFailure, Command, Completed, InlineRun};
+use super::{destination::Destination, driving::Driving, mailbox::Message, outputs::Outputs, work::Work};
+use crate::wire::message::{AttemptFailure, Command, Completed, OutputPlace};
 use mapreduce_core::{
-    Error, FailureKind, Input, InputOf, Job, TaskFailure,
+    Error, Input, InputOf, Job,
     engine::Tally,
-    exec::{Attempt, AttemptError, ReducedPartition, Run},
-    schedule::{
-        Action, AttemptId, Event, Failure, JobError, PeerId, Round, TaskId, TaskReport, Time, Verdict,
-    },
+    exec::{Attempt, AttemptError},
+    schedule::{Action, AttemptId, Event, Failure, JobError, PeerId, Round, TaskId, Time, Verdict},
 };
 use rayon::Scope;
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::mpsc::{self, Receiver, Sender},
+};
+
+mod reduced;
+
+use reduced::{DoneHere, Ended};
 
 /// What the driver keeps of a round while it runs.
-pub(super) struct Running {
+pub(super) struct Running<P> {
     pub(super) round: Round,
     /// The output of each partition that has committed.
-    pub(super) parts: Vec<Option<Run>>,
+    pub(super) parts: Vec<Option<P>>,
     pub(super) tally: Tally,
     /// When the map tasks were done, the last time.
     pub(super) mapped: Option<Time>,
     outputs: Outputs,
-    /// Reduce attempts that run on the driver's own threads.
-    reducing: HashMap<AttemptId, Attempt>,
+    /// Reduce attempts that the driver's own threads run, or whose output they write.
+    here: HashMap<AttemptId, Attempt>,
+    done_here: Receiver<DoneHere<P>>,
+    tell_done: Sender<DoneHere<P>>,
     /// Reduce attempts that are done, but whose output is still to be fetched.
-    fetching: HashMap<(PeerId, AttemptId), Box<Completed>>,
+    fetching: HashMap<(PeerId, AttemptId), Ended>,
 }
 
-impl Running {
+impl<P> Running<P> {
     pub(super) fn new(round: Round, splits: usize, partitions: u32) -> Self {
+        let (tell_done, done_here) = mpsc::channel();
         Self {
             round,
             parts: (0..partitions).map(|_| None).collect(),
             tally: Tally::default(),
             mapped: None,
             outputs: Outputs::new(splits, partitions),
-            reducing: HashMap::new(),
+            here: HashMap::new(),
+            done_here,
+            tell_done,
             fetching: HashMap::new(),
         }
     }
@@ -50,25 +55,25 @@ impl Running {
 
 impl Driving<'_> {
     /// The loop: do what the coordinator says, pass its events on, wait for what happens next.
-    pub(super) fn run_round<'s, J, I>(
+    pub(super) fn run_round<'s, J, I, D>(
         &mut self,
         scope: &Scope<'s>,
-        work: &'s Work<'_, J, I>,
-        running: &mut Running,
+        work: &'s Work<'_, J, I, D>,
+        running: &mut Running<D::Part>,
     ) -> Result<(), Error>
     where
         J: Job,
         I: Input<Records = InputOf<J>>,
+        D: Destination<J, Part: 's>,
     {
         loop {
-            // Also those of attempts that were stopped when the last round ended, whose wake-up was heard between rounds.
-            self.take_reduced_here(work, running);
+            self.take_done_here(work, running);
             while let Some(action) = self.coordinator.poll_action() {
                 self.act(action, scope, work, running);
             }
             if let Some(outcome) = self.pass_events(work, running) {
                 // The scope waits for what runs here.
-                running.reducing.values().for_each(Attempt::cancel);
+                running.here.values().for_each(Attempt::cancel);
                 return outcome;
             }
             self.wait();
@@ -83,51 +88,24 @@ impl Driving<'_> {
         }
     }
 
-    /// Takes what reduce attempts on the driver's own threads have left.
-    fn take_reduced_here<J, I>(&mut self, work: &Work<'_, J, I>, running: &mut Running)
-    where
-        J: Job,
-        I: Input<Records = InputOf<J>>,
-    {
-        while let Ok(ReducedHere { peer, attempt, result }) = self.reduced_here.try_recv() {
-            let now = self.now();
-            running.reducing.remove(&attempt);
-            match result {
-                Ok(reduced) => self.reduced(now, peer, attempt, reduced, None, running),
-                Err(AttemptError { failure, permanent }) => {
-                    let failure = AttemptFailure::Task { failure, permanent };
-                    self.failed(now, peer, attempt, failure, work, running);
-                }
-            }
-        }
-    }
-
-    fn act<'s, J, I>(
+    fn act<'s, J, I, D>(
         &mut self,
         action: Action,
         scope: &Scope<'s>,
-        work: &'s Work<'_, J, I>,
-        running: &mut Running,
+        work: &'s Work<'_, J, I, D>,
+        running: &mut Running<D::Part>,
     ) where
         J: Job,
         I: Input<Records = InputOf<J>>,
+        D: Destination<J, Part: 's>,
     {
         let job = self.number();
         match action {
             Action::Start { peer, attempt, .. } => {
-                if let TaskId::Reduce(partition) = attempt.task {
+                if let TaskId::Reduce(_) = attempt.task {
                     if let Some(outputs) = running.outputs.all() {
                         // The peer's slot is taken, but what it would have to fetch is here already.
-                        let token = Attempt::of(&self.options.cancel);
-                        running.reducing.insert(attempt, token.clone());
-                        let (done, wake) = (self.done_here.clone(), self.wake.clone());
-                        let memory = self.memory.clone();
-                        return scope.spawn(move |_| {
-                            let result = work.reduce(partition, &outputs, &token, &memory);
-                            // The driver outlives the scope.
-                            let _ = done.send(ReducedHere { peer, attempt, result });
-                            let _ = wake.send(Message::Wake);
-                        });
+                        return self.reduce_here((peer, attempt), outputs, scope, work, running);
                     }
                     self.begin_round(peer, &work.announcement, running.round);
                     self.send_sources(peer, running.round);
@@ -137,7 +115,7 @@ impl Driving<'_> {
                 let work = work.of(attempt.task);
                 self.hub().send(peer, Command::Start { job, attempt, work });
             }
-            Action::Cancel { peer, attempt } => match running.reducing.get(&attempt) {
+            Action::Cancel { peer, attempt } => match running.here.get(&attempt) {
                 Some(token) => token.cancel(),
                 None => self.hub().send(peer, Command::Cancel { job, attempt }),
             },
@@ -150,10 +128,15 @@ impl Driving<'_> {
     }
 
     /// Passes the coordinator's events on. An outcome if the round is over.
-    fn pass_events<J, I>(&mut self, work: &Work<'_, J, I>, running: &mut Running) -> Option<Result<(), Error>>
+    fn pass_events<J, I, D>(
+        &mut self,
+        work: &Work<'_, J, I, D>,
+        running: &mut Running<D::Part>,
+    ) -> Option<Result<(), Error>>
     where
         J: Job,
         I: Input<Records = InputOf<J>>,
+        D: Destination<J>,
     {
         let mut outcome = None;
         while let Some(event) = self.coordinator.poll_event() {
@@ -184,35 +167,28 @@ impl Driving<'_> {
         outcome
     }
 
-    fn take<'s, J, I>(
+    fn take<'s, J, I, D>(
         &mut self,
         now: Time,
         message: Message,
         scope: &Scope<'s>,
-        work: &'s Work<'_, J, I>,
-        running: &mut Running,
+        work: &'s Work<'_, J, I, D>,
+        running: &mut Running<D::Part>,
     ) where
         J: Job,
         I: Input<Records = InputOf<J>>,
+        D: Destination<J, Part: 's>,
     {
         match message {
-            Message::Completed { peer, completed } => self.completed(now, peer, completed, work, running),
+            Message::Completed { peer, completed } => {
+                self.completed(now, peer, *completed, scope, work, running);
+            }
             Message::Failed { peer, attempt, failure } => {
                 self.failed(now, peer, attempt, failure, work, running);
             }
             Message::Reduced { peer, attempt, result } => {
-                let Some(completed) = running.fetching.remove(&(peer, attempt)) else {
-                    // Of an attempt that was stopped when an earlier round ended: its slot is free now.
-                    return self.coordinator.handle_failed(now, peer, attempt, Failure::Cancelled);
-                };
-                match result {
-                    Ok(arrived) => {
-                        self.fetched(now, peer, *completed, arrived.into_run(), work, running);
-                        // The peer needs it no more.
-                        self.hub().send(peer, Command::Discard { job: self.number(), attempt });
-                    }
-                    Err(failure) => self.failed(now, peer, attempt, failure, work, running),
-                }
+                let result = result.map(|arrived| arrived.into_run());
+                self.fetched(now, (peer, attempt), result, scope, work, running);
             }
             Message::WantSplit { dataset, split, reply } if dataset == work.announcement.dataset => {
                 scope.spawn(move |_| {
@@ -225,16 +201,18 @@ impl Driving<'_> {
         }
     }
 
-    fn completed<J, I>(
+    fn completed<'s, J, I, D>(
         &mut self,
         now: Time,
         peer: PeerId,
-        mut completed: Box<Completed>,
-        work: &Work<'_, J, I>,
-        running: &mut Running,
+        completed: Completed,
+        scope: &Scope<'s>,
+        work: &'s Work<'_, J, I, D>,
+        running: &mut Running<D::Part>,
     ) where
         J: Job,
         I: Input<Records = InputOf<J>>,
+        D: Destination<J, Part: 's>,
     {
         let attempt = completed.attempt;
         self.observe(now, completed.run_us);
@@ -243,8 +221,12 @@ impl Driving<'_> {
         report.spilled_bytes = report.spilled_bytes.saturating_add(completed.spilled_bytes);
         match attempt.task {
             TaskId::Map(split) => {
-                let inline = completed.inline.map(|runs| running.outputs.decode(runs)).transpose();
-                let Ok(inline) = inline else {
+                let inline = match completed.output {
+                    OutputPlace::Peer => Some(None),
+                    OutputPlace::Inline(runs) => running.outputs.decode(runs).ok().map(Some),
+                    OutputPlace::Files(_) => None,
+                };
+                let Some(inline) = inline else {
                     let failure = AttemptFailure::Node { message: GARBAGE.into() };
                     return self.failed(now, peer, attempt, failure, work, running);
                 };
@@ -262,97 +244,22 @@ impl Driving<'_> {
                 running.outputs.commit(split, inline);
                 self.sources_changed();
             }
-            TaskId::Reduce(_) => match completed.inline {
-                None => {
-                    self.hub().fetch_reduced(peer, self.number(), attempt, self.memory.clone());
-                    running.fetching.insert((peer, attempt), completed);
-                }
-                Some(ref mut runs) => {
-                    let run = runs.pop().map(|InlineRun { pairs, bytes, .. }| (pairs, bytes.into()));
-                    let (pairs, bytes) = run.unwrap_or_default();
-                    match Run::keep(&self.memory, bytes, pairs) {
-                        Ok(run) => self.fetched(now, peer, *completed, run, work, running),
-                        Err(error) => {
-                            let failure = TaskFailure::new(FailureKind::Spill, error.to_string());
-                            let failure = AttemptFailure::Task { failure, permanent: false };
-                            self.failed(now, peer, attempt, failure, work, running);
-                        }
-                    }
-                }
-            },
+            TaskId::Reduce(_) => self.completed_reduce(now, peer, completed, scope, work, running),
         }
     }
 
-    /// The output of a reduce attempt is here, if it is any.
-    fn fetched<J, I>(
-        &mut self,
-        now: Time,
-        peer: PeerId,
-        completed: Completed,
-        run: Option<Run>,
-        work: &Work<'_, J, I>,
-        running: &mut Running,
-    ) where
-        J: Job,
-        I: Input<Records = InputOf<J>>,
-    {
-        let Completed { attempt, report, counters, processed: keys, .. } = completed;
-        match run.filter(|run| run.checksum() == report.checksum) {
-            Some(run) => {
-                let name = self.name_of(peer).to_owned();
-                self.reduced(
-                    now,
-                    peer,
-                    attempt,
-                    ReducedPartition { run, counters, keys },
-                    Some(&name),
-                    running,
-                );
-            }
-            None => {
-                let failure = AttemptFailure::Node { message: GARBAGE.into() };
-                self.failed(now, peer, attempt, failure, work, running);
-            }
-        }
-    }
-
-    /// A reduce attempt is done and its output here. `by` is the peer that ran it, if it was not the driver.
-    fn reduced(
-        &mut self,
-        now: Time,
-        peer: PeerId,
-        attempt: AttemptId,
-        reduced: ReducedPartition,
-        by: Option<&str>,
-        running: &mut Running,
-    ) {
-        let ReducedPartition { run, counters, keys } = reduced;
-        let report = TaskReport { records: run.pairs(), bytes: run.byte_len(), checksum: run.checksum() };
-        if self.coordinator.handle_completed(now, peer, attempt, report) == Verdict::Discard {
-            return;
-        }
-        match by {
-            Some(name) => drop(running.tally.committed(attempt.task, name, &counters)),
-            None => running.tally.counters.merge(&counters),
-        }
-        let total = &mut running.tally.report;
-        total.keys = total.keys.saturating_add(keys);
-        total.output_records = total.output_records.saturating_add(report.records);
-        total.output_bytes = total.output_bytes.saturating_add(report.bytes);
-        running.parts[attempt.task.index() as usize] = Some(run);
-    }
-
-    fn failed<J, I>(
+    fn failed<J, I, D>(
         &mut self,
         now: Time,
         peer: PeerId,
         attempt: AttemptId,
         failure: AttemptFailure,
-        work: &Work<'_, J, I>,
-        running: &mut Running,
+        work: &Work<'_, J, I, D>,
+        running: &mut Running<D::Part>,
     ) where
         J: Job,
         I: Input<Records = InputOf<J>>,
+        D: Destination<J>,
     {
         let report = match failure {
             AttemptFailure::Task { failure, permanent } => {

@@ -2,23 +2,23 @@
 
 use super::{
     Inner, PoolError,
+    destination::{Destination, Returned},
     drive::Running,
     hub::{Hub, JobGuard},
     mailbox::Message,
     on_pool::DatasetOnPool,
     pace::Pace,
-    serve::Stored,
-    work::{Announcement, Work, payload},
+    work::{Announcement, Work},
 };
 use crate::{
     NodeId,
-    wire::message::{BeginRound, Command, Payload, Source},
+    wire::message::{BeginRound, Command},
 };
 use mapreduce_core::{
-    Cancel, Dataset, Error, Input, InputOf, Job, JobId, Memory, Options, Report, codec,
-    engine::{RoundOutput, Rounds, partitions},
-    exec::{AttemptError, ReducedPartition, Run},
-    schedule::{AttemptId, Config, Coordinator, Event, Failure, PeerId, Round, RoundPlan, Time},
+    Cancel, Dataset, Error, Input, InputOf, Job, JobId, Memory, Options, Report,
+    engine::{RoundOutput, Rounds, StagedPart, Staging, partitions},
+    exec::Run,
+    schedule::{Config, Coordinator, Event, Failure, PeerId, Round, RoundPlan, Time},
 };
 use std::{
     any::TypeId,
@@ -29,6 +29,10 @@ use std::{
     },
     time::Instant,
 };
+
+mod sources;
+
+use sources::Sources;
 
 /// A job on a pool that is being driven, from its first round to its last. [`Engine`](mapreduce_core::Engine)'s methods
 /// make it and use it.
@@ -44,8 +48,6 @@ pub struct Driving<'e> {
     pub(super) wake: Sender<Message>,
     /// What came and was not looked at yet.
     pub(super) messages: Vec<Message>,
-    pub(super) reduced_here: Receiver<ReducedHere>,
-    pub(super) done_here: Sender<ReducedHere>,
     /// The peers that have the job.
     peers: BTreeMap<PeerId, Peer>,
     /// Those that do not: what is said of them if there is no other.
@@ -72,13 +74,6 @@ struct Bound {
     id: JobId,
 }
 
-/// A reduce attempt that ran on the driver's own threads, in a peer's place.
-pub(super) struct ReducedHere {
-    pub(super) peer: PeerId,
-    pub(super) attempt: AttemptId,
-    pub(super) result: Result<ReducedPartition, AttemptError>,
-}
-
 /// A peer that works on the job.
 struct Peer {
     name: String,
@@ -92,13 +87,6 @@ struct Peer {
     sources: Option<u64>,
 }
 
-/// Where the map output of the running round lies, as peers are told.
-pub(super) struct Sources {
-    version: u64,
-    payload: Payload,
-    _stored: Vec<Stored>,
-}
-
 impl<'e> Driving<'e> {
     pub(super) fn new(
         pool: &'e Inner,
@@ -107,7 +95,6 @@ impl<'e> Driving<'e> {
         events: &'e mut dyn FnMut(Event),
     ) -> Self {
         let (wake, mailbox) = mpsc::channel();
-        let (done_here, reduced_here) = mpsc::channel();
         Self {
             coordinator: coordinator(pool, options),
             pool,
@@ -118,8 +105,6 @@ impl<'e> Driving<'e> {
             mailbox,
             wake,
             messages: Vec::new(),
-            reduced_here,
-            done_here,
             peers: BTreeMap::new(),
             strangers: BTreeMap::new(),
             pace: Pace::new(options.task_deadline.is_some()),
@@ -240,7 +225,8 @@ impl<'e> Driving<'e> {
             return;
         };
         (state.begun, state.sources) = (Some(round), None);
-        let Announcement { id, params, shared, shape, files, dataset, splits, partitions, .. } = announcement;
+        let Announcement { id, params, shared, shape, files, staging, dataset, splits, partitions, .. } =
+            announcement;
         let begin = BeginRound {
             job: self.number(),
             round,
@@ -254,63 +240,9 @@ impl<'e> Driving<'e> {
             shape: shape.clone(),
             files: files.clone(),
             inline_bytes: self.pool.options.inline_bytes,
+            staging: staging.clone(),
         };
         self.pool.hub.send(peer, Command::BeginRound(Box::new(begin)));
-    }
-
-    /// Map output has been made: what was said of where it lies holds no more. Peers may be fetching it still.
-    pub(super) fn sources_changed(&mut self) {
-        self.old_sources.extend(self.sources.take());
-    }
-
-    /// All map output is there again: peers whose reduce attempts wait for what is gone are told where it is now.
-    pub(super) fn renew_sources(&mut self, round: Round) {
-        let told = |(&peer, state): (&PeerId, &Peer)| {
-            (state.begun == Some(round) && state.sources.is_some()).then_some(peer)
-        };
-        for peer in self.peers.iter().filter_map(told).collect::<Vec<_>>() {
-            self.send_sources(peer, round);
-        }
-    }
-
-    /// Tells a peer where the map output lies, unless it knows.
-    pub(super) fn send_sources(&mut self, peer: PeerId, round: Round) {
-        if self.sources.is_none() {
-            self.sources_version += 1;
-            self.sources = Some(self.find_sources());
-        }
-        let Some(sources) = &self.sources else { return };
-        let Some(state) = self.peers.get_mut(&peer) else { return };
-        if state.sources != Some(sources.version) {
-            state.sources = Some(sources.version);
-            let sources = sources.payload.clone();
-            self.pool.hub.send(peer, Command::Sources { job: self.number(), round, sources });
-        }
-    }
-
-    /// Tells those that may be fetching from a node that it is lost: they would find out much later.
-    fn source_lost(&self, node: NodeId) {
-        let job = self.number();
-        for (&peer, state) in self.peers.iter().filter(|(_, state)| state.sources.is_some()) {
-            if let Some(round) = state.begun {
-                self.pool.hub.send(peer, Command::SourceLost { job, round, node });
-            }
-        }
-    }
-
-    fn find_sources(&self) -> Sources {
-        let mut outputs: BTreeMap<NodeId, Vec<(u32, u32)>> = BTreeMap::new();
-        for (split, peer, attempt) in self.coordinator.outputs() {
-            if let Some(peer) = self.peers.get(&peer) {
-                outputs.entry(peer.node).or_default().push((split, attempt.number));
-            }
-        }
-        let sources: Vec<_> = outputs.into_iter().map(|(node, outputs)| Source { node, outputs }).collect();
-        let (mut bytes, mut stored) = (Vec::new(), Vec::new());
-        codec::encode(&sources, &mut bytes)
-            .expect("numbers can be encoded, and there are not a billion of them");
-        let payload = payload(self.hub(), bytes, &mut stored);
-        Sources { version: self.sources_version, payload, _stored: stored }
     }
 
     /// Tells the peers of a round that it is over.
@@ -321,6 +253,59 @@ impl<'e> Driving<'e> {
         for (&peer, _) in self.peers.iter().filter(|(_, state)| state.begun == Some(round)) {
             self.pool.hub.send(peer, Command::EndRound { job, round });
         }
+    }
+
+    /// Runs one round to its end.
+    fn run<J, I, D>(
+        &mut self,
+        job: &J,
+        shared: &J::Shared,
+        data: &Dataset<I>,
+        destination: &D,
+    ) -> Result<RoundOutput<D::Part>, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+        D: Destination<J>,
+    {
+        let (on_pool, id) = self.bind::<J, I>(data)?;
+        if self.closed {
+            return Err(self.pool_closed());
+        }
+        let partitions = partitions::<J, I>(self.options, data);
+        let work = Work::new(self.hub(), id, (job, shared), data, &on_pool, destination, partitions)?;
+        let splits = data.splits().len();
+        let round = self
+            .coordinator
+            .start_round(self.now(), RoundPlan { splits: splits as u32, partitions })
+            .map_err(|error| Error::Job {
+                job: self.job.into(),
+                step: "start",
+                message: error.to_string(),
+            })?;
+        let mut running = Running::new(round, splits, partitions);
+        let (begun, spilled) = (self.now(), self.memory.spilled_bytes());
+        let cancel: &Cancel = &self.options.cancel;
+        let _registration = cancel.on_cancel({
+            let wake = self.wake.clone();
+            move || drop(wake.send(Message::Wake))
+        });
+        let pool = self.pool;
+        let outcome = pool.threads().in_place_scope(|scope| self.run_round(scope, &work, &mut running));
+        self.release_late(&running);
+        // The coordinator knows of cancelling only.
+        outcome.map_err(|error| if self.closed { self.pool_closed() } else { error })?;
+        on_pool.keep_pins(self.coordinator.pins());
+
+        let Running { parts, mut tally, mapped, .. } = running;
+        let (mapped, spilled) = (mapped.unwrap_or(begun), self.memory.spilled_bytes() - spilled);
+        let report = &mut tally.report;
+        (report.map_time, report.reduce_time) = (mapped.since(begun), self.now().since(mapped));
+        report.spilled_bytes = report.spilled_bytes.saturating_add(spilled);
+        self.report.merge(&tally.report);
+        let parts =
+            parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));
+        Ok(RoundOutput { parts: parts.collect(), counters: tally.counters, report: tally.report })
     }
 
     /// At the begin of a round: what is known of the dataset, and the peers that are there.
@@ -368,8 +353,6 @@ impl<'e> Driving<'e> {
         self.strangers.clear();
         self.messages.clear();
         self.mailbox.try_iter().for_each(drop);
-        // The new coordinator counts rounds from 1 again: nothing of the old one may be taken for its own.
-        self.reduced_here.try_iter().for_each(drop);
         let id = JobId::of::<J>();
         self.bound = Some(Bound {
             on_pool: on_pool.clone(),
@@ -436,43 +419,21 @@ impl Rounds for Driving<'_> {
         J: Job,
         I: Input<Records = InputOf<J>>,
     {
-        let (on_pool, id) = self.bind::<J, I>(data)?;
-        if self.closed {
-            return Err(self.pool_closed());
-        }
-        let partitions = partitions::<J, I>(self.options, data);
-        let work = Work::new(self.hub(), id, job, shared, data, &on_pool, partitions)?;
-        let splits = data.splits().len();
-        let round = self
-            .coordinator
-            .start_round(self.now(), RoundPlan { splits: splits as u32, partitions })
-            .map_err(|error| Error::Job {
-                job: self.job.into(),
-                step: "start",
-                message: error.to_string(),
-            })?;
-        let mut running = Running::new(round, splits, partitions);
-        let (begun, spilled) = (self.now(), self.memory.spilled_bytes());
-        let cancel: &Cancel = &self.options.cancel;
-        let _registration = cancel.on_cancel({
-            let wake = self.wake.clone();
-            move || drop(wake.send(Message::Wake))
-        });
-        let pool = self.pool;
-        let outcome = pool.threads().in_place_scope(|scope| self.run_round(scope, &work, &mut running));
-        // The coordinator knows of cancelling only.
-        outcome.map_err(|error| if self.closed { self.pool_closed() } else { error })?;
-        on_pool.keep_pins(self.coordinator.pins());
+        self.run(job, shared, data, &Returned)
+    }
 
-        let Running { parts, mut tally, mapped, .. } = running;
-        let (mapped, spilled) = (mapped.unwrap_or(begun), self.memory.spilled_bytes() - spilled);
-        let report = &mut tally.report;
-        (report.map_time, report.reduce_time) = (mapped.since(begun), self.now().since(mapped));
-        report.spilled_bytes = report.spilled_bytes.saturating_add(spilled);
-        self.report.merge(&tally.report);
-        let parts =
-            parts.into_iter().map(|part| part.expect("every reduce task of a finished round has committed"));
-        Ok(RoundOutput { parts: parts.collect(), counters: tally.counters, report: tally.report })
+    fn round_to_files<J, I>(
+        &mut self,
+        job: &J,
+        shared: &J::Shared,
+        data: &Dataset<I>,
+        staging: &Staging,
+    ) -> Result<RoundOutput<StagedPart>, Error>
+    where
+        J: Job,
+        I: Input<Records = InputOf<J>>,
+    {
+        self.run(job, shared, data, staging)
     }
 
     fn into_report(self) -> Report {

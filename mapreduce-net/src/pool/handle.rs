@@ -84,7 +84,8 @@ impl Pool {
         })
     }
 
-    /// Starts a job that writes part files, on the driver's disk.
+    /// Starts a job that writes part files, on the driver's disk. On [shared storage](PartFiles::on_shared_storage) the peers
+    /// write them.
     ///
     /// # Errors
     /// When the system cannot start a thread.

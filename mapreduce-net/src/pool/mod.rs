@@ -5,6 +5,7 @@
 //! | `handle.rs` | jobs that are submitted |
 //! | `driving.rs` | a job that is being driven: its peers, its rounds, and what peers have been told |
 //! | `drive.rs` | the loop of a round: the coordinator's actions go out, what peers say comes in |
+//! | `destination.rs` | where reduce output goes: back to the program, or to part files |
 //! | `work.rs`, `outputs.rs`, `on_pool.rs` | what the tasks of a round share; the map output that came in messages; what is known of a dataset between jobs |
 //! | `pace.rs` | how many attempts a peer is handed at a time |
 //! | `hub.rs` | the connections to all peers, as the jobs use them |
@@ -16,6 +17,7 @@
 //! | `probe.rs` | asking its host |
 //! | `serve.rs` | what peers fetch of the driver |
 
+mod destination;
 mod drive;
 mod driving;
 mod error;

@@ -1,6 +1,7 @@
 //! The driver's connections over real sockets on loopback, to peers that do as the test says.
 
 mod connecting;
+mod files;
 mod sessions;
 mod transfers;
 
@@ -12,7 +13,7 @@ use crate::{
     transport::Limits,
     wire::{
         FrameReader, FrameWriter,
-        message::{Answer, Command, Completed, FromPeer, Open, ToPeer},
+        message::{Answer, Command, Completed, FromPeer, Open, OutputPlace, ToPeer},
     },
 };
 use mapreduce_core::{
@@ -62,12 +63,17 @@ impl FakePeer {
 
     /// A member that finds the others at these addresses.
     fn join(file: &MemberFile, join: Vec<PoolAddress>) -> Self {
+        Self::offering(file, join, job_id())
+    }
+
+    /// The same, with another job.
+    fn offering(file: &MemberFile, join: Vec<PoolAddress>, job: JobId) -> Self {
         let config = MeshConfig {
             identity: Identity::member(file, Validity::default()).unwrap(),
             join,
             listen: Some(([127, 0, 0, 1], 0).into()),
             advertise: Vec::new(),
-            offer: Some(Offer { threads: 3, jobs: vec![job_id()] }),
+            offer: Some(Offer { threads: 3, jobs: vec![job] }),
             limits: Limits::default(),
             timing: timing(),
         };
@@ -139,7 +145,7 @@ impl Served {
             counters: Counters::default(),
             spilled_bytes: 0,
             run_us: 1,
-            inline: None,
+            output: OutputPlace::Peer,
         })))
         .await;
     }

@@ -1,14 +1,19 @@
 //! [`Work`]: what the tasks of a round share, in the form in which peers are told of it.
 
-use super::{hub::Hub, on_pool::DatasetOnPool, serve::Stored};
+use super::{
+    destination::{Destination, Reduced},
+    hub::Hub,
+    on_pool::DatasetOnPool,
+    serve::Stored,
+};
 use crate::{
     transfer::Refusal,
     wire::message::{self, Payload},
 };
 use mapreduce_core::{
     Block, Dataset, Error, FailureKind, Input, InputOf, Job, JobId, Memory, TaskFailure, codec, engine,
-    exec::{Attempt, AttemptError, ErasedRound, MapOutput, ReducedPartition, Run, erased_round},
-    schedule::TaskId,
+    exec::{Attempt, AttemptError, ErasedRound, MapOutput, Run, erased_round},
+    schedule::{AttemptId, TaskId},
 };
 use std::sync::{Arc, OnceLock};
 
@@ -16,11 +21,12 @@ use std::sync::{Arc, OnceLock};
 const INLINE_BYTES: usize = 64 << 10;
 
 /// What the tasks of a round share.
-pub(super) struct Work<'a, J: Job, I> {
+pub(super) struct Work<'a, J: Job, I, D> {
     job: &'a J,
     shared: &'a J::Shared,
     data: &'a Dataset<I>,
     on_pool: &'a DatasetOnPool,
+    pub(super) destination: &'a D,
     pub(super) announcement: Announcement,
     /// The job's parts, for reduce attempts that run here. Made when the first of them does.
     round: OnceLock<Result<Box<dyn ErasedRound>, String>>,
@@ -33,6 +39,8 @@ pub(super) struct Announcement {
     pub(super) shared: Payload,
     pub(super) shape: Block<u8>,
     pub(super) files: Option<Payload>,
+    /// The encoded `SharedStaging`.
+    pub(super) staging: Option<Block<u8>>,
     pub(super) dataset: u64,
     pub(super) splits: u32,
     pub(super) partitions: u32,
@@ -40,18 +48,19 @@ pub(super) struct Announcement {
     _stored: Vec<Stored>,
 }
 
-impl<'a, J, I> Work<'a, J, I>
+impl<'a, J, I, D> Work<'a, J, I, D>
 where
     J: Job,
     I: Input<Records = InputOf<J>>,
+    D: Destination<J>,
 {
     pub(super) fn new(
         hub: &Hub,
         id: JobId,
-        job: &'a J,
-        shared: &'a J::Shared,
+        (job, shared): (&'a J, &'a J::Shared),
         data: &'a Dataset<I>,
         on_pool: &'a DatasetOnPool,
+        destination: &'a D,
         partitions: u32,
     ) -> Result<Self, Error> {
         let mut stored = Vec::new();
@@ -62,12 +71,13 @@ where
             shared: payload(encoded(shared)?),
             shape: encoded(&data.input().shape())?.into(),
             files: data.shared_files().map(encoded).transpose()?.map(payload),
+            staging: destination.shared().map(encoded).transpose()?.map(Block::from),
             dataset: data.id(),
             splits: data.splits().len() as u32,
             partitions,
             _stored: stored,
         };
-        Ok(Self { job, shared, data, on_pool, announcement, round: OnceLock::new() })
+        Ok(Self { job, shared, data, on_pool, destination, announcement, round: OnceLock::new() })
     }
 
     /// What a peer is told of an attempt's task.
@@ -106,19 +116,20 @@ where
     /// Runs a reduce attempt, on one of the driver's threads.
     pub(super) fn reduce(
         &self,
-        partition: u32,
+        attempt: AttemptId,
         outputs: &[Arc<MapOutput>],
         token: &Attempt,
         memory: &Memory,
-    ) -> Result<ReducedPartition, AttemptError> {
+    ) -> Result<Reduced<D::Part>, AttemptError> {
         let made = self.round.get_or_init(|| {
             erased_round(self.job, self.shared, self.announcement.partitions)
                 .map_err(|error| error.to_string())
         });
         match made {
             Ok(round) => {
-                let runs: Vec<&Run> = outputs.iter().map(|output| &output.runs[partition as usize]).collect();
-                round.reduce(partition, &runs, token, memory)
+                let partition = attempt.task.index() as usize;
+                let runs: Vec<&Run> = outputs.iter().map(|output| &output.runs[partition]).collect();
+                self.destination.reduce(&**round, attempt, &runs, token, memory)
             }
             Err(message) => {
                 let failure = TaskFailure::new(FailureKind::User, message.clone());

@@ -15,6 +15,7 @@
 use crate::NodeId;
 use mapreduce_core::{
     Block, Counters, JobId, SplitInfo, TaskFailure,
+    engine::SharedPart,
     schedule::{AttemptId, Round, TaskReport},
 };
 use serde::{Deserialize, Serialize};
@@ -200,6 +201,8 @@ pub(crate) struct BeginRound {
     pub(crate) files: Option<Payload>,
     /// How many bytes of map output the peer may put into messages of this round.
     pub(crate) inline_bytes: u32,
+    /// The encoded `SharedStaging`, if reduce attempts are to write part files themselves.
+    pub(crate) staging: Option<Block<u8>>,
 }
 
 /// What an attempt works on.
@@ -293,8 +296,19 @@ pub(crate) struct Completed {
     pub(crate) spilled_bytes: u64,
     /// Microseconds that it has run.
     pub(crate) run_us: u64,
-    /// Its output, if that is small enough; otherwise it waits to be fetched.
-    pub(crate) inline: Option<Vec<InlineRun>>,
+    /// Where its output is.
+    pub(crate) output: OutputPlace,
+}
+
+/// Where the output of an attempt is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum OutputPlace {
+    /// Here: it is small enough.
+    Inline(Vec<InlineRun>),
+    /// At the peer, to be fetched.
+    Peer,
+    /// In the driver's folder, of a reduce attempt.
+    Files(SharedPart),
 }
 
 /// A run that is not empty, in a message.

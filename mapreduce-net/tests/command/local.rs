@@ -113,11 +113,17 @@ fn a_run_stays_within_its_memory_and_gives_the_same() {
     let [all, few] = ["all", "few"].map(|name| parts(&folder.path().join(name)));
     assert!(all == few && all.len() == text.len());
 
-    for (args, expected) in [("--memory 1MB", "memory"), ("--memory 40MB --spill-to nowhere", "nowhere")] {
+    for (args, named, way_out) in [
+        ("--memory 1MB", "1000000 bytes of memory is too small", "; give more with --memory"),
+        ("--memory 40MB --spill-to nowhere", "nowhere: cannot spill: ", "with --spill-to, or "),
+    ] {
         let ended = run("sort", &folder, &format!("run text --output out --threads 1 {args}"));
         let error = ended.refused(1);
-        assert!(error.contains(expected), "{error}");
+        assert!(error.contains(named) && error.contains(way_out), "{error}");
+        assert!(!error.contains('`'), "{error}");
     }
+    let ended = run("sort", &folder, "map --memory 1MB");
+    assert!(ended.refused(1).ends_with("; give more with --memory"));
     assert_eq!(names(folder.path()), ["all", "few", "spill", "text"]);
     assert!(names(&folder.path().join("spill")).is_empty());
 }

@@ -8,6 +8,8 @@ mod examples;
 mod faults;
 #[cfg(unix)]
 mod filters;
+#[cfg(unix)]
+mod full_disk;
 mod local;
 mod pool;
 mod refusals;

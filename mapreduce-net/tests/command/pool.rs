@@ -1,7 +1,7 @@
 //! Pools of real processes: from `pool create` to the end of the last peer.
 
 use super::{
-    example, parts,
+    example, names, parts,
     support::{Lab, Peer, Process, command},
 };
 use mapreduce_net::pool_file::{MemberFile, PoolFile};
@@ -126,6 +126,26 @@ fn jobs_on_pools_give_what_they_give_on_threads() {
             assert!(parts(&lab.path(output)) == parts(&lab.path("local")), "{name} on {peers}, {output}");
         }
     }
+}
+
+/// Every process has a folder of its own under the path of its current folder in `/proc`.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_peer_that_sees_another_folder_sends_its_output_to_the_driver() {
+    let mut lab = Lab::start(example("sort"), 1);
+    write_texts(&lab);
+    let inputs = [0, 1, 2].map(|file| lab.path(&format!("{file}.txt")).display().to_string()).join(" ");
+    let run = format!("run {inputs} --partitions 5 --output");
+    lab.run(&format!("{run} local")).succeeded();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let pool = format!("--shared --pool {}", lab.client_file().display());
+    let args = format!("{run} /proc/self/cwd/out {pool}");
+    Process::start(&mut command(example("sort"), elsewhere.path(), &args)).wait().succeeded();
+    let line = lab.peer(0).process.stderr_line(|line| line.contains("output is sent to the driver instead"));
+    assert!(line.contains("the folder of the output is not the driver's here"), "{line}");
+    assert!(parts(&elsewhere.path().join("out")) == parts(&lab.path("local")));
+    assert_eq!(names(elsewhere.path()), ["out"]);
+    assert!(names(lab.folder()).iter().all(|name| name != "out" && !name.starts_with('.')));
 }
 
 #[test]

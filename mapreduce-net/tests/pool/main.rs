@@ -2,16 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "what the tests call belongs to the tests")]
 
+mod chained;
 #[path = "../../../mapreduce-core/tests/common/mod.rs"]
 mod common;
 mod faults;
 mod gate;
+mod joins;
 mod memory;
 mod outputs;
+mod parts;
 mod refusals;
+mod shapes;
+mod sides;
+mod sieve;
 
-use mapreduce_core::{Registry, schedule::Event};
-use mapreduce_net::{PeerOptions, Timing, testing::TestPool};
+use mapreduce_core::Registry;
+use mapreduce_net::{PeerOptions, PoolOptions, Timing, blocking, testing::TestPool};
 use std::time::Duration;
 
 /// Every job of these tests.
@@ -25,6 +31,18 @@ fn registry() -> Registry {
         .and_then(Registry::with::<Columns>)
         .and_then(Registry::with::<FloatSum>)
         .and_then(Registry::with::<gate::Gated>)
+        .and_then(Registry::with::<joins::Inner>)
+        .and_then(Registry::with::<joins::LeftOuter>)
+        .and_then(Registry::with::<joins::Full>)
+        .and_then(Registry::with::<joins::OfLines>)
+        .and_then(Registry::with::<chained::ByCount>)
+        .and_then(Registry::with::<shapes::Visits>)
+        .and_then(Registry::with::<shapes::ByHundreds>)
+        .and_then(Registry::with::<shapes::Repeat>)
+        .and_then(Registry::with::<shapes::WithoutStopWords>)
+        .and_then(Registry::with::<sides::Sieve>)
+        .and_then(Registry::with::<sides::Filtered>)
+        .and_then(Registry::with::<sieve::Sieve>)
         .unwrap()
 }
 
@@ -42,6 +60,9 @@ fn quick_pool(peers: usize) -> TestPool {
     TestPool::start_with(peers, registry(), options).unwrap()
 }
 
-fn is_commit(event: &Event) -> bool {
-    matches!(event, Event::TaskCommitted { .. })
+/// A driver of three quick peers that reduces what is no larger than this itself.
+fn connect(pool: &TestPool, inline_bytes: u32) -> blocking::Pool {
+    let min_peers = 3;
+    pool.connect_with(PoolOptions { min_peers, inline_bytes, timing: quick(), ..PoolOptions::default() })
+        .unwrap()
 }

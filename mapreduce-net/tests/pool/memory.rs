@@ -7,7 +7,6 @@ use super::{
         oracle,
         probe::{numbers, sums},
     },
-    faults::gate,
     gate::Gated,
     quick, registry,
 };
@@ -91,7 +90,7 @@ fn a_peer_that_is_killed_takes_its_spilled_output_with_it() {
     for victim in 0..3 {
         let mut pool = pool(3, TASK_BYTES, folder.path());
         let engine = pool.connect_with(driver(3, 0, folder.path())).unwrap();
-        let (job, is_reached, go_on) = gate(900);
+        let (job, is_reached, go_on) = Gated::at(900);
         let handle = engine.submit(job, (), Arc::new(numbers(1_000, 50)), options(3)).unwrap();
         is_reached.recv().unwrap();
         pool.kill(victim);
@@ -125,7 +124,7 @@ fn spilled_map_output_that_is_damaged_is_made_again() {
     let folder = Folder::new();
     let pool = pool(3, TASK_BYTES, folder.path());
     let engine = pool.connect().unwrap();
-    let (job, is_reached, go_on) = gate(999);
+    let (job, is_reached, go_on) = Gated::at(999);
     let handle = engine.submit(job, (), Arc::new(numbers(1_000, 50)), options(1)).unwrap();
     is_reached.recv().unwrap();
     damage(folder.path());
@@ -145,6 +144,21 @@ fn a_budget_that_holds_no_task_is_said() {
     let message = error.to_string();
     assert!(matches!(error, Error::Scheduling { .. }), "{message}");
     assert!(message.contains(&TASK_BYTES.to_string()), "{message}");
+}
+
+#[test]
+fn peers_that_cannot_spill_leave_the_job_without_any_and_the_folder_is_named() {
+    let folder = Folder::new();
+    let pool = pool(2, TASK_BYTES, &folder.join("nowhere"));
+    let driver = PoolOptions { no_peers_timeout: Duration::from_millis(200), ..driver(2, 0, folder.path()) };
+    let engine = pool.connect_with(driver).unwrap();
+    let to = PartFiles::new(folder.join("out"));
+    let job = Gated::new(|_| Ok(()));
+    let error = engine.write(&job, &(), &numbers(1_000, 50), &to, &options(3)).unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, Error::Scheduling { .. }), "{message}");
+    assert!(message.contains("nowhere: cannot spill: ") && message.contains("make room there"), "{message}");
+    assert!(folder.names().is_empty(), "{:?}", folder.names());
 }
 
 #[test]

@@ -9,15 +9,21 @@ use mapreduce_net::{PoolOptions, blocking, testing::TestPool};
 use std::fmt::Write as _;
 
 /// Pools of 1, 2 and 5 peers, with drivers that reduce what is small themselves and one that leaves all to the peers.
-fn engines(pools: &[TestPool]) -> Vec<blocking::Pool> {
+pub(super) fn engines(pools: &[TestPool]) -> Vec<blocking::Pool> {
     let mut engines: Vec<_> = pools.iter().map(|pool| pool.connect().unwrap()).collect();
     let options = PoolOptions { min_peers: 2, inline_bytes: 0, ..PoolOptions::default() };
     engines.push(pools[1].connect_with(options).unwrap());
     engines
 }
 
-fn check<J, I>(engines: &[blocking::Pool], job: &J, shared: &J::Shared, input: &I, split_bytes: u64)
-where
+/// Compares what a job gives on each engine with what the oracle gives.
+pub(super) fn check<J, I>(
+    engines: &[blocking::Pool],
+    job: &J,
+    shared: &J::Shared,
+    input: &I,
+    split_bytes: u64,
+) where
     J: Job,
     I: Input<Records = InputOf<J>> + Clone,
 {
@@ -37,7 +43,7 @@ where
 }
 
 /// Text of some hundred words that repeat unevenly.
-fn text(lines: u64) -> String {
+pub(super) fn text(lines: u64) -> String {
     let mut text = String::new();
     for i in 0..lines {
         let n = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;

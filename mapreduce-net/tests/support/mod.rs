@@ -235,13 +235,22 @@ pub(crate) struct Peer {
 impl Lab {
     /// A pool of so many peers, of one thread each.
     pub(crate) fn start(program: impl Into<PathBuf>, peers: usize) -> Self {
+        Self::start_as(program, peers, |peer| peer)
+    }
+
+    /// The same, with peers started by commands that are made from the usual ones.
+    pub(crate) fn start_as(
+        program: impl Into<PathBuf>,
+        peers: usize,
+        mut alter: impl FnMut(Command) -> Command,
+    ) -> Self {
         // Port 1 stands for an address until there is a peer to be reached. Nobody listens there.
         let (file, _) =
             PoolFile::create(vec!["127.0.0.1:1".parse().expect("an address")]).expect("random numbers");
         let folder = tempfile::tempdir().expect("a folder");
         let mut lab = Self { program: program.into(), folder, file, peers: Vec::new(), started: 0 };
         for _ in 0..peers {
-            lab.add();
+            lab.add_as("127.0.0.1:0", &mut alter);
         }
         lab.save();
         lab
@@ -255,13 +264,17 @@ impl Lab {
 
     /// The same at an address.
     pub(crate) fn add_at(&mut self, address: &str) -> usize {
+        self.add_as(address, |command| command)
+    }
+
+    fn add_as(&mut self, address: &str, alter: impl FnOnce(Command) -> Command) -> usize {
         // A file of its own for each: no file is written over, and no peer reads one that is half written.
         let path = self.path(&format!("peer-{}.pool", self.started));
         self.started += 1;
         self.file.save(&path).expect("a file in our folder");
         let mut command = self.command("peer");
         command.args(["--listen", address, "--threads", "1", "--pool"]).arg(path);
-        self.peers.push(Peer::ready(Process::start(&mut command)));
+        self.peers.push(Peer::ready(Process::start(&mut alter(command))));
         let addresses = self.peers.iter().map(|peer| peer.address.parse().expect("an address"));
         self.file = self.file.with_addresses(addresses.collect()).expect("a few addresses");
         self.peers.len() - 1

@@ -87,7 +87,7 @@ impl Tasks {
         let (parts, token) = (parts.clone(), live.token.clone());
         let limit = Some(parts.limit.clone());
         live.place = Place::Queued(self.queue.push_limited(limit, move || {
-            let ended = staged.run(&parts, &shared.splits, &token);
+            let ended = staged.run(key.1, &parts, &shared.splits, &token);
             // The last one to use the parts may have to drop them, and that is for this thread to do.
             drop(parts);
             tell(&events, Event::Ended(key, ended));

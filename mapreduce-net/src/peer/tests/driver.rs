@@ -9,8 +9,8 @@ use crate::{
     wire::{
         FrameReader, FrameWriter, WireError,
         message::{
-            Answer, AttemptFailure, BeginRound, Command, Completed, FromPeer, InlineRun, Open, Payload,
-            Request, Source, ToPeer, Work,
+            Answer, AttemptFailure, BeginRound, Command, Completed, FromPeer, InlineRun, Open, OutputPlace,
+            Payload, Request, Source, ToPeer, Work,
         },
     },
 };
@@ -286,6 +286,17 @@ impl Link {
     }
 }
 
+impl Completed {
+    /// The output, if it came in the message.
+    pub(super) fn inline(self) -> Option<Vec<InlineRun>> {
+        match self.output {
+            OutputPlace::Inline(runs) => Some(runs),
+            OutputPlace::Peer => None,
+            OutputPlace::Files(part) => panic!("{part:?}"),
+        }
+    }
+}
+
 /// A round of [`Words`] with one partition, nothing in front of words, and nothing of its output in messages.
 pub(super) fn round(number: u32) -> BeginRound {
     round_of(&Words, number)
@@ -305,6 +316,7 @@ pub(super) fn round_of<J: Job>(job: &J, number: u32) -> BeginRound {
         shape: Block::from(encoded(&())),
         files: None,
         inline_bytes: 0,
+        staging: None,
     }
 }
 

@@ -27,11 +27,12 @@ async fn small_map_output_rides_in_the_messages() {
         let completed = link.completed().await;
         assert_eq!((completed.job, completed.attempt), (JOB, map(split)));
         assert_eq!(completed.processed, [2, 1][split as usize], "records are noted once per block here");
-        let inline = completed.inline.unwrap();
+        let report = completed.report;
+        let inline = completed.inline().unwrap();
         assert!(inline.iter().all(|run| run.partition < 3 && run.pairs > 0));
         assert_eq!(inline_counts(&inline), oracle(TEXTS[split as usize]));
-        assert_eq!(completed.report.records, oracle(TEXTS[split as usize]).len() as u64);
-        assert_eq!(completed.report.bytes, inline.iter().map(|run| run.bytes.len() as u64).sum::<u64>());
+        assert_eq!(report.records, oracle(TEXTS[split as usize]).len() as u64);
+        assert_eq!(report.bytes, inline.iter().map(|run| run.bytes.len() as u64).sum::<u64>());
         runs.extend(inline);
     }
     assert_eq!(inline_counts(&runs), oracle(&all()));
@@ -58,7 +59,7 @@ async fn no_more_map_output_rides_in_messages_than_the_driver_allows() {
     for _ in 0..4 {
         let completed = link.completed().await;
         assert_eq!(completed.report.bytes, if completed.attempt == map(3) { 0 } else { u64::from(bytes) });
-        inline.push(completed.inline.map(|runs| runs.len()));
+        inline.push(completed.inline().map(|runs| runs.len()));
     }
     assert_eq!(inline, [Some(1), Some(1), None, Some(0)]);
 }
@@ -71,7 +72,7 @@ async fn shuffled(pool: &Pool, driver: &Driver) -> (Vec<Link>, Vec<Source>) {
         let mut link = driver.session(peer.node_id()).await;
         link.begin(BeginRound { partitions: 2, ..round(1) }).await;
         link.map(map(split)).await;
-        assert!(link.completed().await.inline.is_none());
+        assert!(link.completed().await.inline().is_none());
         links.push(link);
         sources.push(Source { node: peer.node_id(), outputs: vec![(split, 1)] });
     }
@@ -91,7 +92,7 @@ async fn peers_fetch_map_output_from_each_other() {
         let completed = link.completed().await;
         assert_eq!(completed.attempt, reduce(partition));
         keys += completed.processed;
-        runs.extend(completed.inline.unwrap());
+        runs.extend(completed.inline().unwrap());
     }
     assert_eq!(inline_counts(&runs), oracle(&all()));
     assert_eq!(keys as usize, oracle(&all()).len());
@@ -141,7 +142,7 @@ async fn map_output_that_was_made_elsewhere_meanwhile_is_not_waited_for_where_it
     link.sources(vec![Source { node: pool.peer().node_id(), outputs: vec![(0, 1)] }]).await;
     let completed = link.completed().await;
     assert_eq!(completed.attempt, reduce(0));
-    assert_eq!(inline_counts(&completed.inline.unwrap()), oracle(TEXTS[0]));
+    assert_eq!(inline_counts(&completed.inline().unwrap()), oracle(TEXTS[0]));
     assert!(link.until_pong().await.is_empty());
 }
 
@@ -167,7 +168,7 @@ async fn nothing_is_waited_for_from_a_node_that_the_driver_has_lost() {
     // The next attempt is one like any other.
     link.sources(Vec::new()).await;
     link.reduce(AttemptId { number: 2, ..reduce(0) }).await;
-    assert!(link.completed().await.inline.unwrap().is_empty());
+    assert!(link.completed().await.inline().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -183,7 +184,7 @@ async fn large_reduce_output_waits_for_its_driver_alone() {
     link.sources(vec![Source { node: peer, outputs: vec![(0, 1)] }]).await;
     link.reduce(reduce(0)).await;
     let completed = link.completed().await;
-    assert!(completed.inline.is_none() && completed.report.bytes > 64 << 10);
+    assert!(completed.report.bytes > 64 << 10 && completed.inline().is_none());
     let request = Request::Reduced { job: JOB, attempt: reduce(0) };
     let [blob] = <[_; 1]>::try_from(driver.fetch(peer, request.clone()).await.unwrap()).unwrap();
     assert_eq!(counts([(&blob.bytes[..], blob.pairs)]), oracle(&text));
@@ -210,7 +211,7 @@ async fn what_is_broadcast_is_fetched_once_while_rounds_refer_to_it() {
         let begin = BeginRound { shared: prefix.clone(), inline_bytes: 1000, ..round(number) };
         link.begin(begin).await;
         link.map(AttemptId { round: Round(number), ..map(0) }).await;
-        let inline = link.completed().await.inline.unwrap();
+        let inline = link.completed().await.inline().unwrap();
         let expected =
             [("a long broadcast value: a".to_owned(), 2), ("a long broadcast value: b".to_owned(), 1)];
         assert_eq!(inline_counts(&inline), expected.into());
@@ -236,7 +237,7 @@ async fn the_list_of_map_outputs_may_have_to_be_fetched() {
     let sources = driver.value(&vec![Source { node: pool.peer().node_id(), outputs: vec![(0, 1)] }]);
     link.tell(Command::Sources { job: JOB, round: Round(1), sources }).await;
     link.reduce(reduce(0)).await;
-    assert_eq!(inline_counts(&link.completed().await.inline.unwrap()), oracle(TEXTS[0]));
+    assert_eq!(inline_counts(&link.completed().await.inline().unwrap()), oracle(TEXTS[0]));
 }
 
 #[tokio::test]
@@ -258,7 +259,7 @@ async fn a_peer_reads_shared_files_itself_if_they_are_the_drivers() {
         work: crate::wire::message::Work::Map { split: split.clone(), fingerprint },
     };
     link.tell(start(1, Some(fingerprint))).await;
-    assert_eq!(inline_counts(&link.completed().await.inline.unwrap()), oracle(&all()));
+    assert_eq!(inline_counts(&link.completed().await.inline().unwrap()), oracle(&all()));
     for (number, wrong) in [(2, Some(fingerprint ^ 1)), (3, None)] {
         link.tell(start(number, wrong)).await;
         let (_, failure) = link.failed().await;

@@ -3,6 +3,7 @@
 use crate::{NodeId, wire::message::*};
 use mapreduce_core::{
     Block, CodecError, Counters, FailureKind, JobId, SplitInfo, TaskFailure, codec,
+    engine::{SharedPart, StagedFile},
     schedule::{AttemptId, Round, TaskId, TaskReport},
 };
 use proptest::prelude::*;
@@ -92,6 +93,7 @@ fn commands() -> Vec<Command> {
         splits: 9,
         segment_bytes: 16 << 20,
         inline_bytes: 65_536,
+        staging: Some(Block::from(vec![8; 40])),
     });
     let pieces = vec![(1u32, 5..1u64 << 50)];
     let split: SplitInfo = codec::decode(&encode(&(pieces, 1u64 << 20, Some(1u64 << 34)))).unwrap();
@@ -115,23 +117,31 @@ fn answers() -> Vec<Answer> {
     let mut counters = Counters::default();
     counters.add("words", 5);
     counters.add("lines", u64::MAX);
-    let completed = Box::new(Completed {
-        job: 1,
-        attempt: attempt(TaskId::Map(3)),
-        report: TaskReport { records: 1, bytes: 2, checksum: 3 },
-        processed: 300,
-        counters,
-        spilled_bytes: 1 << 40,
-        run_us: 70_000,
-        inline: Some(vec![InlineRun { partition: 0, pairs: 2, bytes: Block::from(vec![0; 20]) }]),
-    });
+    let completed = |output| {
+        Answer::Completed(Box::new(Completed {
+            job: 1,
+            attempt: attempt(TaskId::Map(3)),
+            report: TaskReport { records: 1, bytes: 2, checksum: 3 },
+            processed: 300,
+            counters: counters.clone(),
+            spilled_bytes: 1 << 40,
+            run_us: 70_000,
+            output,
+        }))
+    };
+    let file =
+        |name: &str| StagedFile { name: name.to_owned(), records: 1 << 20, bytes: 1 << 33, checksum: 7 };
+    let inline = InlineRun { partition: 0, pairs: 2, bytes: Block::from(vec![0; 20]) };
+    let staged = SharedPart { part: file("_attempt reduce 3"), sides: vec![(0, file("side"))] };
     let failed = |failure| Answer::Failed { job: 1, attempt: attempt(TaskId::Reduce(4)), failure };
     vec![
         Answer::Welcome { threads: 8, slots: 16, jobs: vec![job(), job()] },
         Answer::Busy { drivers: 4 },
         Answer::Pong { number: 251 },
         Answer::Grant { slots: 0 },
-        Answer::Completed(completed),
+        completed(OutputPlace::Inline(vec![inline])),
+        completed(OutputPlace::Peer),
+        completed(OutputPlace::Files(staged)),
         failed(AttemptFailure::Task { failure: failure(), permanent: true }),
         failed(AttemptFailure::Node { message: "/tmp: no space left".to_owned() }),
         failed(AttemptFailure::FetchFailed { from: node(), message: "reset".to_owned() }),
