@@ -2,30 +2,9 @@
 
 mod command;
 
-use command::{Folder, labels, noise, npy_f32, npy_f64};
-use kmeans_job::{
-    Model,
-    data::{self, LoadOptions, Points, image::decode_rgb},
-};
+use command::{Folder, doubles, labels, noise, npy_f32, npy_f64};
+use kmeans_job::data::image::decode_rgb;
 use serde_json::Value;
-
-/// The f64 values of a file that the command wrote, and the header's text.
-fn doubles(file: &[u8]) -> (String, Vec<f64>) {
-    let header = usize::from(u16::from_le_bytes([file[8], file[9]]));
-    let text = String::from_utf8_lossy(&file[10..10 + header]).into_owned();
-    assert!(text.contains("'<f8'"), "{text}");
-    (text, file[10 + header..].as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect())
-}
-
-/// A column of numbers of a Parquet file.
-fn column(folder: &Folder, name: &str, column: &str) -> Vec<f64> {
-    let columns = [column.to_owned()];
-    let options = LoadOptions { columns: &columns, ..LoadOptions::default() };
-    match data::load_all(&[folder.path(name)], options).expect("a column of numbers") {
-        Points::F64(points) => points.into_values(),
-        Points::F32(points) => points.into_values().into_iter().map(f64::from).collect(),
-    }
-}
 
 #[test]
 fn several_files_and_folders_give_what_one_file_gives() {
@@ -44,34 +23,6 @@ fn several_files_and_folders_give_what_one_file_gives() {
         folder.succeed(&format!("predict m.json {input} --labels p.npy"));
         assert!(folder.get("p.npy") == folder.get("all_labels.npy"));
     }
-}
-
-#[test]
-#[cfg(feature = "parquet")]
-fn points_are_generated_and_clustered_from_any_kind_of_output() {
-    let folder = Folder::new();
-    let made = "generate blobs --rows 3000 --columns 4 --clusters 3 --spread 0.1 --seed 7 --output";
-    let run = folder.succeed(&format!("{made} a.npy"));
-    assert!(
-        run.stdout.starts_with("points      3000 x 4 of f32, seed 7\nwrote       a.npy\n"),
-        "{}",
-        run.stdout
-    );
-    assert_eq!(run.stderr, "");
-    folder.succeed(&format!("{made} a.parquet --threads 3"));
-    folder.succeed(&format!("{made} a --files 5"));
-    folder.succeed(&format!("{made} b --files 2 --format parquet"));
-    folder.succeed("fit a.npy --k 3 --model m.json");
-    let model = folder.get("m.json");
-    for input in ["a.parquet", "a", "b"] {
-        folder.succeed(&format!("fit {input} --k 3 --model m.json"));
-        assert!(folder.get("m.json") == model, "{input}");
-    }
-    let inertia = Model::load(&folder.path("m.json")).unwrap().inertia;
-    // 3000 points, 4 columns, variance 0.01.
-    assert!((inertia - 120.0).abs() < 12.0, "{inertia}");
-    folder.succeed("fit a.parquet --columns x2,x0 --k 3 --model m.json");
-    assert_eq!(Model::load(&folder.path("m.json")).unwrap().d(), 2);
 }
 
 #[test]
@@ -148,39 +99,6 @@ fn distances_and_centroids_are_written() {
     folder.put("other.npy", npy_f32(2, 2, [3.0, 5.0, 10.0, 3.0]));
     folder.succeed("predict m.json other.npy --labels l.npy --distances d.npy --threads 2");
     assert_eq!(doubles(&folder.get("d.npy")).1, [5.0, 0.0]);
-}
-
-#[test]
-#[cfg(feature = "parquet")]
-fn labels_and_distances_are_written_as_parquet() {
-    let folder = Folder::new();
-    folder.succeed("fit IRIS --k 3 --model m.json --labels l.npy --distances d.npy");
-    folder.succeed("fit IRIS --k 3 --labels l.parquet --distances d.PARQUET");
-    let expected: Vec<f64> = labels(&folder.get("l.npy")).into_iter().map(f64::from).collect();
-    assert_eq!(column(&folder, "l.parquet", "label"), expected);
-    let expected = doubles(&folder.get("d.npy")).1;
-    assert_eq!(column(&folder, "d.PARQUET", "distance"), expected);
-    let inertia = Model::load(&folder.path("m.json")).unwrap().inertia;
-    let sum: f64 = expected.iter().map(|distance| distance * distance).sum();
-    assert!((sum - inertia).abs() < 1e-9 * inertia, "{sum} {inertia}");
-    folder.succeed("predict m.json IRIS --labels p.parquet --distances e.parquet");
-    assert!(folder.get("p.parquet") == folder.get("l.parquet"));
-}
-
-#[test]
-#[cfg(feature = "parquet")]
-fn parquet_of_other_columns_is_refused_by_name() {
-    let folder = Folder::new();
-    folder.succeed("generate uniform --rows 10 --columns 2 --output a.parquet");
-    for (args, part) in [
-        ("fit a.parquet --columns x0,y --k 2", "a.parquet: there is no column `y`; the columns are x0, x1"),
-        ("fit a.parquet --columns x0,x0 --k 2", "a.parquet: the column `x0` is chosen twice"),
-        ("fit IRIS --columns x0 --k 2", "iris.csv: columns can be chosen by name in Parquet files alone"),
-    ] {
-        let run = folder.run(&command::words(args));
-        assert_eq!(run.status, Some(1), "{args}");
-        assert!(run.stderr.contains(part), "{args}: {}", run.stderr);
-    }
 }
 
 #[test]

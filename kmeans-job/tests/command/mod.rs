@@ -115,6 +115,14 @@ pub(crate) fn labels(file: &[u8]) -> Vec<i32> {
     file[10 + header..].as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes)).collect()
 }
 
+/// The f64 values of a file that the command wrote, and the header's text.
+pub(crate) fn doubles(file: &[u8]) -> (String, Vec<f64>) {
+    let header = usize::from(u16::from_le_bytes([file[8], file[9]]));
+    let text = String::from_utf8_lossy(&file[10..10 + header]).into_owned();
+    assert!(text.contains("'<f8'"), "{text}");
+    (text, file[10 + header..].as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect())
+}
+
 /// The same numbers from 0 to 1 on every run.
 pub(crate) fn noise(count: usize) -> impl Iterator<Item = f64> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
