@@ -1,14 +1,10 @@
 //! Points for K-means, made from a seed, and fits of a given number of iterations.
 
 use crate::text::Random;
-use kmeans_job::{
-    Fit, FitOptions, Start,
-    data::{Matrix, Points},
-    fit,
-};
+use kmeans_job::{Fit, KMeans, Start, data::Matrix};
 use mapreduce_core::Engine;
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -35,18 +31,18 @@ pub fn fit_timed(
     start: &Matrix<f64>,
     iterations: u32,
 ) -> (Vec<Duration>, Fit) {
-    let points = Points::F32(points.clone());
-    let options = FitOptions {
-        k: start.rows(),
-        start: Start::Given(start.clone()),
-        max_iter: iterations,
-        tol: 0.0,
-        ..FitOptions::default()
-    };
-    let ends = Mutex::new(Vec::new());
-    let observe = |_: &_| ends.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-    let fit = fit(engine, points, &options, &observe).expect("the points are finite");
+    let ends = Arc::new(Mutex::new(Vec::new()));
+    let at_end = ends.clone();
+    let kmeans = KMeans::builder()
+        .k(start.rows())
+        .start(Start::Given(start.clone()))
+        .max_iter(iterations)
+        .tol(0.0)
+        .observe(move |_| at_end.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now()))
+        .build()
+        .expect("the options go together");
+    let fit = kmeans.fit_on(engine, points).expect("the points are finite");
     assert_eq!(fit.model.iterations, u64::from(iterations), "the points do not converge so early");
-    let ends = ends.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
     (ends.windows(2).map(|pair| pair[1] - pair[0]).collect(), fit)
 }

@@ -1,12 +1,58 @@
-//! [`FitError`] and [`PredictError`]: why clusters could not be found or rows not be labelled.
+//! [`OptionsError`], [`FitError`] and [`PredictError`]: why options do not go together, clusters could not be found, or
+//! a model not be applied.
 
-use crate::data::{Dtype, ShareError};
+use crate::data::{Dtype, ShapeError, ShareError};
+
+/// Why options do not go together.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// No clusters.
+    #[error("k is 0; ask for 1 cluster or more")]
+    NoClusters,
+    /// A range of `k` that begins after its end.
+    #[error("the range {from}..{to} of k is upside down; give {to}..{from}")]
+    UpsideDown {
+        /// Its first number.
+        from: usize,
+        /// Its last number.
+        to: usize,
+    },
+    /// A range of `k` with start centroids that are right for one number only.
+    #[error(
+        "k is to be chosen from {from}..{to}, but given start centroids are for one k; give that k, or let the start be chosen as well"
+    )]
+    RangeOfGiven {
+        /// The first number of the range.
+        from: usize,
+        /// The last number of the range.
+        to: usize,
+    },
+    /// No runs.
+    #[error("n-init is 0; allow at least 1 run")]
+    NoRuns,
+    /// Several runs from the same start centroids.
+    #[error("n-init is {n_init}, but runs from given start centroids are all the same; leave it at 1")]
+    RunsOfGiven {
+        /// The number of runs.
+        n_init: u32,
+    },
+    /// The iterations end before the first.
+    #[error("max-iter is 0; allow at least 1 iteration")]
+    MaxIter,
+    /// The tolerance is negative or not a number.
+    #[error("tol is {tol}; it must be 0 or more")]
+    Tol {
+        /// The tolerance.
+        tol: f64,
+    },
+}
 
 /// Why clusters could not be found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FitError {
-    /// There are no clusters to find, or more than rows.
+    /// There are more clusters to find than rows.
     #[error("k is {k}, but the data has {rows} rows; ask for 1 to {rows} clusters")]
     K {
         /// The number of clusters that was asked for.
@@ -23,15 +69,6 @@ pub enum FitError {
         k: usize,
         /// The number of distinct rows.
         distinct: usize,
-    },
-    /// The iterations end before the first.
-    #[error("max-iter is 0; allow at least 1 iteration")]
-    MaxIter,
-    /// The tolerance is negative or not a number.
-    #[error("tol is {tol}; it must be 0 or more")]
-    Tol {
-        /// The tolerance.
-        tol: f64,
     },
     /// The given start centroids do not fit.
     #[error(
@@ -59,6 +96,9 @@ pub enum FitError {
         /// The value.
         value: f64,
     },
+    /// The points have no rows, no columns, or an incomplete row.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
     /// Peers were to read the points themselves and cannot.
     #[error(transparent)]
     NotShareable(#[from] ShareError),
@@ -70,7 +110,7 @@ pub enum FitError {
     Job(#[from] mapreduce_core::Error),
 }
 
-/// Why rows could not be labelled.
+/// Why a model could not be applied to rows: to label them, or to find their distances.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PredictError {
@@ -94,6 +134,9 @@ pub enum PredictError {
         /// Columns of the data.
         found: usize,
     },
+    /// The rows are none, have no columns, or one is incomplete.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
     /// Peers were to read the rows themselves and cannot.
     #[error(transparent)]
     NotShareable(#[from] ShareError),

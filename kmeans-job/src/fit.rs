@@ -1,69 +1,29 @@
 //! [`fit`]: finds clusters.
 
 use crate::{
-    centred::{self, Centred},
+    centred::{self, Centred, Columns, Spread},
     data::{Matrix, Points},
     error::FitError,
     iterations::{Fitted, Iterations},
+    kmeans::KMeans,
     labelling::label,
     model::Model,
-    numeric::scalar::Scalar,
-    session::Session,
-    start::{self, Start},
+    numeric::{random::bits, scalar::Scalar},
+    session::{Data, Session},
+    silhouette::Silhouette,
+    start,
 };
-use mapreduce_core::{Cancel, Engine, Report};
+use mapreduce_core::{Engine, Report};
 use std::time::Instant;
-
-/// What to look for, and how.
-///
-/// ```
-/// use kmeans_job::FitOptions;
-///
-/// let options = FitOptions { k: 16, ..FitOptions::default() };
-/// assert_eq!((options.max_iter, options.tol, options.seed), (300, 1e-4, 0));
-/// ```
-#[derive(Clone, Debug)]
-pub struct FitOptions {
-    /// The number of clusters; default 8.
-    pub k: usize,
-    /// How the start centroids are chosen; default k-means||.
-    pub start: Start,
-    /// Iterations at the most; default 300.
-    pub max_iter: u32,
-    /// Iterations end when the sum of the squared shifts of the centroids is at most this times the mean variance of
-    /// the columns, as in scikit-learn; default 1e-4. They also end when no row changes its cluster.
-    pub tol: f64,
-    /// Seed of the random numbers; default 0.
-    pub seed: u64,
-    /// Bytes of rows in a task; by default a size that suits the data. No result depends on it.
-    pub split_bytes: Option<u64>,
-    /// Lets the peers of a pool read the points themselves, from the `.npy` file they were loaded from; by default they
-    /// are sent. Every peer has to find the same file under the same absolute path, which is verified. No result depends
-    /// on it, and in one process it has no effect.
-    pub shared: bool,
-    /// Stops the fit from outside.
-    pub cancel: Cancel,
-}
-
-impl Default for FitOptions {
-    fn default() -> Self {
-        Self {
-            k: 8,
-            start: Start::default(),
-            max_iter: 300,
-            tol: 1e-4,
-            seed: 0,
-            split_bytes: None,
-            shared: false,
-            cancel: Cancel::new(),
-        }
-    }
-}
 
 /// One iteration, as it ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Iteration {
-    /// Its number, counted from 1.
+    /// The number of clusters that are looked for.
+    pub k: usize,
+    /// The run for that number of clusters, counted from 1: of several, the best is kept.
+    pub run: u32,
+    /// Its number in the run, counted from 1.
     pub number: u32,
     /// The sum of the squared distances of all rows to the nearest of the centroids it began with.
     pub cost: f64,
@@ -76,119 +36,195 @@ pub struct Iteration {
 /// The result of a fit.
 #[derive(Clone, Debug)]
 pub struct Fit {
-    /// The clusters.
+    /// The clusters; of several runs those with the lowest inertia, of several `k` those with the highest silhouette.
+    /// Its seed is that of the run: with it, one run gives the same model.
     pub model: Model,
     /// The cluster of each row.
     pub labels: Vec<i32>,
+    /// What came of each `k`, in ascending order: one, or those of the [range](crate::KMeansBuilder::k).
+    ///
+    /// ```
+    /// use kmeans_job::KMeans;
+    ///
+    /// let rows: Vec<[f64; 1]> = (0..60).map(|i| [f64::from(i % 3 * 100 + i % 7)]).collect();
+    /// let fit = KMeans::builder().k(2..=6).build()?.fit(&rows)?;
+    /// assert_eq!(fit.model.k(), 3);
+    /// assert_eq!(fit.trials.iter().map(|trial| trial.k).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+    /// assert!(fit.trials.iter().all(|trial| trial.silhouette <= fit.trials[1].silhouette));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub trials: Vec<Trial>,
     /// How the jobs went.
     pub report: Report,
-    /// Seconds until the start centroids were known: statistics, centring and their choice.
+    /// Seconds of statistics, centring, and the choice of start centroids (of all runs).
     pub init_seconds: f64,
-    /// Seconds from then on: iterations, labels and inertia.
+    /// Seconds of iterations, labels, inertia and silhouettes.
     pub fit_seconds: f64,
 }
 
-/// Finds `options.k` clusters in `points` by Lloyd's algorithm and labels every row.
-///
-/// Each row goes to its nearest centroid; of equally near ones to that with the lowest index. A cluster that becomes
-/// empty moves to the row farthest from its centroid. The same points and options give the same bits, on any engine, any
-/// number of threads or peers, and for any split size; `f32` points are computed in `f32`, `f64` points in `f64`.
-///
-/// The peers of a pool must have the jobs in their registry: see [`register`](crate::register).
-///
-/// `observe` is called after every iteration, on the calling thread.
-///
-/// ```
-/// use kmeans_job::{FitOptions, data::{Matrix, Points}, fit};
-/// use mapreduce_core::Local;
-///
-/// let points = Points::F64(Matrix::new(4, 1, vec![0.0, 1.0, 10.0, 11.0])?);
-/// let options = FitOptions { k: 2, ..FitOptions::default() };
-/// let fit = fit(&Local::new(2)?, points, &options, &|_| {})?;
-/// assert_eq!(fit.model.inertia, 1.0);
-/// assert_eq!(fit.labels[0], fit.labels[1]);
-/// assert_ne!(fit.labels[1], fit.labels[2]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-/// When the options do not fit the data (among them more clusters than distinct points), the data cannot be computed
-/// with (NaN, infinities, squared distances that overflow or vanish), the points are to be [shared](FitOptions::shared)
-/// and cannot, a job fails, or the fit is cancelled.
-pub fn fit(
-    engine: &impl Engine,
-    points: Points,
-    options: &FitOptions,
-    observe: &(dyn Fn(&Iteration) + Sync),
-) -> Result<Fit, FitError> {
+/// What came of one number of clusters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trial {
+    /// The number of clusters.
+    pub k: usize,
+    /// The sum of the squared distances of the rows to their centroids.
+    pub inertia: f64,
+    /// The mean silhouette (Rousseeuw, 1987), from -1 to 1: how much nearer rows are to their own cluster than to the
+    /// next. Of all rows, if there are at most 2000; else of 2000 that are drawn by the seed, the same for each `k`, as
+    /// if they were all. `None` for one cluster, which it is not defined for, and where there is no `k` to choose.
+    pub silhouette: Option<f64>,
+    /// The run that was kept, counted from 1, and its iterations.
+    pub run: u32,
+    /// Iterations of that run.
+    pub iterations: u64,
+    /// Whether they ended by themselves.
+    pub converged: bool,
+    /// Seconds of all runs for this number.
+    pub seconds: f64,
+}
+
+/// Random numbers for the seeds of runs.
+const STREAM_RUN: u64 = 0x72_756e; // "run"
+
+/// Finds clusters in `points`; see [`KMeans::fit_on`].
+pub(crate) fn fit(kmeans: &KMeans, engine: &impl Engine, points: Points) -> Result<Fit, FitError> {
     match points {
-        Points::F32(matrix) => fit_as(engine, matrix, options, observe),
-        Points::F64(matrix) => fit_as(engine, matrix, options, observe),
+        Points::F32(matrix) => fit_as(kmeans, engine, matrix),
+        Points::F64(matrix) => fit_as(kmeans, engine, matrix),
     }
 }
 
-fn fit_as<T: Scalar>(
-    engine: &impl Engine,
-    matrix: Matrix<T>,
-    options: &FitOptions,
-    observe: &(dyn Fn(&Iteration) + Sync),
-) -> Result<Fit, FitError> {
-    let &FitOptions { k, max_iter, tol, seed, .. } = options;
-    check(options, matrix.rows())?;
+fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, matrix: Matrix<T>) -> Result<Fit, FitError> {
+    let range = kmeans.k;
+    if range.to > matrix.rows() {
+        return Err(FitError::K { k: range.to, rows: matrix.rows() });
+    }
     let started = Instant::now();
-    let mut session = Session::new(engine, &options.cancel, options.split_bytes);
-    if options.shared {
+    let mut session = Session::new(engine, &kmeans.cancel, kmeans.split_bytes);
+    if kmeans.shared {
         session.share(&matrix)?;
     }
     let (centred, columns) = Centred::new(matrix, &mut session)?;
     let data = centred.dataset(&session)?;
     let spread = centred.spread(&columns, &data, &mut session)?;
-    let start = start::choose(&options.start, k, seed, &centred, &data, &mut session)?;
-    let init_seconds = started.elapsed().as_secs_f64();
+    let silhouette = match range.is_single() {
+        true => None,
+        false => {
+            // Ahead of work that would be in vain.
+            start::distinct(range.to, kmeans.seed, &data, &mut session)?;
+            Some(Silhouette::new(centred.rows(), kmeans.seed, &data, &mut session)?)
+        }
+    };
+    let mut init_seconds = started.elapsed().as_secs_f64();
 
-    let started = Instant::now();
-    let iterations = Iterations {
-        centred: &centred,
-        grid: &columns.grid,
-        squares: &spread.squares,
-        k,
-        max_iter,
-        shift_max: tol * spread.mean_variance,
-        start,
-        observe,
-    };
-    let Fitted { centroids, converged, costs } = session.iterate(&iterations, &data)?.output;
-    let labelled = label(&centroids, &centred, &data, &mut session)?;
-    let restored = centred.restore(&centroids);
-    let model = Model {
-        version: Model::VERSION.to_string(),
-        dtype: centred::dtype::<T>(),
-        n: centred.rows() as u64,
-        seed,
-        iterations: costs.len() as u64,
-        converged,
-        inertia: labelled.inertia,
-        shift: centred.shift.clone(),
-        centroids: restored.chunks_exact(centred.d()).map(<[f64]>::to_vec).collect(),
-        counts: labelled.counts,
-        cost_per_iteration: costs,
-    };
-    let fit_seconds = started.elapsed().as_secs_f64();
-    Ok(Fit { model, labels: labelled.labels, report: session.report, init_seconds, fit_seconds })
+    let (mut best, mut trials) = (None::<(Option<f64>, Run)>, Vec::new());
+    let search = Search { kmeans, centred: &centred, columns: &columns, spread: &spread, data: &data };
+    for k in range.from..=range.to {
+        let of_k = Instant::now();
+        let run = search.best_run(k, &mut session, &mut init_seconds)?;
+        let score = silhouette.as_ref().and_then(|silhouette| silhouette.score(&run.labels, k));
+        trials.push(Trial {
+            k,
+            inertia: run.model.inertia,
+            silhouette: score,
+            run: run.number,
+            iterations: run.model.iterations,
+            converged: run.model.converged,
+            seconds: of_k.elapsed().as_secs_f64(),
+        });
+        // `None`, which is nothing to go by, is less than any score.
+        if best.as_ref().is_none_or(|(of_best, _)| score > *of_best) {
+            best = Some((score, run));
+        }
+    }
+    let (_, Run { model, labels, .. }) = best.expect("a range that was checked has a number in it");
+    let fit_seconds = started.elapsed().as_secs_f64() - init_seconds;
+    Ok(Fit { model, labels, trials, report: session.report, init_seconds, fit_seconds })
 }
 
-fn check(options: &FitOptions, rows: usize) -> Result<(), FitError> {
-    let &FitOptions { k, max_iter, tol, .. } = options;
-    if k == 0 || k > rows {
-        return Err(FitError::K { k, rows });
+/// What all runs have in common.
+struct Search<'a, T: Scalar> {
+    kmeans: &'a KMeans,
+    centred: &'a Centred<T>,
+    columns: &'a Columns<T>,
+    spread: &'a Spread,
+    data: &'a Data<'a, T>,
+}
+
+/// A run from start centroids to labels.
+struct Run {
+    /// Counted from 1.
+    number: u32,
+    model: Model,
+    labels: Vec<i32>,
+}
+
+impl<T: Scalar> Search<'_, T> {
+    /// The run with the lowest inertia, of equals the first. Adds the time that start centroids took.
+    fn best_run<E: Engine>(
+        &self,
+        k: usize,
+        session: &mut Session<'_, E>,
+        init_seconds: &mut f64,
+    ) -> Result<Run, FitError> {
+        let mut best = self.run(k, 1, session, init_seconds)?;
+        for number in 2..=self.kmeans.n_init {
+            let run = self.run(k, number, session, init_seconds)?;
+            if run.model.inertia < best.model.inertia {
+                best = run;
+            }
+        }
+        Ok(best)
     }
-    if max_iter == 0 {
-        return Err(FitError::MaxIter);
+
+    fn run<E: Engine>(
+        &self,
+        k: usize,
+        number: u32,
+        session: &mut Session<'_, E>,
+        init_seconds: &mut f64,
+    ) -> Result<Run, FitError> {
+        let &Self { kmeans, centred, data, .. } = self;
+        let seed = seed_of_run(kmeans.seed, number);
+        let started = Instant::now();
+        let start = start::choose(&kmeans.start, k, seed, centred, data, session)?;
+        *init_seconds += started.elapsed().as_secs_f64();
+
+        let iterations = Iterations {
+            centred,
+            grid: &self.columns.grid,
+            squares: &self.spread.squares,
+            k,
+            run: number,
+            max_iter: kmeans.max_iter,
+            shift_max: kmeans.tol * self.spread.mean_variance,
+            empty: kmeans.empty,
+            start,
+            observer: &kmeans.observer,
+        };
+        let Fitted { centroids, converged, costs } = session.iterate(&iterations, data)?.output;
+        let labelled = label(&centroids, centred, data, session)?;
+        let restored = centred.restore(&centroids);
+        let model = Model {
+            version: Model::VERSION.to_string(),
+            dtype: centred::dtype::<T>(),
+            n: centred.rows() as u64,
+            seed,
+            iterations: costs.len() as u64,
+            converged,
+            inertia: labelled.inertia,
+            shift: centred.shift.clone(),
+            centroids: restored.chunks_exact(centred.d()).map(<[f64]>::to_vec).collect(),
+            counts: labelled.counts,
+            cost_per_iteration: costs,
+        };
+        Ok(Run { number, model, labels: labelled.labels })
     }
-    if tol.is_nan() || tol < 0.0 {
-        return Err(FitError::Tol { tol });
-    }
-    Ok(())
+}
+
+/// The first run has the seed itself, so that it is the only run of those who ask for one.
+fn seed_of_run(seed: u64, number: u32) -> u64 {
+    if number == 1 { seed } else { bits(seed, STREAM_RUN, number.into()) }
 }
 
 impl From<centred::Failed> for FitError {

@@ -7,6 +7,7 @@ use crate::{
         TopRows,
         lloyd::{Centroids, Lloyd, MOVED, Step},
     },
+    kmeans::{EmptyClusters, Observer},
     numeric::{cost::cost_from_sums, exact::ExactSum, grid::Grid, scalar::Scalar},
 };
 use mapreduce_core::{Iterative, Output, Result};
@@ -21,12 +22,15 @@ pub(crate) struct Iterations<'a, T: Scalar> {
     /// The sum of the squares of all elements.
     pub(crate) squares: &'a ExactSum,
     pub(crate) k: usize,
+    /// The number of the run, for those who watch.
+    pub(crate) run: u32,
     pub(crate) max_iter: u32,
     /// The sum of the centroids' squared shifts at which the iterations end.
     pub(crate) shift_max: f64,
+    pub(crate) empty: EmptyClusters,
     /// Row-major `k x d`, in the coordinates of the centred rows, as all centroids here.
     pub(crate) start: Vec<f64>,
-    pub(crate) observe: &'a (dyn Fn(&Iteration) + Sync),
+    pub(crate) observer: &'a Observer,
 }
 
 /// What the iterations come to.
@@ -87,7 +91,7 @@ impl<T: Scalar> Iterative for Iterations<'_, T> {
             None => {
                 let sums = self.sums(output);
                 state.costs.push(self.cost(state, &sums));
-                if sums.counts.contains(&0) {
+                if self.empty == EmptyClusters::Relocate && sums.counts.contains(&0) {
                     state.incomplete = Some(sums);
                     return Ok(ControlFlow::Continue(()));
                 }
@@ -163,7 +167,8 @@ impl<T: Scalar> Iterations<'_, T> {
         let shift = centroids.iter().zip(&state.centroids).map(|(new, old)| (new - old).powi(2)).sum();
         let number = state.costs.len() as u32;
         let cost = state.costs.last().copied().unwrap_or_default();
-        (self.observe)(&Iteration { number, cost, moved: sums.moved, shift });
+        let (k, run) = (self.k, self.run);
+        self.observer.tell(&Iteration { k, run, number, cost, moved: sums.moved, shift });
 
         // The same centroids give the same labels and means again, and the same labels the same centroids. A moved
         // cluster has yet to win its rows, so until it stays where it is a small shift means nothing.

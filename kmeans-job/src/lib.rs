@@ -1,8 +1,26 @@
 //! K-means as an iterated map-reduce job: the reference job of `mapreduce-core`, on its public interface alone.
 //!
-//! [`fit`] finds clusters, [`predict`] labels other points by the [`Model`]. Both run on any
+//! [`KMeans`] finds clusters; the [`Model`] that comes of it labels other points. Both run on any
 //! [`Engine`](mapreduce_core::Engine), the threads of this process or a pool of peers that [`register`] the jobs, and the
-//! same points and options give the same bits on all of them. `docs/kmeans.md` in the repository says what is computed, and how the command is used.
+//! same points and options give the same bits on all of them. `docs/kmeans.md` in the repository says what is computed,
+//! and how the command is used.
+//!
+//! ```
+//! use kmeans_job::{KMeans, Model};
+//!
+//! let points = [[5.1_f32, 3.5], [4.9, 3.0], [6.3, 3.3], [5.8, 2.7], [7.1, 3.0]];
+//! let fit = KMeans::builder().k(2).n_init(10).build()?.fit(&points)?;
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("model.json");
+//! # let path = path.as_path();
+//! fit.model.save(path)?;
+//!
+//! let model = Model::load(path)?;
+//! let prediction = model.predict(&[[5.0, 3.1], [6.9, 3.1]])?;
+//! assert_eq!(prediction.labels, [fit.labels[0], fit.labels[4]]);
+//! assert_eq!(model.transform(&[[5.0, 3.1]])?.d(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Layout
 //!
@@ -24,19 +42,29 @@ pub mod generate;
 mod iterations;
 pub mod jobs;
 pub mod kernel;
+mod kmeans;
 mod labelling;
 pub mod model;
 pub mod numeric;
 pub mod output;
 pub mod palette;
+mod points;
 mod predict;
 mod session;
+mod silhouette;
 mod start;
 
 pub use distances::{DistancesError, distances};
-pub use error::{DataError, FitError, PredictError};
-pub use fit::{Fit, FitOptions, Iteration, fit};
+pub use error::{DataError, FitError, OptionsError, PredictError};
+pub use fit::{Fit, Iteration, Trial};
 pub use jobs::register;
+pub use kmeans::{EmptyClusters, KMeans, KMeansBuilder, KRange};
 pub use model::Model;
-pub use predict::{PredictOptions, Prediction, predict};
+pub use points::IntoPoints;
+pub use predict::{PredictOptions, Prediction};
 pub use start::Start;
+
+/// The programs of the page about K-means, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/kmeans.md")]
+struct KMeansPage;

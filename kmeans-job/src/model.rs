@@ -108,8 +108,8 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError::Field`] if the model contradicts itself, [`ModelError::Output`] if the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
-        Ok(self.stage(path)?.commit()?)
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ModelError> {
+        Ok(self.stage(path.as_ref())?.commit()?)
     }
 
     /// As [`save`](Self::save), up to the point where the file would take its place: for a file that is to appear
@@ -127,7 +127,8 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError`], naming the file and, where it is one, the field.
-    pub fn load(path: &Path) -> Result<Self, ModelError> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
+        let path = path.as_ref();
         let bytes = data::read(path)?;
         let mut fields = parse(path, &bytes)?;
         let model = Self::from_fields(&mut fields).map_err(|problem| problem.at(path))?;

@@ -9,7 +9,7 @@ use crate::{
         sample::{Purpose, Sample},
     },
     kernel::greedy,
-    numeric::scalar::Scalar,
+    numeric::{exact::ExactSum, scalar::Scalar},
     session::{Data, Session},
 };
 use mapreduce_core::Engine;
@@ -23,6 +23,15 @@ pub enum Start {
     /// Source: Bahmani et al., "Scalable k-means++", VLDB 2012.
     #[default]
     Parallel,
+    /// k-means++, greedy, over all rows: the first is drawn evenly; then in each step `2 + floor(ln k)` rows are drawn in
+    /// proportion to their squared distance from the nearest one chosen, and the one that lowers the cost most is kept;
+    /// of equals the first drawn. What scikit-learn does, but that the rows drawn in a step are distinct.
+    ///
+    /// It takes two passes over the rows for each cluster, and together `3 + floor(ln k)` distances a row; k-means|| takes
+    /// at most ten passes in all.
+    ///
+    /// Source: Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+    PlusPlus,
     /// k rows with distinct coordinates, at random.
     Random,
     /// These: one row for each cluster, in the coordinates of the data. They need not be rows of it, nor distinct: a
@@ -34,6 +43,8 @@ pub enum Start {
 const STREAM_RANDOM: u64 = 1;
 const STREAM_FIRST: u64 = 2;
 const STREAM_DRAW: u64 = 3;
+/// And as many after it as there are clusters.
+const STREAM_PLUS_PLUS: u64 = 0x2b2b_0000_0000; // "++"
 /// Rounds of k-means|| that draw candidates, and how many a round draws for each cluster.
 const ROUNDS: u64 = 4;
 const OVERSAMPLING: usize = 2;
@@ -49,6 +60,7 @@ pub(crate) fn choose<T: Scalar, E: Engine>(
 ) -> Result<Vec<f64>, FitError> {
     match start {
         Start::Parallel => parallel(k, seed, centred.d(), data, session),
+        Start::PlusPlus => plus_plus(k, seed, centred.d(), data, session),
         Start::Random => Ok(distinct(k, seed, data, session)?.concat()),
         Start::Given(points) => {
             let d = centred.d();
@@ -67,7 +79,7 @@ pub(crate) fn choose<T: Scalar, E: Engine>(
 }
 
 /// Picks `k` distinct rows at random, which there have to be in any case: else some cluster stays empty for ever.
-fn distinct<T: Scalar, E: Engine>(
+pub(crate) fn distinct<T: Scalar, E: Engine>(
     k: usize,
     seed: u64,
     data: &Data<'_, T>,
@@ -110,16 +122,61 @@ fn parallel<T: Scalar, E: Engine>(
         weights.iter().flat_map(|((), sampled)| sampled.weights.iter()).map(|&n| n as f64).collect();
     let candidates = batches.concat();
     let chosen = greedy::choose_until(&|| session.is_cancelled(), &candidates, &weights, d, k, seed);
-    let mut chosen: Vec<&[f64]> = chosen.into_iter().map(|i| &candidates[i * d..][..d]).collect();
-    if chosen.len() == k {
-        return Ok(chosen.concat());
+    let chosen = chosen.into_iter().map(|i| candidates[i * d..][..d].to_vec()).collect();
+    complete(chosen, k, seed, data, session)
+}
+
+/// Greedy k-means++ over all rows, in two rounds for each centroid: rows are drawn, then tried.
+fn plus_plus<T: Scalar, E: Engine>(
+    k: usize,
+    seed: u64,
+    d: usize,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
+) -> Result<Vec<f64>, FitError> {
+    let count = 2 + libm::log(k as f64) as u64;
+    let mut chosen = pick(1, seed, STREAM_FIRST, data, session)?;
+    while chosen.len() < k {
+        let stream = STREAM_PLUS_PLUS + chosen.len() as u64;
+        let purpose = Purpose::Draw { count, stream, with_points: true };
+        let drawn = session.run(&Sample::<T>::new(purpose, seed, d), &chosen, data)?.pairs;
+        let mut drawn: Vec<Vec<f64>> = drawn
+            .into_iter()
+            .flat_map(|((), sampled)| sampled.rows.into_rows())
+            .map(|candidate| candidate.point)
+            .collect();
+        if drawn.is_empty() {
+            break;
+        }
+        let best = match drawn.len() {
+            1 => 0,
+            _ => {
+                let batches: Vec<Vec<f64>> = chosen.iter().cloned().chain([drawn.concat()]).collect();
+                let tried = session.run(&Sample::<T>::new(Purpose::Try, seed, d), &batches, data)?.pairs;
+                let costs = tried.iter().flat_map(|((), sampled)| &sampled.costs).map(ExactSum::value);
+                let best = costs.enumerate().min_by(|(_, a), (_, b)| a.total_cmp(b));
+                best.map_or(0, |(index, _)| index)
+            }
+        };
+        chosen.push(drawn.swap_remove(best));
     }
-    // So many rows coincide, or nearly do, that the candidates were too few. Any other distinct rows will do. If it
-    // was a cancellation that ended the choice, this job does not start either.
-    let others = distinct(k, seed, data, session)?;
-    for other in &others {
-        if chosen.len() < k && !chosen.contains(&other.as_slice()) {
-            chosen.push(other);
+    complete(chosen, k, seed, data, session)
+}
+
+/// So many rows may coincide, or nearly do, that fewer than `k` could be drawn. Any other distinct rows will do. If it
+/// was a cancellation that ended the choice, this job does not start either.
+fn complete<T: Scalar, E: Engine>(
+    mut chosen: Vec<Vec<f64>>,
+    k: usize,
+    seed: u64,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
+) -> Result<Vec<f64>, FitError> {
+    if chosen.len() < k {
+        for other in distinct(k, seed, data, session)? {
+            if chosen.len() < k && !chosen.contains(&other) {
+                chosen.push(other);
+            }
         }
     }
     Ok(chosen.concat())
@@ -135,7 +192,7 @@ fn draw<T: Scalar, E: Engine>(
     data: &Data<'_, T>,
     session: &mut Session<'_, E>,
 ) -> Result<bool, FitError> {
-    let sample = Sample::<T>::new(Purpose::Draw { count, stream }, seed, d);
+    let sample = Sample::<T>::new(Purpose::Draw { count, stream, with_points: false }, seed, d);
     let drawn = session.run(&sample, batches, data)?.pairs;
     let rows: Vec<u64> =
         drawn.into_iter().flat_map(|((), sampled)| sampled.rows.into_rows()).map(|row| row.row).collect();
@@ -171,7 +228,7 @@ mod tests {
 
     #[test]
     fn start_centroids_are_distinct_rows_of_the_data() {
-        for start in [Start::Parallel, Start::Random] {
+        for start in [Start::Parallel, Start::PlusPlus, Start::Random] {
             for k in [1, 2, 7, 40] {
                 let (chosen, rows) = choose_from(values(400), 2, k, 3, &start);
                 assert_eq!(chosen.len(), 2 * k);
@@ -186,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_choice_depends_on_the_seed_alone() {
-        for start in [Start::Parallel, Start::Random] {
+        for start in [Start::Parallel, Start::PlusPlus, Start::Random] {
             let choice = |seed| choose_from(values(400), 2, 5, seed, &start).0;
             assert_eq!(choice(1), choice(1));
             assert_ne!(choice(1), choice(2));
@@ -204,5 +261,48 @@ mod tests {
         }
         // 100 each, give or take five standard deviations.
         assert!(drawn.iter().all(|&n| (55..145).contains(&n)), "{drawn:?}");
+    }
+
+    /// Greedy k-means++ as it is told, on whole vectors. With integers all its sums are exact, so order is no matter.
+    fn naive_plus_plus(rows: &[f64], d: usize, k: usize, seed: u64) -> Vec<f64> {
+        let row = |i: usize| &rows[i * d..][..d];
+        let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>();
+        let least = |stream: u64, i: usize| uniform(seed, stream, i as u64);
+        let first =
+            (0..rows.len() / d).min_by(|&a, &b| least(STREAM_FIRST, a).total_cmp(&least(STREAM_FIRST, b)));
+        let mut chosen = vec![row(first.unwrap()).to_vec()];
+        while chosen.len() < k {
+            let nearest: Vec<f64> = rows
+                .chunks_exact(d)
+                .map(|x| chosen.iter().map(|c| distance(x, c)).fold(f64::INFINITY, f64::min))
+                .collect();
+            let stream = STREAM_PLUS_PLUS + chosen.len() as u64;
+            let mut keys: Vec<(f64, usize)> =
+                (0..nearest.len()).map(|i| (-libm::log(least(stream, i)) / nearest[i], i)).collect();
+            keys.retain(|(key, _)| key.is_finite());
+            keys.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let mut drawn: Vec<&[f64]> = Vec::new();
+            for (_, i) in keys {
+                if drawn.len() < 2 + (k as f64).ln() as usize && !drawn.contains(&row(i)) {
+                    drawn.push(row(i));
+                }
+            }
+            let cost = |c: &[f64]| -> f64 {
+                rows.chunks_exact(d).zip(&nearest).map(|(x, &nearest)| distance(x, c).min(nearest)).sum()
+            };
+            let best = drawn.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+            chosen.push(best.unwrap().to_vec());
+        }
+        chosen.concat()
+    }
+
+    #[test]
+    fn k_means_plus_plus_chooses_as_the_naive_algorithm_does() {
+        for (n, d, k) in [(300, 1, 2), (400, 2, 9), (500, 3, 1), (200, 5, 30)] {
+            for seed in 0..3 {
+                let (chosen, rows) = choose_from(values(n * d as u64), d, k, seed, &Start::PlusPlus);
+                assert_eq!(chosen, naive_plus_plus(&rows, d, k, seed), "{n} x {d}, k = {k}, seed {seed}");
+            }
+        }
     }
 }

@@ -309,3 +309,30 @@ fn closed_pipes_do_not_panic() {
     assert_eq!(run.status, Some(0));
     assert!(inertia(&run) > 0.0);
 }
+
+#[test]
+fn of_several_numbers_of_clusters_the_best_is_kept() {
+    let folder = Folder::new();
+    let run = folder.succeed("fit IRIS --k 2..4 --n-init 2 --tol 0 --json --model m.json");
+    let result: Value = serde_json::from_str(&run.stdout).unwrap();
+    let trials = result["trials"].as_array().unwrap();
+    assert_eq!(trials.iter().map(|trial| trial["k"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 3, 4]);
+    assert!((trials[0]["silhouette"].as_f64().unwrap() - 0.681046).abs() < 1e-6, "{}", run.stdout);
+    assert_eq!((&result["k"], &result["inertia"]), (&trials[0]["k"], &trials[0]["inertia"]));
+    assert_eq!(serde_json::from_slice::<Value>(&folder.get("m.json")).unwrap()["k"], 2);
+    assert!(run.stderr.starts_with("k 2 run 1 iteration 1 cost "), "{}", run.stderr);
+    assert!(run.stderr.contains("\nk 4 run 2 iteration 1 cost "), "{}", run.stderr);
+
+    let table = folder.succeed("fit IRIS --k 1..3 --quiet").stdout;
+    let rows: Vec<&str> = table.lines().take(4).collect();
+    assert!(rows[0].contains("inertia  silhouette  iterations"), "{table}");
+    assert!(rows[1].trim_start().starts_with("1 ") && rows[1].contains(" - "), "{table}");
+    assert!(rows[2].ends_with("<- chosen") && !rows[3].contains("chosen"), "{table}");
+}
+
+#[test]
+fn one_number_of_clusters_leaves_nothing_to_tell_of_others() {
+    let run = Folder::new().succeed("fit IRIS --k 3 --init k-means++ --json");
+    assert!(!run.stdout.contains("trials"), "{}", run.stdout);
+    assert!(run.stderr.starts_with("iteration 1 cost "), "{}", run.stderr);
+}

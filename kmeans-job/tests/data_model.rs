@@ -199,7 +199,7 @@ fn paths_that_cannot_be_read_or_written_are_named() {
     let (folder, path) = place();
     assert!(matches!(Model::load(&path), Err(ModelError::File(FileError::NotFound { .. }))));
     assert!(matches!(Model::load(folder.path()), Err(ModelError::File(FileError::Folder { .. }))));
-    let error = model().save(&folder.path().join("no/model.json")).unwrap_err();
+    let error = model().save(folder.path().join("no/model.json")).unwrap_err();
     assert!(matches!(error, ModelError::Output(OutputError::NoFolder { .. })), "{error}");
 }
 

@@ -1,10 +1,10 @@
 //! The command line.
 
 use clap::{
-    Parser, Subcommand,
+    Args as _, FromArgMatches as _, Parser, Subcommand,
     builder::{OsStringValueParser, TypedValueParser},
 };
-use kmeans_job::{data::Dtype, generate::FileFormat};
+use kmeans_job::{KRange, data::Dtype, generate::FileFormat};
 use mapreduce_net::cli::{PeerArgs, PoolArgs, PoolCommand};
 use std::{
     ffi::OsString,
@@ -214,12 +214,15 @@ pub(crate) struct Input {
 /// What to look for, and how.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Search {
-    /// Number of clusters
-    #[arg(long, default_value_t = 8, allow_negative_numbers = true, value_parser = whole::<usize>(1))]
-    pub(crate) k: usize,
-    /// Start centroids: `k-means||`, `random` (k distinct points), or a .npy file of k rows
+    /// Number of clusters; or FROM..TO, both included: the number with the highest silhouette is kept
+    #[arg(long, default_value = "8", allow_hyphen_values = true, value_parser = clusters)]
+    pub(crate) k: KRange,
+    /// Start centroids: `k-means||`, `k-means++` (slower), `random` (k distinct points), or a .npy file of k rows
     #[arg(long, value_name = "NAME|FILE.npy", default_value = PARALLEL, value_parser = OsStringValueParser::new().try_map(init))]
     pub(crate) init: Init,
+    /// Runs from different start centroids, of which the one with the lowest inertia is kept
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = whole::<u32>(1))]
+    pub(crate) n_init: u32,
     /// Iterations at the most
     #[arg(long, value_name = "N", default_value_t = 300, allow_negative_numbers = true, value_parser = whole::<u32>(1))]
     pub(crate) max_iter: u32,
@@ -229,6 +232,15 @@ pub(crate) struct Search {
     /// Seed of the random numbers
     #[arg(long, value_name = "S", default_value_t = 0, allow_negative_numbers = true, value_parser = whole::<u64>(0))]
     pub(crate) seed: u64,
+}
+
+impl Search {
+    /// For `k` clusters, all else as it is without options.
+    pub(crate) fn of(k: usize) -> Self {
+        let args = ["".to_owned(), "--k".to_owned(), k.to_string()];
+        let matches = Self::augment_args(clap::Command::new("")).get_matches_from(args);
+        Self::from_arg_matches(&matches).expect("every option has a default")
+    }
 }
 
 /// How to run, and what to say meanwhile.
@@ -251,21 +263,24 @@ pub(crate) struct Run {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Init {
     Parallel,
+    PlusPlus,
     Random,
     File(PathBuf),
 }
 
 const PARALLEL: &str = "k-means||";
+const PLUS_PLUS: &str = "k-means++";
 const RANDOM: &str = "random";
 
 fn init(value: OsString) -> Result<Init, String> {
     match value.to_str() {
         Some(PARALLEL) => return Ok(Init::Parallel),
+        Some(PLUS_PLUS) => return Ok(Init::PlusPlus),
         Some(RANDOM) => return Ok(Init::Random),
         _ => {}
     }
     if !has_extension(Path::new(&value), "npy") {
-        return Err(format!("give `{PARALLEL}`, `{RANDOM}`, or the path of a .npy file"));
+        return Err(format!("give `{PARALLEL}`, `{PLUS_PLUS}`, `{RANDOM}`, or the path of a .npy file"));
     }
     Ok(Init::File(value.into()))
 }
@@ -311,6 +326,17 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
+/// A number of clusters, or a range of them.
+fn clusters(text: &str) -> Result<KRange, String> {
+    let number = whole::<usize>(1);
+    let Some((from, to)) = text.split_once("..") else { return Ok(number(text)?.into()) };
+    match (number(from), number(to.trim_start_matches('='))) {
+        (Ok(from), Ok(to)) if from <= to => Ok((from..=to).into()),
+        (Ok(from), Ok(to)) => Err(format!("this range is upside down; give {to}..{from}")),
+        _ => Err("give a range as FROM..TO, two whole numbers, 1 or more".to_owned()),
+    }
+}
+
 /// Parses whole numbers from `min` on. The standard library's words for what is none do not say what to give.
 fn whole<T: FromStr + From<u8> + PartialOrd>(min: u8) -> impl Fn(&str) -> Result<T, String> + Clone {
     move |text| match text.parse::<T>() {
@@ -345,6 +371,7 @@ fn tolerance(value: &str) -> Result<f64, &'static str> {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+    use kmeans_job::KMeans;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -355,11 +382,28 @@ mod tests {
     fn the_defaults_are_those_of_the_library() {
         let args = Args::try_parse_from(["kmeans-job", "fit", "points.csv"]).unwrap();
         let Some(Command::Fit(FitArgs { search, .. })) = args.command else { panic!("not fit") };
-        let library = kmeans_job::FitOptions::default();
+        let command = KMeans::builder()
+            .k(search.k)
+            .n_init(search.n_init)
+            .max_iter(search.max_iter)
+            .tol(search.tol)
+            .seed(search.seed);
+        // The options have no other way to be looked at: they are not for programs to read back.
+        assert_eq!(format!("{command:?}"), format!("{:?}", KMeans::builder()));
         assert_eq!(
-            (search.k, search.max_iter, search.tol, search.seed),
-            (library.k, library.max_iter, library.tol, library.seed)
+            (search.init, kmeans_job::Start::default()),
+            (Init::Parallel, kmeans_job::Start::Parallel)
         );
-        assert_eq!((search.init, library.start), (Init::Parallel, kmeans_job::Start::Parallel));
+    }
+
+    #[test]
+    fn numbers_of_clusters_are_one_or_a_range() {
+        assert_eq!(clusters("8"), Ok(8.into()));
+        assert_eq!(clusters("2..20"), Ok((2..=20).into()));
+        assert_eq!(clusters("2..=20"), Ok((2..=20).into()));
+        for wrong in ["", "0", "x", "..", "2..", "..20", "20..2", "0..3", "2..3..4", "-1", "-1..3", "2-20"] {
+            assert!(clusters(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(clusters("20..2").unwrap_err(), "this range is upside down; give 2..20");
     }
 }

@@ -9,9 +9,8 @@ use super::{
     progress,
 };
 use kmeans_job::{
-    Fit, FitError, FitOptions, Start,
+    Fit, FitError, KMeans, Start,
     data::{self, LoadError, LoadOptions, Matrix, Points, Progress, npy},
-    fit,
 };
 use mapreduce_core::Cancel;
 use mapreduce_net::cli::AnyEngine;
@@ -24,6 +23,7 @@ use std::{
 pub(crate) fn load_start(init: &Init, cancel: &Cancel) -> Result<Start, CommandError> {
     let path = match init {
         Init::Parallel => return Ok(Start::Parallel),
+        Init::PlusPlus => return Ok(Start::PlusPlus),
         Init::Random => return Ok(Start::Random),
         Init::File(path) => path,
     };
@@ -94,19 +94,32 @@ pub(crate) struct Clustering<'a> {
 
 impl Clustering<'_> {
     pub(crate) fn run(self, points: Points) -> Result<Fit, CommandError> {
+        let &Search { k, n_init, max_iter, tol, seed, .. } = self.search;
         let rows = points.rows();
-        let options = FitOptions {
-            k: self.search.k,
-            start: self.start,
-            max_iter: self.search.max_iter,
-            tol: self.search.tol,
-            seed: self.search.seed,
-            split_bytes: self.split_bytes,
-            shared: self.shared,
-            cancel: self.cancel.clone(),
-        };
-        fit(self.engine, points, &options, &progress::observer(rows, self.quiet))
-            .map_err(|error| explain(error, self.path, self.search, rows))
+        let mut options = KMeans::builder()
+            .k(k)
+            .start(self.start)
+            .n_init(n_init)
+            .max_iter(max_iter)
+            .tol(tol)
+            .seed(seed)
+            .shared(self.shared)
+            .cancel(self.cancel.clone())
+            .observe(progress::observer(rows, !k.is_single(), n_init > 1, self.quiet));
+        if let Some(bytes) = self.split_bytes {
+            options = options.split_bytes(bytes);
+        }
+        let fit = options.build()?.fit_on(self.engine, points);
+        fit.map_err(|error| explain(error, self.path, self.search, rows))
+    }
+}
+
+/// Whether the options of the command line go together: ahead of work that would be in vain.
+pub(crate) fn check(search: &Search) -> Result<(), CommandError> {
+    let several = !search.k.is_single() || search.n_init > 1;
+    match &search.init {
+        Init::File(path) if several => Err(CommandError::InitOfMany { path: path.clone() }),
+        _ => Ok(()),
     }
 }
 

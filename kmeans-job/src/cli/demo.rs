@@ -1,13 +1,13 @@
 //! `kmeans-job` alone: what it does, shown on a photograph.
 
 use super::{
-    args::{Init, Search},
+    args::Search,
     error::CommandError,
     interrupt,
     quantize::{self, Quantization},
     report, table,
 };
-use kmeans_job::{FitOptions, Start, data::image, output::check_writable};
+use kmeans_job::{Start, data::image, output::check_writable};
 use mapreduce_core::{Cancel, Local};
 use mapreduce_net::cli::AnyEngine;
 use std::{fmt::Write as _, path::Path, time::Instant};
@@ -24,8 +24,7 @@ pub(crate) fn run(cancel: &Cancel) -> Result<(), CommandError> {
     check_writable(output).map_err(CommandError::Write)?;
     let engine = AnyEngine::Local(Local::new(0)?);
     let image = image::decode_rgb(PHOTOGRAPH).expect("the photograph is an image");
-    let FitOptions { max_iter, tol, seed, .. } = FitOptions::default();
-    let search = Search { k: COLOURS, init: Init::Parallel, max_iter, tol, seed };
+    let search = Search::of(COLOURS);
     let job = Quantization {
         engine: &engine,
         path: Path::new(NAME),

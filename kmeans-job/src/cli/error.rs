@@ -1,7 +1,7 @@
 //! What went wrong, in one line that ends with the way out.
 
 use kmeans_job::{
-    DataError, data::LoadError, generate::GenerateError, model::ModelError, output::OutputError,
+    DataError, OptionsError, data::LoadError, generate::GenerateError, model::ModelError, output::OutputError,
     palette::PaletteError,
 };
 use mapreduce_core::RegistryError;
@@ -33,6 +33,12 @@ pub(crate) enum CommandError {
         "--init {path}: the start centroids are {found_k} x {found_d}, but {k} x {d} are needed: one row for each of the {k} clusters, one column for each of the data's; give such a file, or --k {found_k} if the data is right"
     )]
     InitShape { path: PathBuf, k: usize, d: usize, found_k: usize, found_d: usize },
+    #[error(
+        "--init {path}: these start centroids are for one run with one k; give one --k and leave --n-init out, or let the start be chosen"
+    )]
+    InitOfMany { path: PathBuf },
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     #[error("{0}")]
     Model(ModelError),
     #[error("{option} {problem}")]

@@ -26,6 +26,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
     }
+    cluster::check(search)?;
     paths::check(&inputs, &outputs)?;
     let start = cluster::load_start(&search.init, cancel)?;
     let engine = run.pool.engine(run.threads, cancel)?;

@@ -9,7 +9,7 @@ use super::{
     report::{self, PredictReport, PredictSeconds},
     rows::Rows,
 };
-use kmeans_job::{Model, PredictError, PredictOptions, output, predict};
+use kmeans_job::{Model, PredictError, PredictOptions, output};
 use mapreduce_core::Cancel;
 use std::{path::Path, time::Instant};
 
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     let predicting = Instant::now();
     let options =
         PredictOptions { shared: run.pool.shared, cancel: cancel.clone(), ..PredictOptions::default() };
-    let prediction = predict(&engine, &model, points, &options).map_err(|error| match error {
+    let prediction = model.predict_on(&engine, points, &options).map_err(|error| match error {
         PredictError::Job(error) => error.into(),
         PredictError::Columns { expected, found } => {
             CommandError::Columns { path: name.clone(), found, model: model_path.clone(), expected }

@@ -3,12 +3,20 @@
 use kmeans_job::Iteration;
 use std::io::{self, Write as _};
 
-/// What to do with each iteration of a fit of `n` rows.
-pub(crate) fn observer(n: usize, quiet: bool) -> impl Fn(&Iteration) + Sync {
+/// What to do with each iteration of a fit of `n` rows. Where there are several numbers of clusters or several runs, a
+/// line says which.
+pub(crate) fn observer(
+    n: usize,
+    several_k: bool,
+    several_runs: bool,
+    quiet: bool,
+) -> impl Fn(&Iteration) + Send + Sync + 'static {
     move |iteration| {
         if !quiet {
+            let k = if several_k { format!("k {} ", iteration.k) } else { String::new() };
+            let run = if several_runs { format!("run {} ", iteration.run) } else { String::new() };
             // One call, so that no other line comes between. A closed standard error is no reason to stop.
-            let _ = io::stderr().write_all(line(iteration, n).as_bytes());
+            let _ = io::stderr().write_all(format!("{k}{run}{}", line(iteration, n)).as_bytes());
         }
     }
 }
@@ -25,9 +33,9 @@ mod tests {
 
     #[test]
     fn a_line_names_iteration_cost_and_moved_rows() {
-        let iteration = Iteration { number: 5, cost: 123.4, moved: 17, shift: 0.0 };
+        let iteration = Iteration { k: 8, run: 1, number: 5, cost: 123.4, moved: 17, shift: 0.0 };
         assert_eq!(line(&iteration, 17_000), "iteration 5 cost 123.4 moved 17 (0.1 %)\n");
-        let huge = Iteration { number: 1, cost: 1e300, moved: 2, shift: 0.0 };
+        let huge = Iteration { k: 8, run: 1, number: 1, cost: 1e300, moved: 2, shift: 0.0 };
         assert_eq!(line(&huge, 2), "iteration 1 cost 1e300 moved 2 (100.0 %)\n");
     }
 }

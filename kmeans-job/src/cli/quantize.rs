@@ -30,6 +30,7 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
     if run.pool.shared {
         return Err(CommandError::SharedImage { path: input.clone() });
     }
+    cluster::check(search)?;
     let mut outputs = vec![Named { name: "--output", path: out }];
     outputs.extend(gpl.as_deref().map(|path| Named { name: "--palette", path }));
     paths::check(&inputs, &outputs)?;

@@ -1,7 +1,7 @@
 //! The result on standard output: one JSON object, or a summary for people.
 
 use super::{args::GenerateArgs, error::CommandError, table};
-use kmeans_job::{Fit, Prediction, data::Dtype};
+use kmeans_job::{Fit, Prediction, Trial, data::Dtype};
 use mapreduce_core::Report;
 use mapreduce_net::cli::AnyEngine;
 use serde::Serialize;
@@ -26,6 +26,9 @@ pub(crate) struct FitReport<'a> {
     tasks_by_peer: &'a BTreeMap<String, u64>,
     attempts_lost: u64,
     cost_per_iteration: &'a [f64],
+    /// Where there was something to choose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trials: Vec<TrialReport>,
     seconds: FitSeconds,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<String>,
@@ -38,6 +41,30 @@ pub(crate) struct FitReport<'a> {
     colours: Option<&'a [[u8; 3]]>,
     #[serde(skip)]
     workers: String,
+}
+
+/// What came of one number of clusters, of several.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct TrialReport {
+    k: usize,
+    inertia: f64,
+    silhouette: Option<f64>,
+    iterations: u64,
+    converged: bool,
+    seconds: f64,
+}
+
+impl TrialReport {
+    fn of(fit: &Fit) -> Vec<Self> {
+        if fit.trials.len() < 2 {
+            return Vec::new();
+        }
+        let report = |trial: &Trial| {
+            let &Trial { k, inertia, silhouette, iterations, converged, seconds, .. } = trial;
+            Self { k, inertia, silhouette, iterations, converged, seconds }
+        };
+        fit.trials.iter().map(report).collect()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -63,6 +90,7 @@ impl<'a> FitReport<'a> {
             tasks_by_peer: &report.tasks_by_peer,
             attempts_lost: report.attempts_lost,
             cost_per_iteration: &model.cost_per_iteration,
+            trials: TrialReport::of(fit),
             seconds: FitSeconds {
                 load: load_seconds,
                 init: *init_seconds,
@@ -90,7 +118,8 @@ impl<'a> FitReport<'a> {
     /// For people. `input` is what was read, `written` what was written.
     pub(crate) fn summary(&self, input: &Path, written: &[&Path]) -> String {
         let &Self { n, d, k, iterations, converged, inertia, ref seconds, .. } = self;
-        let mut text = summary_head(input, n, d, k);
+        let mut text = list_trials(&self.trials, k);
+        text += &summary_head(input, n, d, k);
         let end = if converged { "converged" } else { "not converged: --max-iter ended them" };
         line(&mut text, "iterations", format_args!("{iterations}, {end}"));
         line(&mut text, "inertia", format_args!("{inertia:?}"));
@@ -238,6 +267,24 @@ fn summary_head(input: &Path, n: u64, d: usize, k: usize) -> String {
     let mut text = String::new();
     line(&mut text, "points", format_args!("{n} x {d} from {}", input.display()));
     line(&mut text, "clusters", format_args!("{k}"));
+    text
+}
+
+/// The numbers of clusters that were tried, with a mark at the one that was chosen. Empty if there was no choice.
+fn list_trials(trials: &[TrialReport], chosen: usize) -> String {
+    let mut text = String::new();
+    if trials.is_empty() {
+        return text;
+    }
+    text.push_str("     k         inertia  silhouette  iterations  seconds\n");
+    for &TrialReport { k, inertia, silhouette, iterations, seconds, .. } in trials {
+        let silhouette = silhouette.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}"));
+        let mark = if k == chosen { "  <- chosen" } else { "" };
+        let row =
+            format!("{k:>6}  {inertia:>14.8e}  {silhouette:>10}  {iterations:>10}  {seconds:>7.3}{mark}");
+        writeln!(text, "{row}").expect("a String takes whatever is written");
+    }
+    text.push('\n');
     text
 }
 

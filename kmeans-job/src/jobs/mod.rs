@@ -4,9 +4,10 @@
 //! |---|---|---|---|
 //! | [`statistics`] | rows as they came | ranges, then sums of the columns | what the data is centred by |
 //! | [`pick`] | centred rows | a few rows with the smallest random keys | random start centroids |
-//! | [`sample`] | centred rows | rows far from the candidates so far | candidates of k-means\|\|, their weights |
+//! | [`sample`] | centred rows | rows far from the candidates so far, what candidates come to | start centroids of k-means\|\| and k-means++ |
 //! | [`lloyd`] | centred rows | sums and counts by nearest centroid | the next centroids |
 //! | [`label`] | centred rows | labels and the inertia | labels, in the order of the rows |
+//! | [`distances`] | centred rows | distances to all centroids | distances, in the order of the rows |
 //!
 //! Everything that is added up is an integer or an exact sum, every random number depends on the seed and the row's
 //! index: no result depends on how the rows are split or who works on them.
@@ -14,6 +15,7 @@
 //! [`rows`] is what all of them read. A program that is to work on these jobs for others has them in its registry, see
 //! [`register`].
 
+pub mod distances;
 pub mod label;
 pub mod lloyd;
 pub mod pick;
@@ -28,7 +30,7 @@ use crate::numeric::scalar::Scalar;
 use mapreduce_core::{Registry, RegistryError};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Adds every job that a [`fit`](crate::fit) or [`predict`](crate::predict) may run, for rows of `f32` and of `f64`: what
+/// Adds every job that a [`KMeans`](crate::KMeans) or a [`Model`](crate::Model) may run, for rows of `f32` and of `f64`: what
 /// a peer needs to work on them.
 ///
 /// ```
@@ -54,7 +56,8 @@ fn register_for<T: Scalar>(registry: Registry) -> Result<Registry, RegistryError
         .with::<pick::FetchRows<T>>()?
         .with::<sample::Sample<T>>()?
         .with::<lloyd::Lloyd<T>>()?
-        .with::<label::Label<T>>()
+        .with::<label::Label<T>>()?
+        .with::<distances::Distances<T>>()
 }
 
 /// The name of a job for elements of type `T`.

@@ -1,4 +1,5 @@
-//! One round of k-means||: rows far from the candidates so far are sampled, or the candidates weighed.
+//! One round of k-means|| or k-means++: rows far from the candidates so far are sampled, or the candidates weighed or
+//! tried.
 //!
 //! Source: Bahmani et al., "Scalable k-means++", VLDB 2012. Their round draws each row with a probability that needs
 //! the total of the distances first; here a round draws a fixed number of rows without replacement, with
@@ -9,6 +10,7 @@ use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded, rows:
 use crate::{
     kernel::{assign::assign, distance::squared_distances, isa::Isa, pack::Packed},
     numeric::{
+        exact::ExactSum,
         random::{sampling_key, uniform},
         scalar::Scalar,
     },
@@ -25,9 +27,14 @@ pub enum Purpose {
         count: u64,
         /// Which sequence of random numbers of the seed.
         stream: u64,
+        /// Whether their coordinates come along. Rows with the same coordinates then count once.
+        with_points: bool,
     },
     /// Counts for each candidate the rows that are nearest to it.
     Weigh,
+    /// Finds for each candidate of the last batch the sum of the squared distances of all rows to the nearest candidate,
+    /// if it alone of that batch were one.
+    Try,
 }
 
 /// A round of k-means||. The broadcast value holds the candidates, in the batches in which they were drawn.
@@ -54,12 +61,19 @@ pub struct Sampled {
     pub rows: TopRows,
     /// For each candidate, how many rows are nearest to it.
     pub weights: Block<u64>,
+    /// For each candidate that was tried, the sum of the squared distances.
+    pub costs: Vec<ExactSum>,
 }
 
 impl AddAssign<&Sampled> for Sampled {
     fn add_assign(&mut self, other: &Sampled) {
         self.rows += &other.rows;
         self.weights += &other.weights;
+        if self.costs.is_empty() {
+            self.costs.clone_from(&other.costs);
+            return;
+        }
+        self.costs.iter_mut().zip(&other.costs).for_each(|(cost, other)| *cost += other);
     }
 }
 
@@ -68,6 +82,8 @@ pub struct Sampler<T> {
     job: Sample<T>,
     batches: Vec<Batch<T>>,
     candidates: usize,
+    /// Those to try, row-major.
+    tried: Vec<f64>,
 }
 
 /// Candidates that were drawn together.
@@ -103,7 +119,10 @@ impl<T: Scalar> Sampler<T> {
         {
             let (labels, squared) = (&mut labels[..candidate.len()], &mut squared[..candidate.len()]);
             for batch in &self.batches[known..] {
-                assign(Isa::detect(), &batch.packed, values, labels, None);
+                match batch.points.len() == d {
+                    true => labels.fill(0), // a candidate alone is the nearest
+                    false => assign(Isa::detect(), &batch.packed, values, labels, None),
+                }
                 squared_distances(Isa::detect(), values, d, labels, &batch.points, squared);
                 for (i, (&label, &squared)) in labels.iter().zip(&*squared).enumerate() {
                     if squared < distance[i] {
@@ -111,6 +130,41 @@ impl<T: Scalar> Sampler<T> {
                         candidate[i] = batch.first as u32 + label;
                     }
                 }
+            }
+        }
+    }
+
+    /// Draws among consecutive rows. Their coordinates come along if they are given.
+    fn draw(&self, stream: u64, first: u64, distance: &[f64], values: Option<&[T]>, drawn: &mut TopRows) {
+        let d = self.job.d as usize;
+        for (i, &distance) in distance.iter().enumerate() {
+            if distance > 0.0 {
+                let row = first + i as u64;
+                let u = uniform(self.job.seed, stream, row);
+                // -ln(u) >= 1 - u: most rows are out without a logarithm.
+                if drawn.bound().is_some_and(|bound| 1.0 - u > bound * distance) {
+                    continue;
+                }
+                let key = sampling_key(u, distance);
+                if drawn.admits(key) {
+                    let point =
+                        values.map(|values| values[i * d..][..d].iter().map(|x| x.to_f64()).collect());
+                    drawn.add(Candidate { key, row, label: 0, point: point.unwrap_or_default() });
+                }
+            }
+        }
+    }
+
+    /// Adds to the cost of each candidate that is tried.
+    fn try_each(&self, values: &[T], distance: &[f64], costs: &mut [ExactSum]) {
+        let d = self.job.d as usize;
+        let mut squared = [0.0; ROWS];
+        for (values, distance) in values.chunks(ROWS * d).zip(distance.chunks(ROWS)) {
+            let squared = &mut squared[..distance.len()];
+            for (label, cost) in (0..).zip(&mut *costs) {
+                let labels = &[label; ROWS][..distance.len()];
+                squared_distances(Isa::detect(), values, d, labels, &self.tried, squared);
+                cost.extend(squared.iter().zip(distance).map(|(new, &known)| new.min(known)));
             }
         }
     }
@@ -141,6 +195,14 @@ impl<T: Scalar> Mapper for Sampler<T> {
             }
         };
         let known = nearest.batches;
+        let mut sampled = Sampled::default();
+        match self.job.purpose {
+            Purpose::Draw { count, .. } => sampled.rows = TopRows::new(count as usize),
+            Purpose::Weigh => sampled.weights = Block::zeros(self.candidates),
+            Purpose::Try => {
+                sampled.costs = vec![ExactSum::new(); self.tried.len() / self.job.d as usize];
+            }
+        }
         let mut done = 0;
         while let Some(block) = split.next_block()? {
             progress.records(block.len() as u64);
@@ -151,30 +213,17 @@ impl<T: Scalar> Mapper for Sampler<T> {
                 nearest.candidate.resize(done, 0);
             }
             let Nearest { candidate, distance, .. } = &mut *nearest;
-            self.update(block.values, known, &mut candidate[rows.clone()], &mut distance[rows]);
-        }
-
-        let mut sampled = Sampled::default();
-        match self.job.purpose {
-            Purpose::Draw { count, stream } => {
-                sampled.rows = TopRows::new(count as usize);
-                for (row, &distance) in (first..).zip(&nearest.distance) {
-                    if distance > 0.0 {
-                        let u = uniform(self.job.seed, stream, row);
-                        // -ln(u) >= 1 - u: most rows are out without a logarithm.
-                        if sampled.rows.bound().is_some_and(|bound| 1.0 - u > bound * distance) {
-                            continue;
-                        }
-                        let key = sampling_key(u, distance);
-                        sampled.rows.add(Candidate { key, row, label: 0, point: Vec::new() });
-                    }
+            let (candidate, distance) = (&mut candidate[rows.clone()], &mut distance[rows.clone()]);
+            self.update(block.values, known, candidate, distance);
+            match self.job.purpose {
+                Purpose::Draw { stream, with_points, .. } => {
+                    let values = with_points.then_some(block.values);
+                    self.draw(stream, first + rows.start as u64, distance, values, &mut sampled.rows);
                 }
-            }
-            Purpose::Weigh => {
-                sampled.weights = Block::zeros(self.candidates);
-                for &candidate in &nearest.candidate {
-                    sampled.weights[candidate as usize] += 1;
+                Purpose::Weigh => {
+                    candidate.iter().for_each(|&candidate| sampled.weights[candidate as usize] += 1);
                 }
+                Purpose::Try => self.try_each(block.values, distance, &mut sampled.costs),
             }
         }
         nearest.batches = self.batches.len();
@@ -196,6 +245,10 @@ impl<T: Scalar> Job for Sample<T> {
     fn mapper(&self, shared: &Vec<Vec<f64>>) -> Result<Sampler<T>> {
         let d = self.d as usize;
         let (mut batches, mut candidates, mut so_far) = (Vec::new(), 0, self.seed);
+        let (tried, shared) = match (&self.purpose, shared.split_last()) {
+            (Purpose::Try, Some((tried, chosen))) => (tried.clone(), chosen),
+            _ => (Vec::new(), &shared[..]),
+        };
         for points in shared {
             so_far = so_far.rotate_left(1) ^ fingerprint(points);
             batches.push(Batch {
@@ -206,7 +259,7 @@ impl<T: Scalar> Job for Sample<T> {
             });
             candidates += points.len() / d;
         }
-        Ok(Sampler { job: self.clone(), batches, candidates })
+        Ok(Sampler { job: self.clone(), batches, candidates, tried })
     }
 
     fn combiner(&self) -> Sum {

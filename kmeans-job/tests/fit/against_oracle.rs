@@ -5,19 +5,14 @@ use super::{
     fit, observed_fit,
     oracle::{Oracle, lloyd, squares},
 };
-use kmeans_job::{Fit, FitOptions, Start};
+use kmeans_job::{Fit, KMeans, Start};
 use proptest::prelude::*;
 
 /// Fits from `start` and compares with the oracle, as far as that is beyond doubt.
 fn check(table: &Table, start: &Table, tol: f64, max_iter: u32) -> Option<Oracle> {
     let (max_iter, oracle) = lloyd(table, &start.values, tol, max_iter)?;
-    let options = FitOptions {
-        k: start.rows(),
-        start: Start::Given(start.matrix()),
-        tol,
-        max_iter,
-        ..FitOptions::default()
-    };
+    let options =
+        KMeans::builder().k(start.rows()).start(Start::Given(start.matrix())).tol(tol).max_iter(max_iter);
     let (fit, iterations) = observed_fit(table.f64(), &options);
     assert_agree(&fit, &oracle, table);
 
@@ -73,8 +68,8 @@ fn iris_from_the_start_centroids_of_k_means_parallel_and_random() {
     let iris = iris();
     for start in [Start::Parallel, Start::Random] {
         for k in 2..=8 {
-            let options = FitOptions { k, start: start.clone(), tol: 0.0, seed: 5, ..FitOptions::default() };
-            let first = fit(iris.f64(), &FitOptions { max_iter: 1, ..options.clone() }).unwrap();
+            let options = KMeans::builder().k(k).start(start.clone()).tol(0.0).seed(5);
+            let first = fit(iris.f64(), &options.clone().max_iter(1)).unwrap();
             let all = fit(iris.f64(), &options).unwrap();
             let (_, oracle) = lloyd(&iris, &first.model.centroids.concat(), 0.0, 299).unwrap();
             assert_agree(&all, &oracle, &iris);
@@ -86,7 +81,7 @@ fn iris_from_the_start_centroids_of_k_means_parallel_and_random() {
 #[test]
 fn the_known_optimum_of_iris_is_found() {
     let inertias = (0..5).map(|seed| {
-        let options = FitOptions { k: 3, tol: 0.0, seed, ..FitOptions::default() };
+        let options = KMeans::builder().k(3).tol(0.0).seed(seed);
         fit(iris().f64(), &options).unwrap().model.inertia
     });
     let best = inertias.fold(f64::INFINITY, f64::min);

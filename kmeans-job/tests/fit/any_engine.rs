@@ -4,12 +4,14 @@
 use super::{
     ENGINE,
     data::{Table, blobs, integers},
-    nodes::{Faults, Nodes},
+    fit_on,
+    nodes::{Done, Faults, Nodes},
+    observed_fit_on,
 };
 use kmeans_job::{
-    Fit, FitError, FitOptions, Iteration, PredictError, PredictOptions, Prediction, Start,
-    data::{self, Dtype, Points, ShareError},
-    fit, predict, register,
+    Fit, FitError, Iteration, KMeans, KMeansBuilder, PredictError, PredictOptions, Prediction, Start,
+    data::{self, Dtype, Matrix, Points, ShareError},
+    register,
 };
 use mapreduce_core::{Engine, Error, Registry};
 use std::{
@@ -17,7 +19,7 @@ use std::{
     fs,
     hash::{BuildHasher, RandomState},
     path::Path,
-    sync::Mutex,
+    sync::{Arc, mpsc},
 };
 
 /// Writes a table as numpy does.
@@ -45,21 +47,25 @@ struct Found {
     iterations: Vec<Iteration>,
     predicted: Vec<i32>,
     inertia: f64,
+    distances: Matrix<f64>,
 }
 
-fn find(engine: &impl Engine, points: &Points, options: &FitOptions) -> Found {
-    let observed = Mutex::new(Vec::new());
-    let observe = |&iteration: &Iteration| observed.lock().unwrap().push(iteration);
-    let Fit { model, labels, .. } = fit(engine, points.clone(), options, &observe).unwrap();
+/// How the rows get to the nodes: the bytes of a split, and whether nodes read the file themselves.
+type Plan = (u64, bool);
+
+const SENT: Plan = (1 << 20, false);
+
+fn find(engine: &impl Engine, points: &Points, options: &KMeansBuilder, (bytes, shared): Plan) -> Found {
+    let options = options.clone().split_bytes(bytes).shared(shared);
+    let (Fit { model, labels, .. }, iterations) = observed_fit_on(engine, points, &options);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.json");
     model.save(&path).unwrap();
-    let &FitOptions { split_bytes, shared, .. } = options;
-    let predicting = PredictOptions { split_bytes, shared, ..PredictOptions::default() };
-    let Prediction { labels: predicted, inertia, .. } =
-        predict(engine, &model, points.clone(), &predicting).unwrap();
+    let options = PredictOptions { split_bytes: Some(bytes), shared, ..PredictOptions::default() };
+    let Prediction { labels: predicted, inertia, .. } = model.predict_on(engine, points, &options).unwrap();
+    let distances = model.transform_on(engine, points, &options).unwrap();
     let model = fs::read(&path).unwrap();
-    Found { model, labels, iterations: observed.into_inner().unwrap(), predicted, inertia }
+    Found { model, labels, iterations, predicted, inertia, distances }
 }
 
 fn assert_same_on_nodes(table: &Table, given: &Table) {
@@ -70,30 +76,23 @@ fn assert_same_on_nodes(table: &Table, given: &Table) {
     for dtype in [Dtype::F32, Dtype::F64] {
         save_npy(table, dtype, &path);
         let points = data::load(&path, &|| false).unwrap();
-        for start in [Start::Parallel, Start::Random, Start::Given(given.matrix())] {
-            let options = FitOptions {
-                k,
-                start,
-                tol: 0.0,
-                max_iter: 6,
-                split_bytes: Some(200),
-                ..FitOptions::default()
-            };
-            let expected = find(&*ENGINE, &points, &options);
+        for start in [Start::Parallel, Start::PlusPlus, Start::Random, Start::Given(given.matrix())] {
+            let options = KMeans::builder().k(k).start(start).tol(0.0).max_iter(6);
+            let expected = find(&*ENGINE, &points, &options, (200, false));
             assert_eq!(expected.predicted, expected.labels);
             for shared in [false, true] {
-                let options = FitOptions { shared, ..options.clone() };
                 for (count, faults) in [(1, Faults::None), (3, Faults::Many)] {
                     let nodes = Nodes::new(everything(), count, faults, seed);
-                    let found = find(&nodes, &points, &options);
-                    let (done, start) = (nodes.done(), &options.start);
-                    let how = format!("{dtype}, {start:?}, shared {shared}, faults {faults:?}, seed {seed}");
+                    let found = find(&nodes, &points, &options, (200, shared));
+                    let done = nodes.done();
+                    let how =
+                        format!("{dtype}, {options:?}, shared {shared}, faults {faults:?}, seed {seed}");
                     assert_eq!(found, expected, "{how}");
                     assert!(done.cached > 0, "{how}");
                     assert_eq!((done.shipped == 0, done.opened == 0), (shared, !shared), "{how}");
                     assert_eq!(done.discarded > 0, faults == Faults::Many, "{how}");
                 }
-                assert_eq!(find(&*ENGINE, &points, &options), expected);
+                assert_eq!(find(&*ENGINE, &points, &options, (200, shared)), expected);
             }
         }
     }
@@ -116,9 +115,9 @@ fn integers_with_ties() {
 fn clusters_that_become_empty() {
     let table = integers(120, 2, 5, 3).map(|_, x| x * 0.1);
     let start = Table::new(2, [9.0, 9.0, 0.1, 0.2, 0.1, 0.2, -7.0, 0.0, 8.0, -8.0]);
-    let options = FitOptions { k: 5, start: Start::Given(start.matrix()), ..FitOptions::default() };
+    let options = KMeans::builder().k(5).start(Start::Given(start.matrix()));
     let nodes = Nodes::new(everything(), 2, Faults::None, 0);
-    let iterations = find(&nodes, &table.f64(), &options).iterations.len() as u64;
+    let iterations = find(&nodes, &table.f64(), &options, SENT).iterations.len() as u64;
     assert!(nodes.done().rounds["k-means/lloyd/f64"] > iterations, "no round looked for the farthest rows");
     assert_same_on_nodes(&table, &start);
 }
@@ -137,11 +136,11 @@ fn many_blocks_in_a_split() {
     let path = folder.path().join("points.npy");
     save_npy(&table, Dtype::F32, &path);
     let points = data::load(&path, &|| false).unwrap();
-    let options = FitOptions { k: 4, max_iter: 3, split_bytes: Some(u64::MAX), ..FitOptions::default() };
-    let expected = find(&*ENGINE, &points, &options);
+    let options = KMeans::builder().k(4).max_iter(3);
+    let expected = find(&*ENGINE, &points, &options, (u64::MAX, false));
     for shared in [false, true] {
         let nodes = Nodes::new(everything(), 2, Faults::None, 0);
-        assert_eq!(find(&nodes, &points, &FitOptions { shared, ..options.clone() }), expected);
+        assert_eq!(find(&nodes, &points, &options, (u64::MAX, shared)), expected);
     }
 }
 
@@ -150,13 +149,13 @@ fn rows_are_sent_twice_for_a_fit_and_once_for_a_prediction() {
     // As they came for the statistics, and centred for all that follows. A model knows how to centre.
     let table = blobs(200, 3, 5, 0.6, 1);
     let nodes = Nodes::new(everything(), 3, Faults::None, 0);
-    let options = FitOptions { k: 5, split_bytes: Some(100), ..FitOptions::default() };
-    let fit = fit(&nodes, table.f32(), &options, &|_| {}).unwrap();
+    let options = KMeans::builder().k(5).split_bytes(100);
+    let fit = fit_on(&nodes, table.f32(), &options).unwrap();
     assert!(fit.model.iterations > 2);
     let splits = 200_u64.div_ceil(8);
     assert_eq!(nodes.done().shipped, 2 * splits);
     let options = PredictOptions { split_bytes: Some(100), ..PredictOptions::default() };
-    predict(&nodes, &fit.model, table.f32(), &options).unwrap();
+    fit.model.predict_on(&nodes, table.f32(), &options).unwrap();
     assert_eq!(nodes.done().shipped, 3 * splits);
 }
 
@@ -165,7 +164,7 @@ fn what_is_registered_is_what_is_run() {
     let table = integers(120, 2, 5, 3);
     let nodes = Nodes::new(everything(), 2, Faults::None, 0);
     for points in [table.f32(), table.f64()] {
-        find(&nodes, &points, &FitOptions { k: 5, ..FitOptions::default() });
+        find(&nodes, &points, &KMeans::builder().k(5), SENT);
     }
     let registered: BTreeSet<String> = everything().jobs().map(|job| job.name.clone()).collect();
     let run: BTreeSet<String> = nodes.done().rounds.into_keys().collect();
@@ -177,7 +176,7 @@ fn what_is_registered_is_what_is_run() {
 #[test]
 fn nodes_that_do_not_know_the_jobs_say_so() {
     let nodes = Nodes::new(Registry::new(), 1, Faults::None, 0);
-    let error = fit(&nodes, integers(9, 1, 5, 3).f32(), &FitOptions::default(), &|_| {}).unwrap_err();
+    let error = fit_on(&nodes, integers(9, 1, 5, 3).f32(), &KMeans::builder()).unwrap_err();
     assert!(matches!(&error, FitError::Job(Error::Job { .. })), "{error}");
     assert!(error.to_string().contains("k-means/ranges/f32 version 1"), "{error}");
 }
@@ -185,19 +184,19 @@ fn nodes_that_do_not_know_the_jobs_say_so() {
 #[test]
 fn only_the_rows_of_a_file_that_is_still_the_same_can_be_shared() {
     let table = blobs(50, 2, 3, 0.5, 1);
-    let options = FitOptions { k: 3, shared: true, ..FitOptions::default() };
+    let options = KMeans::builder().k(3).shared(true);
     let predicting = PredictOptions { shared: true, ..PredictOptions::default() };
-    let model = fit(&*ENGINE, table.f64(), &FitOptions { shared: false, ..options.clone() }, &|_| {});
+    let model = fit_on(&*ENGINE, table.f64(), &options.clone().shared(false));
     let model = model.unwrap().model;
 
-    let error = fit(&*ENGINE, table.f64(), &options, &|_| {}).unwrap_err();
+    let error = fit_on(&*ENGINE, table.f64(), &options).unwrap_err();
     assert!(matches!(error, FitError::NotShareable(ShareError::NotStored)));
     assert_eq!(
         error.to_string(),
         "peers can read points themselves from an .npy file only (f32 or f64, little-endian, C order), and these were \
          not loaded from one; convert them with `numpy.save(path, a)`, or leave `shared` away and they are sent"
     );
-    let error = predict(&*ENGINE, &model, table.f64(), &predicting).unwrap_err();
+    let error = model.predict_on(&*ENGINE, table.f64(), &predicting).unwrap_err();
     assert!(matches!(error, PredictError::NotShareable(ShareError::NotStored)));
 
     let folder = tempfile::tempdir().unwrap();
@@ -208,16 +207,16 @@ fn only_the_rows_of_a_file_that_is_still_the_same_can_be_shared() {
     assert_eq!((stored.path(), stored.check()), (path.as_path(), Ok(())));
     assert_eq!(points, table.f64(), "equal, though one of them lies in a file");
     save_npy(&blobs(51, 2, 3, 0.5, 1), Dtype::F64, &path);
-    let error = fit(&*ENGINE, points.clone(), &options, &|_| {}).unwrap_err();
+    let error = fit_on(&*ENGINE, &points, &options).unwrap_err();
     assert!(matches!(error, FitError::NotShareable(ShareError::Changed { .. })));
-    let error = predict(&*ENGINE, &model, points.clone(), &predicting).unwrap_err().to_string();
+    let error = model.predict_on(&*ENGINE, points.clone(), &predicting).unwrap_err().to_string();
     assert!(error.ends_with(
         "points.npy: was changed or removed after it was loaded; load it again, or leave `shared` away and the points \
          are sent"
     ));
     fs::remove_file(&path).unwrap();
     assert!(points.stored().unwrap().check().is_err());
-    assert!(fit(&*ENGINE, points, &FitOptions { shared: false, ..options }, &|_| {}).is_ok());
+    assert!(fit_on(&*ENGINE, points, &options.shared(false)).is_ok());
 }
 
 #[test]
@@ -230,17 +229,14 @@ fn tables_and_images_lie_in_no_file_that_can_be_shared() {
 fn a_round_of_lloyd_ships_little_more_than_its_sums() {
     let table = blobs(4096, 16, 64, 0.4, 9);
     for (points, sum_bytes) in [(table.f32(), 8), (table.f64(), 16)] {
-        let nodes = Nodes::new(everything(), 1, Faults::None, 0);
+        let nodes = Arc::new(Nodes::new(everything(), 1, Faults::None, 0));
         let start = Start::Given(table.pick(0..64).matrix());
-        let options =
-            FitOptions { k: 64, start, max_iter: 1, split_bytes: Some(1 << 16), ..FitOptions::default() };
-        let bytes = Mutex::new((0, 0));
-        fit(&nodes, points, &options, &|_| {
-            let done = nodes.done();
-            *bytes.lock().unwrap() = (done.output_bytes, done.attempts);
-        })
-        .unwrap();
-        let (bytes, attempts) = bytes.into_inner().unwrap();
+        let options = KMeans::builder().k(64).start(start).max_iter(1).split_bytes(1 << 16);
+        let (tell, told) = mpsc::channel();
+        let watched = nodes.clone();
+        let options = options.observe(move |_| tell.send(watched.done()).unwrap());
+        fit_on(&*nodes, points, &options).unwrap();
+        let Done { output_bytes: bytes, attempts, .. } = told.recv().unwrap();
         assert!(bytes <= attempts * 64 * (16 * sum_bytes + 10), "{bytes} bytes in {attempts} attempts");
     }
 }

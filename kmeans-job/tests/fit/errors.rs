@@ -6,9 +6,8 @@ use super::{
     fit,
 };
 use kmeans_job::{
-    DataError, FitError, FitOptions, Model, PredictError, PredictOptions, Start,
-    data::{Dtype, Matrix, Points},
-    predict,
+    DataError, FitError, KMeans, KMeansBuilder, Model, OptionsError, PredictError, PredictOptions, Start,
+    data::{Dtype, Matrix, Points, ShapeError},
 };
 use mapreduce_core::{Cancel, Error};
 
@@ -16,42 +15,79 @@ fn line(values: &[f64]) -> Table {
     Table::new(1, values)
 }
 
-fn message(points: Points, options: &FitOptions) -> String {
+fn message(points: Points, options: &KMeansBuilder) -> String {
     fit(points, options).unwrap_err().to_string()
+}
+
+fn refused(options: KMeansBuilder) -> (OptionsError, String) {
+    let error = options.build().unwrap_err();
+    let message = error.to_string();
+    (error, message)
 }
 
 #[test]
 fn k_has_to_be_between_one_and_the_number_of_rows() {
-    for k in [0, 4, usize::MAX] {
-        let options = FitOptions { k, ..FitOptions::default() };
-        assert_eq!(
-            message(line(&[1.0, 2.0, 3.0]).f64(), &options),
-            format!("k is {k}, but the data has 3 rows; ask for 1 to 3 clusters")
-        );
+    for k in [4, usize::MAX] {
+        let expected = format!("k is {k}, but the data has 3 rows; ask for 1 to 3 clusters");
+        assert_eq!(message(line(&[1.0, 2.0, 3.0]).f64(), &KMeans::builder().k(k)), expected);
+        assert_eq!(message(line(&[1.0, 2.0, 3.0]).f64(), &KMeans::builder().k(1..=k)), expected);
+    }
+    for none in [KMeans::builder().k(0), KMeans::builder().k(0..=3)] {
+        assert_eq!(refused(none), (OptionsError::NoClusters, "k is 0; ask for 1 cluster or more".to_owned()));
     }
 }
 
 #[test]
-fn there_has_to_be_an_iteration() {
-    let options = FitOptions { k: 1, max_iter: 0, ..FitOptions::default() };
-    assert_eq!(message(line(&[1.0]).f64(), &options), "max-iter is 0; allow at least 1 iteration");
+fn a_range_of_k_begins_at_its_lower_end() {
+    let (from, to) = (20, 2);
+    let (error, message) = refused(KMeans::builder().k(from..=to));
+    assert_eq!(error, OptionsError::UpsideDown { from: 20, to: 2 });
+    assert_eq!(message, "the range 20..2 of k is upside down; give 2..20");
+}
+
+#[test]
+fn given_start_centroids_are_for_one_k_and_one_run() {
+    let given = || KMeans::builder().start(Start::Given(line(&[1.0, 2.0]).matrix()));
+    assert_eq!(refused(given().k(2..=3)).0, OptionsError::RangeOfGiven { from: 2, to: 3 });
+    assert_eq!(refused(given().k(2).n_init(2)).0, OptionsError::RunsOfGiven { n_init: 2 });
+    assert!(given().k(2..=2).n_init(1).build().is_ok());
+}
+
+#[test]
+fn there_has_to_be_a_run_and_an_iteration() {
+    assert_eq!(refused(KMeans::builder().n_init(0)).1, "n-init is 0; allow at least 1 run");
+    assert_eq!(refused(KMeans::builder().max_iter(0)).1, "max-iter is 0; allow at least 1 iteration");
 }
 
 #[test]
 fn the_tolerance_is_a_number_and_not_negative() {
     for tol in [-1e-9, f64::NEG_INFINITY, f64::NAN] {
-        let options = FitOptions { k: 1, tol, ..FitOptions::default() };
-        assert_eq!(message(line(&[1.0]).f64(), &options), format!("tol is {tol}; it must be 0 or more"));
+        assert_eq!(refused(KMeans::builder().tol(tol)).1, format!("tol is {tol}; it must be 0 or more"));
     }
-    let endless = FitOptions { k: 2, tol: f64::INFINITY, ..FitOptions::default() };
+    let endless = KMeans::builder().k(2).tol(f64::INFINITY);
     assert_eq!(fit(line(&[1.0, 2.0, 4.0, 9.0]).f64(), &endless).unwrap().model.iterations, 1);
+}
+
+#[test]
+fn rows_have_to_be_whole_and_there_have_to_be_some() {
+    let shape = |values: &[f32], d| match fit((values, d), &KMeans::builder().k(1)) {
+        Err(FitError::Shape(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(shape(&[], 2), ShapeError::NoRows);
+    assert_eq!(shape(&[1.0], 0), ShapeError::NoColumns);
+    assert_eq!(shape(&[1.0, 2.0, 3.0], 2), ShapeError::Length { rows: 1, d: 2, found: 3 });
+    assert_eq!(shape(&[1.0], 2), ShapeError::Length { rows: 1, d: 2, found: 1 });
+    let model = fit(&[[1.0], [2.0]], &KMeans::builder().k(1)).unwrap().model;
+    let none: &[[f64; 1]] = &[];
+    assert!(matches!(model.predict(none), Err(PredictError::Shape(ShapeError::NoRows))));
 }
 
 #[test]
 fn start_centroids_are_k_rows_of_the_columns_of_the_data() {
     for (rows, d) in [(1, 2), (3, 2), (2, 1), (2, 3)] {
         let start = Start::Given(Matrix::new(rows, d, vec![0.5; rows * d]).unwrap());
-        let error = fit(blobs(9, 2, 3, 0.1, 1).f32(), &FitOptions { k: 2, start, ..FitOptions::default() });
+        let error = fit(blobs(9, 2, 3, 0.1, 1).f32(), &KMeans::builder().k(2).start(start));
         let message = error.unwrap_err().to_string();
         assert!(message.starts_with(&format!("the start centroids are {rows} x {d}, but 2 x 2 are needed")));
     }
@@ -68,7 +104,7 @@ fn a_start_centroid_that_cannot_be_computed_with_is_named() {
         (1e10, true, true),
     ] {
         let start = Start::Given(Matrix::new(2, 2, vec![0.1, 0.2, 0.3, value]).unwrap());
-        let options = FitOptions { k: 2, start, ..FitOptions::default() };
+        let options = KMeans::builder().k(2).start(start);
         let table = blobs(9, 2, 3, 0.1, 1);
         for (points, works) in [(table.f32(), f32), (table.f64(), f64)] {
             match fit(points, &options) {
@@ -89,7 +125,7 @@ fn the_first_value_that_is_not_finite_is_named() {
                 table.values[i] = value;
             }
             for points in [table.f32(), table.f64()] {
-                let options = FitOptions { k: 2, split_bytes: Some(512), ..FitOptions::default() };
+                let options = KMeans::builder().k(2).split_bytes(512);
                 let error = fit(points, &options).unwrap_err();
                 let FitError::Data(DataError::NotFinite { row, column }) = error else { panic!("{error}") };
                 assert_eq!((row, column), (at as u64 / 3, at as u64 % 3));
@@ -102,7 +138,7 @@ fn the_first_value_that_is_not_finite_is_named() {
 #[test]
 fn values_too_large_for_their_type_are_named_by_column() {
     let refused = |points: Points| {
-        let error = fit(points, &FitOptions { k: 2, ..FitOptions::default() }).unwrap_err();
+        let error = fit(points, &KMeans::builder().k(2)).unwrap_err();
         let FitError::Data(DataError::TooLarge { column, magnitude, dtype }) = error else {
             panic!("{error}")
         };
@@ -114,7 +150,7 @@ fn values_too_large_for_their_type_are_named_by_column() {
         assert_eq!((column, dtype), (1, Dtype::F32));
         assert!((magnitude / large - 1.0).abs() < 0.1, "{magnitude:e}");
         assert!(message.ends_with("overflow f32; scale it down, or give it as f64"), "{message}");
-        let f64 = fit(table.f64(), &FitOptions { k: 2, ..FitOptions::default() }).unwrap();
+        let f64 = fit(table.f64(), &KMeans::builder().k(2)).unwrap();
         assert!((f64.model.inertia / (large * large / 2.0) - 1.0).abs() < 1e-9);
     }
     for large in [1e200, f64::MAX] {
@@ -132,14 +168,14 @@ fn values_too_large_for_their_type_are_named_by_column() {
 fn the_inertia_of_many_large_rows_does_not_overflow() {
     let large = 4e153;
     let table = Table::new(1, (0..4000).map(|i| if i % 2 == 0 { large } else { -large }).collect::<Vec<_>>());
-    let error = fit(table.f64(), &FitOptions { k: 1, ..FitOptions::default() }).unwrap_err();
+    let error = fit(table.f64(), &KMeans::builder().k(1)).unwrap_err();
     assert!(matches!(error, FitError::Data(DataError::TooLarge { column: 0, .. })), "{error}");
 }
 
 #[test]
 fn values_too_small_for_their_type_are_refused_rather_than_confused() {
     let table = |small: f64| Table::new(1, [0.0, small, 8.0 * small, 9.0 * small]);
-    let options = FitOptions { k: 2, ..FitOptions::default() };
+    let options = KMeans::builder().k(2);
     let small = |points| match fit(points, &options) {
         Err(FitError::Data(DataError::TooSmall { dtype, .. })) => dtype,
         other => panic!("{other:?}"),
@@ -161,38 +197,40 @@ fn values_too_small_for_their_type_are_refused_rather_than_confused() {
 
 #[test]
 fn a_fit_that_is_cancelled_before_it_starts_does_nothing() {
-    let options = FitOptions { k: 2, ..FitOptions::default() };
-    options.cancel.cancel();
-    let error = kmeans_job::fit(&*ENGINE, blobs(50, 2, 2, 0.1, 1).f64(), &options, &|_| panic!("observed"));
+    let options = KMeans::builder().k(2);
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let options = options.cancel(cancel).observe(|_| panic!("observed"));
+    let error = fit(blobs(50, 2, 2, 0.1, 1).f64(), &options);
     assert!(matches!(error, Err(FitError::Job(Error::Cancelled))));
 }
 
 #[test]
 fn a_fit_is_cancelled_from_its_own_callback() {
     let table = blobs(500, 2, 9, 2.0, 1);
-    let options = || FitOptions { k: 5, tol: 0.0, ..FitOptions::default() };
+    let options = || KMeans::builder().k(5).tol(0.0);
     let last = fit(table.f64(), &options()).unwrap().model.iterations as u32;
     assert!(last > 2);
     // In the last iteration only the labels are left to be computed.
     for at in [1, 2, last] {
-        let options = options();
-        let error = kmeans_job::fit(&*ENGINE, table.f64(), &options, &|iteration| {
+        let cancel = Cancel::new();
+        let options = options().cancel(cancel.clone()).observe(move |iteration| {
             assert!(iteration.number <= at, "went on");
             if iteration.number == at {
-                options.cancel.cancel();
+                cancel.cancel();
             }
         });
+        let error = fit(table.f64(), &options);
         assert!(matches!(error, Err(FitError::Job(Error::Cancelled))), "{error:?}");
     }
 }
 
 #[test]
 fn predictions_are_refused_and_cancelled_in_the_same_words() {
-    let model =
-        fit(blobs(50, 3, 2, 0.1, 1).f64(), &FitOptions { k: 2, ..FitOptions::default() }).unwrap().model;
+    let model = fit(blobs(50, 3, 2, 0.1, 1).f64(), &KMeans::builder().k(2)).unwrap().model;
     let predict = |points, cancel: &Cancel| {
         let options = PredictOptions { cancel: cancel.clone(), ..PredictOptions::default() };
-        predict(&*ENGINE, &model, points, &options).unwrap_err()
+        model.predict_on(&*ENGINE, points, &options).unwrap_err()
     };
     let go_on = Cancel::new();
     assert_eq!(
@@ -209,12 +247,7 @@ fn predictions_are_refused_and_cancelled_in_the_same_words() {
     assert!(matches!(error, PredictError::Data(DataError::TooLarge { column: 1, .. })));
     // Infinite only once it is shifted.
     let far = Model { shift: vec![0.0, 0.0, -1e308], ..model.clone() };
-    let error = kmeans_job::predict(
-        &*ENGINE,
-        &far,
-        Table::new(3, [0.0, 1.0, 1e308]).f64(),
-        &PredictOptions::default(),
-    );
+    let error = far.predict_on(&*ENGINE, Table::new(3, [0.0, 1.0, 1e308]).f64(), &PredictOptions::default());
     assert!(matches!(error, Err(PredictError::Data(DataError::TooLarge { column: 2, .. }))), "{error:?}");
     let stop = Cancel::new();
     stop.cancel();

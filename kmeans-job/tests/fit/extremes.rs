@@ -4,10 +4,10 @@ use super::{
     data::{Table, blobs},
     fit, observed_fit,
 };
-use kmeans_job::{FitOptions, Start};
+use kmeans_job::{KMeans, KMeansBuilder, Start};
 
-fn two() -> FitOptions {
-    FitOptions { k: 2, tol: 0.0, ..FitOptions::default() }
+fn two() -> KMeansBuilder {
+    KMeans::builder().k(2).tol(0.0)
 }
 
 #[test]
@@ -29,12 +29,7 @@ fn a_huge_constant_column_does_not_hide_the_spread_that_the_tolerance_is_measure
         let table = blobs(2000, 2, 9, 2.0, 1);
         let values = (0..2000).flat_map(|i| [offset, table.row(i)[0], table.row(i)[1]]).collect::<Vec<_>>();
         let table = Table::new(3, values);
-        let options = FitOptions {
-            k: 6,
-            tol: 1e-2,
-            start: Start::Given(table.pick(0..6).matrix()),
-            ..FitOptions::default()
-        };
+        let options = KMeans::builder().k(6).tol(1e-2).start(Start::Given(table.pick(0..6).matrix()));
         observed_fit(table.f64(), &options).1
     };
     let expected = iterations(0.0);
@@ -66,7 +61,7 @@ fn a_column_of_subnormal_numbers_beside_others_is_no_obstacle() {
 #[test]
 fn one_iteration_moves_the_centroids_once_and_labels_by_where_they_went() {
     let start = Start::Given(Table::new(1, [0.0, 4.0]).matrix());
-    let options = FitOptions { max_iter: 1, start, ..two() };
+    let options = two().max_iter(1).start(start);
     let fit = fit(Table::new(1, [0.0, 1.0, 3.0, 20.0]).f64(), &options).unwrap();
     assert_eq!((fit.model.iterations, fit.model.converged), (1, false));
     assert_eq!(fit.model.centroids, [[0.5], [11.5]]);
@@ -80,7 +75,7 @@ fn rows_that_the_arithmetic_cannot_tell_apart_come_to_an_end() {
     // The two last differ in the last bit of f32, which the scores of the kernel do not resolve.
     let table = Table::new(1, [-1000.0, 1000.0, f64::from(1000_f32.next_up())]);
     for start in [Start::Parallel, Start::Random, Start::Given(table.matrix())] {
-        let options = FitOptions { k: 3, start, tol: 0.0, ..FitOptions::default() };
+        let options = KMeans::builder().k(3).start(start).tol(0.0);
         let fit = fit(table.f32(), &options).unwrap();
         assert!(fit.model.converged && fit.model.iterations < 5, "{:?}", fit.model);
         assert!(fit.model.inertia < 1e-8);
@@ -93,8 +88,7 @@ fn noise_far_below_the_spread_comes_to_an_end() {
     let values = blobs(5000, 1, 1, 1e-5, 1).values;
     let table = Table::new(1, (0..5000).map(|i| f64::from(i % 3) + values[i as usize]).collect::<Vec<_>>());
     for start in [Start::Parallel, Start::Random] {
-        let fit =
-            fit(table.f32(), &FitOptions { k: 40, start, max_iter: 20, ..FitOptions::default() }).unwrap();
+        let fit = fit(table.f32(), &KMeans::builder().k(40).start(start).max_iter(20)).unwrap();
         assert!(fit.model.inertia < 1e-3, "{}", fit.model.inertia);
     }
 }

@@ -4,10 +4,10 @@ use super::{
     data::{Table, blobs, integers, iris},
     fit, observed_fit,
 };
-use kmeans_job::{FitOptions, Start};
+use kmeans_job::{KMeans, KMeansBuilder, Start};
 
-fn given(start: &Table) -> FitOptions {
-    FitOptions { k: start.rows(), start: Start::Given(start.matrix()), tol: 0.0, ..FitOptions::default() }
+fn given(start: &Table) -> KMeansBuilder {
+    KMeans::builder().k(start.rows()).start(Start::Given(start.matrix())).tol(0.0)
 }
 
 #[test]
@@ -41,17 +41,17 @@ fn moving_whole_numbers_changes_nothing_even_in_f32() {
 #[test]
 fn scaling_by_powers_of_two_scales_exactly() {
     let table = blobs(200, 3, 6, 0.7, 4);
-    for start in [Start::Parallel, Start::Random, Start::Given(table.pick(0..6).matrix())] {
-        let options = FitOptions { k: 6, start, ..FitOptions::default() };
+    for start in [Start::Parallel, Start::PlusPlus, Start::Random, Start::Given(table.pick(0..6).matrix())] {
+        let options = KMeans::builder().k(6).start(start.clone());
         let unit = observed_fit(table.f64(), &options);
         let unit_f32 = observed_fit(table.f32(), &options);
         for exponent in [-40, -3, 5, 40] {
             let scale = 2_f64.powi(exponent);
-            let start = match &options.start {
+            let start = match &start {
                 Start::Given(_) => Start::Given(table.pick(0..6).map(|_, x| x * scale).matrix()),
                 start => start.clone(),
             };
-            let options = FitOptions { start, ..options.clone() };
+            let options = options.clone().start(start);
             let scaled = table.map(|_, x| x * scale);
             for (unit, points) in [(&unit, scaled.f64()), (&unit_f32, scaled.f32())] {
                 let (fit, iterations) = observed_fit(points, &options);

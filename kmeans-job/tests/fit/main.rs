@@ -4,33 +4,47 @@
 
 mod against_oracle;
 mod any_engine;
+mod choosing;
 mod data;
 mod errors;
 mod extremes;
+mod input;
 mod invariance;
 mod nodes;
 mod oracle;
 mod prediction;
+mod properties;
 mod same_bits;
 mod start;
 mod textbook;
 
-use kmeans_job::{Fit, FitError, FitOptions, Iteration, data::Points};
-use mapreduce_core::Local;
-use std::sync::{LazyLock, Mutex};
+use kmeans_job::{Fit, FitError, IntoPoints, Iteration, KMeansBuilder};
+use mapreduce_core::{Engine, Local};
+use std::sync::{LazyLock, mpsc};
 
 /// Two threads for all tests that do not care.
 static ENGINE: LazyLock<Local> = LazyLock::new(|| Local::new(2).unwrap());
 
-fn fit(points: Points, options: &FitOptions) -> Result<Fit, FitError> {
-    kmeans_job::fit(&*ENGINE, points, options, &|_| {})
+fn fit(points: impl IntoPoints, options: &KMeansBuilder) -> Result<Fit, FitError> {
+    fit_on(&*ENGINE, points, options)
+}
+
+fn fit_on(engine: &impl Engine, points: impl IntoPoints, options: &KMeansBuilder) -> Result<Fit, FitError> {
+    options.clone().build().unwrap().fit_on(engine, points)
 }
 
 /// A fit and what was observed of it.
-fn observed_fit(points: Points, options: &FitOptions) -> (Fit, Vec<Iteration>) {
-    let observed = Mutex::new(Vec::new());
-    let fit = kmeans_job::fit(&*ENGINE, points, options, &|&iteration| {
-        observed.lock().unwrap().push(iteration);
-    });
-    (fit.unwrap(), observed.into_inner().unwrap())
+fn observed_fit(points: impl IntoPoints, options: &KMeansBuilder) -> (Fit, Vec<Iteration>) {
+    observed_fit_on(&*ENGINE, points, options)
+}
+
+fn observed_fit_on(
+    engine: &impl Engine,
+    points: impl IntoPoints,
+    options: &KMeansBuilder,
+) -> (Fit, Vec<Iteration>) {
+    let (tell, told) = mpsc::channel();
+    let options = options.clone().observe(move |&iteration| tell.send(iteration).unwrap());
+    let fit = fit_on(engine, points, &options).unwrap();
+    (fit, told.try_iter().collect())
 }

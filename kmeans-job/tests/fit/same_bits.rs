@@ -1,7 +1,10 @@
 //! The same bits for any number of threads and any split size.
 
-use super::data::{Table, blobs, integers};
-use kmeans_job::{Fit, FitOptions, Start, data::Points, fit};
+use super::{
+    data::{Table, blobs, integers},
+    fit_on,
+};
+use kmeans_job::{Fit, KMeans, KMeansBuilder, Start, data::Points};
 use mapreduce_core::Local;
 
 /// The model file and the labels of a fit.
@@ -12,22 +15,22 @@ fn bytes(fit: &Fit) -> (Vec<u8>, &[i32]) {
     (std::fs::read(&path).unwrap(), &fit.labels)
 }
 
-fn assert_same_bits(points: &Points, options: &FitOptions) {
+fn assert_same_bits(points: &Points, options: &KMeansBuilder) {
     let engines = [1, 2, 7].map(|threads| Local::new(threads).unwrap());
-    let expected = fit(&engines[0], points.clone(), options, &|_| {}).unwrap();
+    let expected = fit_on(&engines[0], points, options).unwrap();
     for engine in &engines {
-        for split_bytes in [Some(1), Some(64), Some(1000), Some(u64::MAX), None] {
-            let options = FitOptions { split_bytes, ..options.clone() };
-            let found = fit(engine, points.clone(), &options, &|_| {}).unwrap();
-            let how = format!("{} threads, splits of {split_bytes:?} bytes", engine.threads());
+        for split_bytes in [1, 64, 1000, u64::MAX] {
+            let options = options.clone().split_bytes(split_bytes);
+            let found = fit_on(engine, points, &options).unwrap();
+            let how = format!("{} threads, splits of {split_bytes} bytes", engine.threads());
             assert_eq!(bytes(&found), bytes(&expected), "{how}");
         }
     }
 }
 
 fn assert_same_bits_for_every_start(table: &Table, given: &Table) {
-    for start in [Start::Parallel, Start::Random, Start::Given(given.matrix())] {
-        let options = FitOptions { k: given.rows(), start, tol: 0.0, max_iter: 5, ..FitOptions::default() };
+    for start in [Start::Parallel, Start::PlusPlus, Start::Random, Start::Given(given.matrix())] {
+        let options = KMeans::builder().k(given.rows()).start(start).tol(0.0).max_iter(5);
         assert_same_bits(&table.f64(), &options);
         assert_same_bits(&table.f32(), &options);
     }

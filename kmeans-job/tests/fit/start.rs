@@ -5,18 +5,17 @@ use super::{
     fit,
     oracle::squared_distance,
 };
-use kmeans_job::{FitError, FitOptions, Start, numeric::random::uniform};
+use kmeans_job::{FitError, KMeans, Start, numeric::random::uniform};
 use std::collections::HashSet;
 
-const CHOSEN: [Start; 2] = [Start::Parallel, Start::Random];
+const CHOSEN: [Start; 3] = [Start::Parallel, Start::PlusPlus, Start::Random];
 
 #[test]
 fn a_seed_decides_and_seeds_differ() {
     let table = blobs(400, 2, 30, 1.0, 1);
     for start in CHOSEN {
         let fits = |seed| {
-            let options =
-                FitOptions { k: 6, start: start.clone(), max_iter: 1, seed, ..FitOptions::default() };
+            let options = KMeans::builder().k(6).start(start.clone()).max_iter(1).seed(seed);
             fit(table.f64(), &options).unwrap().model
         };
         assert_eq!(fits(7), fits(7));
@@ -32,10 +31,10 @@ fn as_many_clusters_as_distinct_points_leave_nothing() {
     for start in
         CHOSEN.into_iter().chain([Start::Given(places.matrix()), Start::Given(table.pick([0; 12]).matrix())])
     {
-        let options = FitOptions { k: 12, start, ..FitOptions::default() };
+        let options = KMeans::builder().k(12).start(start);
         for points in [table.f64(), table.f32()] {
             let fit = fit(points, &options).unwrap();
-            assert!(fit.model.inertia < 1e-28, "{:?}: {:e}", options.start, fit.model.inertia);
+            assert!(fit.model.inertia < 1e-28, "{options:?}: {:e}", fit.model.inertia);
             assert!(fit.model.counts.iter().all(|&count| count > 0));
         }
     }
@@ -58,12 +57,12 @@ fn the_exact_number_of_distinct_points_is_told_when_it_is_too_small() {
         for k in [expected + 1, table.rows()] {
             let given = table.pick((0..k).map(|c| c % table.rows()));
             for start in CHOSEN.into_iter().chain([Start::Given(given.matrix())]) {
-                let options = FitOptions { k, start, ..FitOptions::default() };
+                let options = KMeans::builder().k(k).start(start);
                 for points in [table.f64(), table.f32()] {
                     let expected = if i == 5 && points == table.f32() { 3 } else { expected };
                     match fit(points, &options) {
                         Err(FitError::TooFewDistinct { distinct, .. }) => assert_eq!(distinct, expected),
-                        other => panic!("case {i}, k = {k}, {:?}: {other:?}", options.start),
+                        other => panic!("case {i}, k = {k}, {options:?}: {other:?}"),
                     }
                 }
             }
@@ -74,7 +73,7 @@ fn the_exact_number_of_distinct_points_is_told_when_it_is_too_small() {
 #[test]
 fn k_means_parallel_starts_as_well_as_greedy_k_means_plus_plus() {
     for (table, k) in [(blobs(600, 2, 12, 0.05, 1), 12), (blobs(800, 5, 20, 0.6, 2), 20)] {
-        let options = |start, seed| FitOptions { k, start, seed, ..FitOptions::default() };
+        let options = |start, seed| KMeans::builder().k(k).start(start).seed(seed);
         let inertia = |start, seed| fit(table.f64(), &options(start, seed)).unwrap().model.inertia;
         let ours = median((0..9).map(|seed| inertia(Start::Parallel, seed)));
         let greedy = (0..9).map(|seed| inertia(Start::Given(greedy(&table, k, seed).matrix()), 0));

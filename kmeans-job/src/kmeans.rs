@@ -1,0 +1,322 @@
+//! [`KMeans`]: what to look for and how, checked once.
+
+use crate::{
+    error::{FitError, OptionsError},
+    fit::{self, Fit, Iteration},
+    points::IntoPoints,
+    start::Start,
+};
+use mapreduce_core::{Cancel, Engine, Local};
+use std::{fmt, ops::RangeInclusive, sync::Arc};
+
+/// K-means by Lloyd's algorithm: options that go together, ready to be [fitted](Self::fit) to points.
+///
+/// Each row goes to its nearest centroid; of equally near ones to that with the lowest index. The same points and
+/// options give the same bits, on any engine, any number of threads or peers, and for any split size; `f32` points are
+/// computed in `f32`, `f64` points in `f64`.
+///
+/// ```
+/// use kmeans_job::KMeans;
+///
+/// let points = [[0.0_f32, 0.0], [0.0, 1.0], [9.0, 9.0], [9.0, 8.0]];
+/// let fit = KMeans::builder().k(2).build()?.fit(&points)?;
+/// assert_eq!(fit.model.inertia, 1.0);
+/// assert_eq!(fit.labels[0], fit.labels[1]);
+/// assert_ne!(fit.labels[1], fit.labels[2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct KMeans {
+    pub(crate) k: KRange,
+    pub(crate) start: Start,
+    pub(crate) n_init: u32,
+    pub(crate) max_iter: u32,
+    pub(crate) tol: f64,
+    pub(crate) seed: u64,
+    pub(crate) empty: EmptyClusters,
+    pub(crate) split_bytes: Option<u64>,
+    pub(crate) shared: bool,
+    pub(crate) cancel: Cancel,
+    pub(crate) observer: Observer,
+}
+
+impl KMeans {
+    /// All options at their defaults.
+    pub fn builder() -> KMeansBuilder {
+        KMeansBuilder::default()
+    }
+
+    /// Finds clusters in `points` and labels every row, on all cores of this machine.
+    ///
+    /// ```
+    /// use kmeans_job::KMeans;
+    ///
+    /// // A slice of numbers, two for each row.
+    /// let values = [0.0, 0.0, 0.0, 1.0, 9.0, 9.0, 9.0, 8.0];
+    /// let fit = KMeans::builder().k(2).build()?.fit((&values[..], 2))?;
+    /// assert_eq!(fit.model.counts, [2, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the options do not fit the data (among them more clusters than distinct points), the data cannot be
+    /// computed with (NaN, infinities, squared distances that overflow or vanish), the points are to be
+    /// [shared](KMeansBuilder::shared) and cannot, a job fails, or the fit is cancelled.
+    pub fn fit(&self, points: impl IntoPoints) -> Result<Fit, FitError> {
+        self.fit_on(&Local::new(0)?, points)
+    }
+
+    /// As [`fit`](Self::fit), on an engine: threads of this process, or a pool whose peers have the jobs in their
+    /// registry (see [`register`](crate::register)).
+    ///
+    /// ```
+    /// use kmeans_job::KMeans;
+    /// use mapreduce_core::Local;
+    ///
+    /// let points = [[0.0], [1.0], [10.0], [11.0]];
+    /// let kmeans = KMeans::builder().k(2).build()?;
+    /// let (one, three) = (kmeans.fit_on(&Local::new(1)?, &points)?, kmeans.fit_on(&Local::new(3)?, &points)?);
+    /// assert_eq!((one.model, one.labels), (three.model, three.labels));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `fit`.
+    pub fn fit_on(&self, engine: &impl Engine, points: impl IntoPoints) -> Result<Fit, FitError> {
+        fit::fit(self, engine, points.into_points()?)
+    }
+}
+
+/// The options of [`KMeans`], each with a default.
+///
+/// ```
+/// use kmeans_job::{KMeans, OptionsError, Start};
+///
+/// let kmeans = KMeans::builder().k(16).start(Start::PlusPlus).n_init(10).seed(42).build()?;
+/// assert!(matches!(KMeans::builder().max_iter(0).build(), Err(OptionsError::MaxIter)));
+/// # Ok::<(), OptionsError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until they are built"]
+pub struct KMeansBuilder {
+    /// Not yet checked.
+    options: KMeans,
+}
+
+impl Default for KMeansBuilder {
+    fn default() -> Self {
+        let options = KMeans {
+            k: KRange::from(8),
+            start: Start::default(),
+            n_init: 1,
+            max_iter: 300,
+            tol: 1e-4,
+            seed: 0,
+            empty: EmptyClusters::default(),
+            split_bytes: None,
+            shared: false,
+            cancel: Cancel::new(),
+            observer: Observer(None),
+        };
+        Self { options }
+    }
+}
+
+impl KMeansBuilder {
+    /// The number of clusters, or a range of numbers of which the best is [chosen](Fit::trials); default 8.
+    pub fn k(mut self, k: impl Into<KRange>) -> Self {
+        self.options.k = k.into();
+        self
+    }
+
+    /// How the start centroids are chosen; default k-means||.
+    pub fn start(mut self, start: Start) -> Self {
+        self.options.start = start;
+        self
+    }
+
+    /// Runs from different start centroids, of which the one with the lowest inertia is kept, of equals the first;
+    /// default 1. The first run is that of 1, so more are never worse. Start centroids that are
+    /// [given](Start::Given) start one run.
+    pub fn n_init(mut self, runs: u32) -> Self {
+        self.options.n_init = runs;
+        self
+    }
+
+    /// Iterations of a run at the most; default 300.
+    pub fn max_iter(mut self, iterations: u32) -> Self {
+        self.options.max_iter = iterations;
+        self
+    }
+
+    /// Iterations end when the sum of the squared shifts of the centroids is at most this times the mean variance of
+    /// the columns, as in scikit-learn; default 1e-4. They also end when no centroid moves.
+    pub fn tol(mut self, tol: f64) -> Self {
+        self.options.tol = tol;
+        self
+    }
+
+    /// Seed of the random numbers; default 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = seed;
+        self
+    }
+
+    /// What happens to a cluster that loses all its rows; by default it moves to the row farthest from its centroid.
+    pub fn empty_clusters(mut self, policy: EmptyClusters) -> Self {
+        self.options.empty = policy;
+        self
+    }
+
+    /// Bytes of rows in a task; by default a size that suits the data. No result depends on it.
+    pub fn split_bytes(mut self, bytes: u64) -> Self {
+        self.options.split_bytes = Some(bytes);
+        self
+    }
+
+    /// Lets the peers of a pool read the points themselves, from the `.npy` file they were loaded from; by default
+    /// they are sent. Every peer has to find the same file under the same absolute path, which is verified. No result
+    /// depends on it, and in one process it has no effect.
+    pub fn shared(mut self, shared: bool) -> Self {
+        self.options.shared = shared;
+        self
+    }
+
+    /// Stops fits from outside: clones of `cancel` do.
+    ///
+    /// ```
+    /// use kmeans_job::{FitError, KMeans};
+    /// use mapreduce_core::{Cancel, Error};
+    ///
+    /// let cancel = Cancel::new();
+    /// let kmeans = KMeans::builder().k(2).cancel(cancel.clone()).build()?;
+    /// cancel.cancel();
+    /// assert!(matches!(kmeans.fit(&[[0.0], [1.0], [5.0]]), Err(FitError::Job(Error::Cancelled))));
+    /// # Ok::<(), kmeans_job::OptionsError>(())
+    /// ```
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.options.cancel = cancel;
+        self
+    }
+
+    /// Is called after every iteration, on the thread that called for the fit.
+    ///
+    /// ```
+    /// use kmeans_job::KMeans;
+    /// use std::sync::mpsc;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let observe = move |iteration: &kmeans_job::Iteration| tell.send(iteration.cost).unwrap_or_default();
+    /// let kmeans = KMeans::builder().k(2).observe(observe).build()?;
+    /// let fit = kmeans.fit(&[[0.0], [1.0], [10.0], [11.0]])?;
+    /// assert_eq!(told.try_iter().collect::<Vec<f64>>(), fit.model.cost_per_iteration);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn observe(mut self, observe: impl Fn(&Iteration) + Send + Sync + 'static) -> Self {
+        self.options.observer = Observer(Some(Arc::new(observe)));
+        self
+    }
+
+    /// Checks what can be checked without data.
+    ///
+    /// # Errors
+    /// [`OptionsError`], naming the option.
+    pub fn build(self) -> Result<KMeans, OptionsError> {
+        let KMeans { k, start, n_init, max_iter, tol, .. } = &self.options;
+        let given = matches!(start, Start::Given(_));
+        match (k.from, k.to) {
+            (0, _) => return Err(OptionsError::NoClusters),
+            (from, to) if from > to => return Err(OptionsError::UpsideDown { from, to }),
+            _ if given && !k.is_single() => {
+                return Err(OptionsError::RangeOfGiven { from: k.from, to: k.to });
+            }
+            _ => {}
+        }
+        match *n_init {
+            0 => return Err(OptionsError::NoRuns),
+            n_init if given && n_init > 1 => return Err(OptionsError::RunsOfGiven { n_init }),
+            _ => {}
+        }
+        if *max_iter == 0 {
+            return Err(OptionsError::MaxIter);
+        }
+        if tol.is_nan() || *tol < 0.0 {
+            return Err(OptionsError::Tol { tol: *tol });
+        }
+        Ok(self.options)
+    }
+}
+
+/// One number of clusters, or all from one to another, of which a fit chooses the best.
+///
+/// ```
+/// use kmeans_job::KRange;
+///
+/// assert!(KRange::from(8).is_single());
+/// assert_eq!(KRange::from(2..=20).to_string(), "2..20");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KRange {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+}
+
+impl KRange {
+    /// Whether it is one number, so that there is nothing to choose.
+    pub fn is_single(self) -> bool {
+        self.from == self.to
+    }
+}
+
+impl From<usize> for KRange {
+    fn from(k: usize) -> Self {
+        Self { from: k, to: k }
+    }
+}
+
+impl From<RangeInclusive<usize>> for KRange {
+    fn from(range: RangeInclusive<usize>) -> Self {
+        Self { from: *range.start(), to: *range.end() }
+    }
+}
+
+impl fmt::Display for KRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_single() {
+            true => write!(f, "{}", self.from),
+            false => write!(f, "{}..{}", self.from, self.to),
+        }
+    }
+}
+
+/// What happens to a cluster that loses all its rows in an iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmptyClusters {
+    /// It moves to the row that is farthest from its centroid; several go to the farthest rows with distinct
+    /// coordinates. The default, as in scikit-learn.
+    #[default]
+    Relocate,
+    /// It stays where it is, and may win rows again later. The result may have clusters without rows.
+    Keep,
+}
+
+/// Who is told of iterations.
+#[derive(Clone)]
+pub(crate) struct Observer(Option<Arc<Observe>>);
+
+type Observe = dyn Fn(&Iteration) + Send + Sync;
+
+impl Observer {
+    pub(crate) fn tell(&self, iteration: &Iteration) {
+        if let Some(observe) = &self.0 {
+            observe(iteration);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Some(..)" } else { "None" })
+    }
+}

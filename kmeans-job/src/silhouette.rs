@@ -1,0 +1,144 @@
+//! [`Silhouette`]: how well clusters are apart, to compare numbers of clusters by.
+
+use crate::{
+    jobs::pick::FetchRows,
+    kernel::distance::squared_distance,
+    numeric::{random::uniform, scalar::Scalar},
+    session::{Data, Session},
+};
+use mapreduce_core::{Engine, Error};
+use std::collections::BTreeSet;
+
+/// The mean silhouette needs the distance of every two rows, so it is taken of a sample: 2000 rows give two digits.
+const ROWS_MAX: usize = 2000;
+/// Random numbers for the rows of the sample.
+const STREAM_SAMPLE: u64 = 0x73_696c_686f; // "silho"
+
+/// A sample of rows and the distances between them.
+///
+/// Source: Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", Journal
+/// of Computational and Applied Mathematics 20, 1987.
+pub(crate) struct Silhouette {
+    rows: Vec<usize>,
+    /// Euclidean, row-major, each row of the sample to each.
+    distances: Vec<f64>,
+}
+
+impl Silhouette {
+    /// Draws the sample: all of `n` rows, or as many as there may be.
+    pub(crate) fn new<T: Scalar, E: Engine>(
+        n: usize,
+        seed: u64,
+        data: &Data<'_, T>,
+        session: &mut Session<'_, E>,
+    ) -> Result<Self, Error> {
+        let rows = sample(n, seed);
+        let fetch = FetchRows::<T>::new(rows.iter().map(|&row| row as u64).collect());
+        let points: Vec<Vec<f64>> =
+            session.run(&fetch, &(), data)?.pairs.into_iter().map(|(_, point)| point).collect();
+        Ok(Self { rows, distances: distances(&points) })
+    }
+
+    /// The mean silhouette of the sample when its rows belong to these of `k` clusters: `labels` of all rows. `None` if
+    /// fewer than two clusters have rows in the sample.
+    pub(crate) fn score(&self, labels: &[i32], k: usize) -> Option<f64> {
+        let labels: Vec<usize> = self.rows.iter().map(|&row| labels[row] as usize).collect();
+        mean_silhouette(&self.distances, &labels, k)
+    }
+}
+
+/// Up to [`ROWS_MAX`] of `n` rows, ascending, each set of rows as likely as any other.
+///
+/// Source: Floyd's algorithm, in Bentley and Floyd, "Programming pearls: a sample of brilliance", CACM 30(9), 1987.
+fn sample(n: usize, seed: u64) -> Vec<usize> {
+    let mut rows = BTreeSet::new();
+    for last in n.saturating_sub(ROWS_MAX)..n {
+        let drawn = (uniform(seed, STREAM_SAMPLE, last as u64) * (last + 1) as f64).ceil() as usize - 1;
+        if !rows.insert(drawn) {
+            rows.insert(last);
+        }
+    }
+    rows.into_iter().collect()
+}
+
+/// The Euclidean distance of each point to each, row-major.
+fn distances(points: &[Vec<f64>]) -> Vec<f64> {
+    let m = points.len();
+    let mut distances = vec![0.0; m * m];
+    for i in 0..m {
+        for j in 0..i {
+            let distance = squared_distance(&points[i], &points[j]).sqrt();
+            distances[i * m + j] = distance;
+            distances[j * m + i] = distance;
+        }
+    }
+    distances
+}
+
+fn mean_silhouette(distances: &[f64], labels: &[usize], k: usize) -> Option<f64> {
+    let mut sizes = vec![0_usize; k];
+    labels.iter().for_each(|&label| sizes[label] += 1);
+    if sizes.iter().filter(|&&size| size > 0).count() < 2 {
+        return None;
+    }
+    let mut sums = vec![0.0; k];
+    let mut total = 0.0;
+    for (distances, &own) in distances.chunks_exact(labels.len()).zip(labels) {
+        if sizes[own] == 1 {
+            continue; // 0 by definition
+        }
+        sums.fill(0.0);
+        for (distance, &label) in distances.iter().zip(labels) {
+            sums[label] += distance;
+        }
+        let within = sums[own] / (sizes[own] - 1) as f64;
+        let others = (0..k).filter(|&other| other != own && sizes[other] > 0);
+        let nearest = others.map(|other| sums[other] / sizes[other] as f64).fold(f64::INFINITY, f64::min);
+        let larger = within.max(nearest);
+        if larger > 0.0 {
+            total += (nearest - within) / larger;
+        }
+    }
+    Some(total / labels.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(points: &[f64], labels: &[usize], k: usize) -> Option<f64> {
+        let points: Vec<Vec<f64>> = points.iter().map(|&x| vec![x]).collect();
+        mean_silhouette(&distances(&points), labels, k)
+    }
+
+    #[test]
+    fn the_mean_is_that_of_the_definition() {
+        // Within 1, to the others 9.5 and 10.5, for each pair; the single row counts as 0.
+        let expected = 2.0 * ((10.5 - 1.0) / 10.5 + (9.5 - 1.0) / 9.5);
+        assert_eq!(score(&[0.0, 1.0, 10.0, 11.0], &[0, 0, 1, 1], 2), Some(expected / 4.0));
+        assert_eq!(score(&[0.0, 1.0, 10.0, 11.0, 500.0], &[0, 0, 2, 2, 1], 4), Some(expected / 5.0));
+    }
+
+    #[test]
+    fn rows_in_the_wrong_cluster_score_below_zero() {
+        assert!(score(&[0.0, 10.0, 1.0, 11.0], &[0, 0, 1, 1], 2) < Some(0.0));
+    }
+
+    #[test]
+    fn one_cluster_has_no_silhouette_and_coinciding_rows_have_none_to_speak_of() {
+        assert_eq!(score(&[0.0, 1.0], &[1, 1], 3), None);
+        assert_eq!(score(&[4.0; 4], &[0, 0, 1, 1], 2), Some(0.0));
+    }
+
+    #[test]
+    fn a_sample_has_distinct_rows_spread_over_all_of_them() {
+        assert_eq!(sample(7, 1), [0, 1, 2, 3, 4, 5, 6]);
+        let rows = sample(1_000_000, 1);
+        assert_eq!(rows.len(), ROWS_MAX);
+        assert!(rows.windows(2).all(|pair| pair[0] < pair[1]) && rows[ROWS_MAX - 1] < 1_000_000);
+        // A half of them, give or take five standard deviations.
+        let low = rows.iter().filter(|&&row| row < 500_000).count();
+        assert!(low.abs_diff(ROWS_MAX / 2) < 112, "{low}");
+        assert_ne!(rows, sample(1_000_000, 2));
+    }
+}
