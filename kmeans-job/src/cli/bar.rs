@@ -44,7 +44,7 @@ impl Bar {
         // indicatif draws on standard error, and only if that is a terminal.
         let bar = shown.get_or_insert_with(|| {
             let style = ProgressStyle::with_template(style).expect("the template of a bar");
-            ProgressBar::new(total).with_style(style).with_elapsed(PATIENCE)
+            ProgressBar::new(total).with_position(done).with_style(style).with_elapsed(PATIENCE)
         });
         bar.set_length(total);
         // Threads may be a little late.

@@ -1,8 +1,8 @@
 //! What went wrong, in one line that ends with the way out.
 
 use kmeans_job::{
-    DataError, OptionsError, data::LoadError, generate::GenerateError, model::ModelError, output::OutputError,
-    palette::PaletteError,
+    DataError, OptionsError, data::LoadError, generate::GenerateError, model::ModelError,
+    output::OutputError, palette::PaletteError,
 };
 use mapreduce_core::RegistryError;
 use mapreduce_net::cli::{CliError, signal_status};

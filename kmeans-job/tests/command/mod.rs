@@ -48,6 +48,12 @@ impl Folder {
         paths.map(|path| (path.clone(), fs::read(&path).ok())).collect()
     }
 
+    /// The names of all files, hidden ones too.
+    pub(crate) fn names(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.0.path()).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name().into()).collect()
+    }
+
     /// The command, not yet started.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kmeans-job"));
