@@ -40,11 +40,11 @@ fn points_are_generated_and_clustered_from_any_kind_of_output() {
         folder.succeed(&format!("fit {input} --k 3 --model m.json"));
         assert!(folder.get("m.json") == model, "{input}");
     }
-    let inertia = Model::load(&folder.path("m.json")).unwrap().inertia;
+    let inertia = Model::load(folder.path("m.json")).unwrap().inertia;
     // 3000 points, 4 columns, variance 0.01.
     assert!((inertia - 120.0).abs() < 12.0, "{inertia}");
     folder.succeed("fit a.parquet --columns x2,x0 --k 3 --model m.json");
-    assert_eq!(Model::load(&folder.path("m.json")).unwrap().d(), 2);
+    assert_eq!(Model::load(folder.path("m.json")).unwrap().d(), 2);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn labels_and_distances_are_written_as_parquet() {
     assert_eq!(column(&folder, "l.parquet", "label"), expected);
     let expected = doubles(&folder.get("d.npy")).1;
     assert_eq!(column(&folder, "d.PARQUET", "distance"), expected);
-    let inertia = Model::load(&folder.path("m.json")).unwrap().inertia;
+    let inertia = Model::load(folder.path("m.json")).unwrap().inertia;
     let sum: f64 = expected.iter().map(|distance| distance * distance).sum();
     assert!((sum - inertia).abs() < 1e-9 * inertia, "{sum} {inertia}");
     folder.succeed("predict m.json IRIS --labels p.parquet --distances e.parquet");
