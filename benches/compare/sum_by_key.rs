@@ -43,9 +43,9 @@ fn main() -> std::process::ExitCode {
     Program::running::<SumByKey>(|run| {
         let [path] = run.inputs else { return Err("give one file of rows".into()) };
         let rows = run.dataset(RowFile::<u64>::open(path, 0, 2)?)?;
-        let sample = rows.sample(1_000, |row| row[0])?;
         let parts = run.options.partitions_for(rows.bytes());
-        Ok(run.write(&SumByKey, &RangePartitioner::from_sample::<u64>(&sample, parts), &rows)?)
+        let ranges = RangePartitioner::from_dataset::<u64, _>(&rows, 1_000, parts, |row| row[0])?;
+        Ok(run.write(&SumByKey, &ranges, &rows)?)
     })
     .main()
 }

@@ -179,6 +179,23 @@ fn a_peer_that_is_told_to_leave_hands_over_what_it_has() {
 }
 
 #[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    let mut lab = lab(2);
+    let mut driver = start(&lab, "m", 2, "");
+    reach(&mut driver, 5);
+    driver.signal("STOP");
+    let mut peer = lab.take_peer(0).process;
+    // As GNU `timeout` does it: to its child, and to the group of its child.
+    peer.signal("TERM");
+    peer.stderr_line(|line| line.contains("draining: "));
+    peer.signal("TERM");
+    driver.signal("CONT");
+    let peer = peer.wait().succeeded();
+    assert!(peer.stderr.ends_with("drained\n"), "{peer:?}");
+    same_bits(&lab, "m", driver.wait());
+}
+
+#[test]
 fn a_second_signal_ends_a_peer_that_cannot_hand_over() {
     let mut lab = lab(1);
     let mut driver = start(&lab, "m", 1, "");

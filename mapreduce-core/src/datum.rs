@@ -90,7 +90,8 @@ pub trait Datum: ToOwned<Owned: Send + Sync> + Send + Sync + 'static {
     /// Adds what the type looks like on the wire to `schema`.
     fn schema(schema: &mut Schema);
 
-    /// Whether this is `()`, the value of those who emit keys only: a text writer then leaves out the tab.
+    /// Whether this is `()`, the value of those who emit keys only, or the key of those who emit values only: a text writer
+    /// leaves it out, and the tab.
     fn is_unit() -> bool {
         false
     }

@@ -2,7 +2,11 @@
 
 use crate::{codec::CodecError, exec::SpillError, input::ReadError, schedule::TaskId};
 use serde::{Deserialize, Serialize};
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
 
 /// What mappers, reducers and the other parts of a job return: any error will do, so `?` works on all of them.
 pub type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
@@ -27,6 +31,12 @@ pub enum Error {
     TooManySplits {
         /// How many there would have been.
         splits: u64,
+    },
+    /// More partitions were asked for than a round may have.
+    #[error("{partitions} partitions are too many; choose at most {}", crate::Options::PARTITIONS_MAX)]
+    TooManyPartitions {
+        /// How many there would have been.
+        partitions: u32,
     },
     /// A task failed as often as it may.
     #[error(transparent)]
@@ -103,14 +113,15 @@ pub enum Error {
         reason: crate::SideOutputError,
     },
     /// The output could not be written.
-    #[error("{}: cannot be written: {source}{}", path.display(), room_for(source))]
+    #[error("{}: cannot be written: {source}{}", path.display(), way_out(source))]
     Output {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// Output that waited in a spill file could not be read back.
+    /// The folder for what does not fit into memory is not there, or output that waited in a spill file could not be read
+    /// back.
     #[error(transparent)]
     Spill(#[from] SpillError),
     /// The memory budget does not hold what a single task works with.
@@ -144,12 +155,45 @@ pub enum Error {
     },
 }
 
-/// The way out for output that the disk has no room for.
-pub(crate) fn room_for(output: &io::Error) -> &'static str {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    match output.kind() {
-        StorageFull | QuotaExceeded | FileTooLarge => "; make room there, or choose a folder on another disk",
+/// What helps against an error in writing, for the end of a message.
+pub(crate) fn way_out(source: &io::Error) -> &'static str {
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "; make room there, or choose a folder on another disk"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "; choose a folder that may be written to"
+        }
         _ => "",
+    }
+}
+
+/// What the code of a job has done that it must not. It is the user's error, and another attempt would do the same.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Misuse {
+    /// Of a [`Partitioner`](crate::Partitioner).
+    #[error("the partitioner chose partition {partition}, but there are {partitions}, counted from 0")]
+    Partition { partition: u32, partitions: u32 },
+    /// A pair, or the key of one.
+    #[error("a {what} of {bytes} bytes is too long; the limit is 2 GiB")]
+    TooLong { what: &'static str, bytes: usize },
+    /// An error of [`Emit`](crate::Emit) was not passed on. What it was is not known any more.
+    #[error("a pair or a line could not be emitted and its error was passed over; pass it on with `?`")]
+    PassedOver {
+        /// Whether it would come again.
+        permanent: bool,
+    },
+    /// The number may have come over a network.
+    #[error("a job with side outputs has at least 2 partitions, one of them for their lines")]
+    TooFewPartitions,
+    /// Looked at before the job runs, unless a node runs another build of it.
+    #[error("{0}")]
+    Columns(String),
+}
+
+impl Misuse {
+    pub(crate) fn is_permanent(&self) -> bool {
+        !matches!(self, Self::PassedOver { permanent: false })
     }
 }
 

@@ -108,7 +108,7 @@ pub use job::{
 };
 pub use key::{Key, KeyPart, Sorted};
 pub use local::Local;
-pub use memory::{Held, Memory, TaskMemory};
+pub use memory::{Held, HeldApart, Memory, TaskMemory};
 pub use options::Options;
 pub use output::{Format, Iterated, Output, PartFiles, Report, Written};
 pub use registry::{Registry, RegistryError};

@@ -14,10 +14,10 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Reduce tasks, and parts of the output. Default: one for every 32 MiB of input, at least 1 and at most 64. Each
-    /// costs a few microseconds and, with part files, a file.
+    /// costs a few microseconds and, with part files, a file. At most [`Options::PARTITIONS_MAX`].
     pub partitions: Option<u32>,
     /// At so many bytes a map task cuts what was emitted into a sorted segment; several are merged when it ends. Default
-    /// 16 MiB. A task works with about twice as much memory. Like the splits, this is a part of the plan: a combiner that
+    /// 16 MiB; more than 2 GiB counts as 2 GiB. A task works with about twice as much memory. Like the splits, this is a part of the plan: a combiner that
     /// is not exact may give other bits with another value, on every engine the same.
     pub segment_bytes: usize,
     /// How often a task may fail in user code before the job does. Default 4.
@@ -46,9 +46,13 @@ impl Default for Options {
 }
 
 const PARTITION_BYTES: u64 = 32 << 20;
-const PARTITIONS_MAX: u64 = 64;
+const DEFAULT_PARTITIONS_MAX: u64 = 64;
 
 impl Options {
+    /// The most partitions of a round, 1 048 576, the one of [side outputs](crate::Job::SIDE_OUTPUTS) included: each costs every
+    /// map attempt some bytes, whether it puts anything there or not.
+    pub const PARTITIONS_MAX: u32 = 1 << 20;
+
     /// The same, but that the job can be cancelled without those that were given the same token. What an
     /// [`Engine`](crate::Engine) does with the options of a job in the background.
     #[must_use]
@@ -65,7 +69,7 @@ impl Options {
     /// assert_eq!(Options::default().partitions_for(1 << 30), 32);
     /// ```
     pub fn partitions_for(&self, input_bytes: u64) -> u32 {
-        let by_size = (input_bytes / PARTITION_BYTES).clamp(1, PARTITIONS_MAX) as u32;
+        let by_size = (input_bytes / PARTITION_BYTES).clamp(1, DEFAULT_PARTITIONS_MAX) as u32;
         self.partitions.unwrap_or(by_size).max(1)
     }
 }

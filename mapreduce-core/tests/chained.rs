@@ -291,6 +291,39 @@ fn an_output_that_does_not_fit_is_read_back_from_files() {
     assert!(counts(&spilled) == counts(&in_memory));
 }
 
+/// Reading it again would give the same, so it is not tried.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_damaged_file_of_a_chained_output_ends_the_next_job_at_once() {
+    use std::{fs, os::unix::fs::FileExt};
+
+    let texts: Vec<String> = (0..20_000).map(|n| format!("text number {n:05}")).collect();
+    let folder = Folder::new();
+    let memory = Memory::limited(8 << 20).spilling_to(folder.path());
+    let engine = Local::new(2).unwrap().with_memory(memory.clone());
+    let options = Options { segment_bytes: 64 << 10, ..options(2) };
+    let held = memory.hold(8 << 20);
+    let texts = Dataset::new(ItemSlice::new(&texts)).unwrap();
+    let chained = Dataset::new(engine.chain(&Count, &(), &texts, &options).unwrap()).unwrap();
+    drop(held);
+    // The files have no names, but they are open.
+    for open in fs::read_dir("/proc/self/fd").unwrap() {
+        let open = open.unwrap().path();
+        if fs::read_link(&open).is_ok_and(|file| file.starts_with(folder.path())) {
+            let file = fs::File::options().read(true).write(true).open(open).unwrap();
+            let zeros = vec![0; file.metadata().unwrap().len() as usize];
+            file.write_all_at(&zeros, 0).unwrap();
+        }
+    }
+    match engine.run_with(&ByCount, &(), &chained, &options) {
+        Err(Error::Task(error)) => {
+            assert_eq!((error.attempts, error.failure.kind), (1, FailureKind::Spill), "{error}");
+            assert!(error.to_string().contains("a spill file is damaged"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A text that spans several blocks of a file.
 fn long() -> String {
     "x".repeat(300_000)

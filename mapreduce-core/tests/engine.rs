@@ -222,7 +222,7 @@ impl Rounds for NodeRounds<'_> {
         J: Job,
         I: Input<Records = InputOf<J>>,
     {
-        let partitions = partitions::<J, I>(self.options, data);
+        let partitions = partitions::<J, I>(self.options, data)?;
         let registry = Registry::new().with::<J>().unwrap();
         let known = registry.get(&JobId::of::<J>()).unwrap();
         let round = known.round(&bytes(job), &bytes(shared), partitions)?;

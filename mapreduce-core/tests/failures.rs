@@ -110,7 +110,7 @@ fn a_panic_in_the_partitioner_fails_its_map_task() {
 fn a_partition_that_is_not_there_is_an_error() {
     let error =
         fails(&Probe::default().on_partition(|key, partitions| if key == 3 { partitions } else { 0 }));
-    assert_eq!(error.failure.kind, FailureKind::User);
+    assert_eq!((error.failure.kind, error.attempts), (FailureKind::User, 1));
     assert!(error.to_string().contains("partition 3, but there are 3, counted from 0"), "{error}");
 }
 
@@ -123,7 +123,7 @@ fn an_error_of_emit_that_is_passed_over_fails_the_attempt_all_the_same() {
         })
         .on_partition(|key, partitions| if key == 3 { partitions } else { 0 });
     let error = fails(&job);
-    assert_eq!(error.failure.kind, FailureKind::User);
+    assert_eq!((error.failure.kind, error.attempts), (FailureKind::User, 1));
     assert!(error.to_string().contains("passed over; pass it on with `?`"), "{error}");
 }
 

@@ -363,30 +363,6 @@ fn plans_depend_on_the_input_alone() {
 }
 
 #[test]
-fn samples_are_even_and_the_same_every_time() {
-    let numbers: Vec<u32> = (0..100).collect();
-    let data = Dataset::with_split_bytes(RowSlice::new(&numbers, 1).unwrap(), 200).unwrap();
-    assert_eq!(data.splits().len(), 2);
-    let sample = |per_split| data.sample(per_split, |row| row[0]).unwrap();
-    assert_eq!(sample(5), [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
-    assert_eq!(sample(5), sample(5));
-    assert_eq!(sample(1), [0, 50]);
-    assert_eq!(sample(1_000), numbers);
-    for per_split in 1..60 {
-        assert!(sample(per_split).len() <= 2 * per_split);
-    }
-    assert!(sample(0).is_empty());
-
-    let folder = Folder::new();
-    let path = folder.file("text", "a\nb\nc\n");
-    let lines = Dataset::new(TextFiles::open([&path]).unwrap()).unwrap();
-    assert_eq!(lines.sample(2, str::to_string).unwrap(), ["a", "c"]);
-    fs::remove_file(&path).unwrap();
-    let error = lines.sample(2, str::to_string).unwrap_err();
-    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
-}
-
-#[test]
 fn inputs_can_be_cloned_and_shown() {
     fn check<T: Clone + std::fmt::Debug>() {}
     check::<TextFiles<Lines>>();

@@ -43,7 +43,7 @@ macro_rules! make {
     ($($join:ident)*) => {$(
         impl Make for $join {
             fn at_most(left_max: usize) -> Self {
-                Self { left_max }
+                Self { left_max, ..Self::default() }
             }
         }
     )*};
@@ -180,6 +180,38 @@ fn a_key_with_too_many_left_values_fails_the_job_with_a_way_out() {
     assert_eq!(error.failure.message, JoinError::LeftTooLong { max: 4 }.to_string());
     assert!(error.failure.place.contains("key \"\\x07\""), "{error}");
     assert!(error.to_string().contains("put this input on the right"), "{error}");
+}
+
+/// A few values may be as large as very many.
+#[test]
+fn a_key_with_too_large_left_values_fails_the_job_with_a_way_out() {
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Bounded(usize);
+    impl Job for Bounded {
+        const NAME: &'static str = "bounded";
+        type Shared = ();
+        type Mapper = ByUser;
+        type Combiner = NoCombiner;
+        type Reducer = FullJoin;
+        fn mapper(&self, (): &()) -> Result<ByUser> {
+            Ok(ByUser)
+        }
+        fn combiner(&self) -> NoCombiner {
+            NoCombiner
+        }
+        fn reducer(&self, (): &()) -> Result<FullJoin> {
+            Ok(FullJoin { left_bytes_max: self.0, ..FullJoin::default() })
+        }
+    }
+    let users: Vec<User> = [1, 1, 2].map(|user| (user, "x".repeat(1_000))).to_vec();
+    let orders: Vec<Order> = (0..100).map(|n| (2, n)).collect();
+    let data = Dataset::new(both(&users, &orders)).unwrap();
+    // Bounded is what one key has on the left, however much the others have, and the right.
+    assert_eq!(engine().run(&Bounded(2_100), &(), &data).unwrap().pairs.len(), 102);
+    let Err(Error::Task(error)) = engine().run(&Bounded(1_900), &(), &data) else { panic!("joined") };
+    assert_eq!(error.failure.message, JoinError::LeftTooLarge { bytes_max: 1_900 }.to_string());
+    assert!(error.failure.place.contains("key \"\\x01\""), "{error}");
+    assert!(error.to_string().contains("a larger `left_bytes_max`"), "{error}");
 }
 
 /// Emits values of the wrong sides.

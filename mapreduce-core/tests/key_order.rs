@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cmp::Ordering, cmp::Reverse, fmt::Debug};
 
-use mapreduce_core::{CodecError, Key, KeyPart, impl_key};
+use mapreduce_core::{CodecError, Key, KeyPart, Schema, Sorted, impl_key};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,8 +51,12 @@ fn check<K: KeyPart + Debug>(a: &K, b: &K, noise: &[u8], compare: fn(&K, &K) -> 
     let mut rest = &followed[..];
     prop_assert_eq!(compare(&K::decode_part(&mut rest)?, a), Ordering::Equal);
     prop_assert_eq!(rest, noise);
+    let mut rest = &followed[..];
+    K::skip_part(&mut rest)?;
+    prop_assert_eq!(rest, noise);
     for len in 0..len {
         prop_assert!(K::decode_part(&mut &followed[..len]).is_err());
+        prop_assert!(K::skip_part(&mut &followed[..len]).is_err());
     }
 
     for bytes in [noise, &followed, &whole[..whole.len() / 2]] {
@@ -210,4 +214,59 @@ fn errors_name_the_type_and_the_reason() {
     assert!(message::<(String, u8)>(b"\xFF\0\0\x01").ends_with("the text is not UTF-8"));
     assert!(message::<String>(b"\xFF").ends_with("the text is not UTF-8"));
     assert!(<str as Key>::decode(b"\xFF").is_err());
+}
+
+/// A byte that is never decoded.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Skipped(u8);
+
+impl Key for Skipped {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.0);
+    }
+    fn decode(_: &[u8]) -> Result<Cow<'_, Self>, CodecError> {
+        unreachable!("it is skipped")
+    }
+    fn schema(schema: &mut Schema) {
+        schema.text("skipped");
+    }
+}
+
+impl KeyPart for Skipped {
+    fn encode_part(&self, out: &mut Vec<u8>) {
+        out.push(self.0);
+    }
+    fn decode_part(_: &mut &[u8]) -> Result<Self, CodecError> {
+        unreachable!("it is skipped")
+    }
+    fn skip_part(bytes: &mut &[u8]) -> Result<(), CodecError> {
+        *bytes = bytes.get(1..).ok_or_else(|| CodecError::decode::<Self>(0, "it takes 1"))?;
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+struct OfSkipped {
+    a: Option<Skipped>,
+    b: Reverse<Skipped>,
+    c: Skipped,
+}
+impl_key!(OfSkipped { a, b, c });
+
+#[test]
+fn a_group_is_found_without_decoding_it() {
+    fn group<K: KeyPart>(key: K) {
+        let whole = encoding(&Sorted(key.clone(), u32::MAX));
+        assert_eq!(Sorted::<K, u32>::group(&whole).unwrap(), part(&key));
+    }
+    group(Some(Skipped(3)));
+    group(None::<Skipped>);
+    group(Reverse(Skipped(3)));
+    group(Some(Reverse((Skipped(0), Skipped(255)))));
+    group(OfSkipped { a: Some(Skipped(1)), b: Reverse(Skipped(2)), c: Skipped(3) });
+    // Shorter, as long, and longer than what is looked at first.
+    for len in [0, 59, 60, 61, 62, 63, 64, 65, 500] {
+        group(Reverse("a\0".repeat(len)));
+        group(Reverse("b".repeat(len)));
+    }
 }

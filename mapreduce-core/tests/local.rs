@@ -340,6 +340,9 @@ fn no_partitions_act_as_one_and_too_many_are_an_error() {
         engine().run_with(&Probe::default(), &(), &numbers(100, 4), &options)
     };
     assert_eq!(run(0).unwrap().pairs, sums(100));
-    let error = run(u32::MAX).unwrap_err().to_string();
-    assert!(error.contains("job probe: start: ") && error.contains("fewer partitions"), "{error}");
+    for many in [Options::PARTITIONS_MAX + 1, u32::MAX] {
+        let error = run(many).unwrap_err();
+        assert!(matches!(error, Error::TooManyPartitions { partitions } if partitions == many), "{error}");
+        assert!(error.to_string().ends_with("partitions are too many; choose at most 1048576"), "{error}");
+    }
 }

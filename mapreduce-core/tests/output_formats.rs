@@ -238,6 +238,22 @@ fn empty_text_differs_from_none() {
     assert_eq!(csv(Some("")), "key,value\nk,\"\"\n");
 }
 
+/// Readers pass over empty lines.
+#[test]
+fn none_in_the_only_column_is_a_line_all_the_same() {
+    let csv = |value: Option<u8>| one(&[((), value)], Format::Csv);
+    assert_eq!(csv(None), "value\n\"\"\n");
+    assert_eq!(csv(Some(7)), "value\n7\n");
+}
+
+#[test]
+fn text_leaves_out_what_is_nothing_and_the_tab() {
+    assert_eq!(one(&[("key".to_string(), 7)], Format::Text), "key\t7\n");
+    assert_eq!(one(&[("key".to_string(), ())], Format::Text), "key\n");
+    assert_eq!(one(&[((), 7)], Format::Text), "7\n");
+    assert_eq!(one(&[((), ())], Format::Text), "\n");
+}
+
 #[test]
 fn nothing_is_left_out_of_json_lines() {
     assert_eq!(one(&[(b"line".to_vec(), ())], Format::JsonLines), "{\"key\":\"line\"}\n");

@@ -255,10 +255,7 @@ impl Job for Ranged {
     fn reducer(&self, _: &RangePartitioner) -> Result<Listed> {
         Ok(Listed)
     }
-    fn partitioner(
-        &self,
-        ranges: &RangePartitioner,
-    ) -> Result<Box<dyn Partitioner<Sorted<String, i16>>>> {
+    fn partitioner(&self, ranges: &RangePartitioner) -> Result<Box<dyn Partitioner<Sorted<String, i16>>>> {
         Ok(Box::new(ranges.clone()))
     }
 }

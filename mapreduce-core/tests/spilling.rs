@@ -12,11 +12,12 @@ use common::{
 };
 use mapreduce_core::{
     Combiner, Dataset, Engine, Error, FailureKind, Input, InputOf, ItemSlice, Job, Local, Memory, NoReducer,
-    Options, Output, PartFiles, TextFiles, key::Sorted, prelude::*,
+    Options, Output, PartFiles, TextFiles, exec::SpillError, key::Sorted, prelude::*,
 };
 use proptest::{collection::vec, prelude::*};
 use std::{
     iter::successors,
+    path::PathBuf,
     sync::{Arc, LazyLock},
 };
 
@@ -176,9 +177,9 @@ impl SimpleJob for Longest {
 
 /// Emits what it reads, some of it twice, and reduces nothing.
 #[derive(Clone, Serialize, Deserialize)]
-struct Pass<const COMBINED: bool>;
+struct Pass;
 
-impl<const COMBINED: bool> Mapper for Pass<COMBINED> {
+impl Mapper for Pass {
     type Input = Items<(String, u16)>;
     type Key = str;
     type Value = u64;
@@ -187,16 +188,9 @@ impl<const COMBINED: bool> Mapper for Pass<COMBINED> {
     }
 }
 
-impl SimpleJob for Pass<false> {
+impl SimpleJob for Pass {
     const NAME: &'static str = "pass";
     type Combiner = NoCombiner;
-    type Reducer = NoReducer;
-}
-
-/// Where nothing is reduced, nothing is combined either.
-impl SimpleJob for Pass<true> {
-    const NAME: &'static str = "pass-combined";
-    type Combiner = Sum;
     type Reducer = NoReducer;
 }
 
@@ -246,11 +240,9 @@ proptest! {
         for (partitions, spare) in [(1, 0), (5, 0), (5, 301), (3, u64::MAX - 1)] {
             let options = Options { partitions: Some(partitions), segment_bytes: segment, ..Options::default() };
             let input = ItemSlice::new(items.clone());
-            let (output, memory) = run(&Pass::<false>, &input, split, &options, spare);
+            let (output, memory) = run(&Pass, &input, split, &options, spare);
             prop_assert_eq!(&output.pairs, &emitted);
             prop_assert_eq!((output.report.keys, memory.spilled_bytes() > 0 || spare > 0), (0, spare > 0 || !emitted.is_empty()));
-            let (output, _) = run(&Pass::<true>, &input, split, &options, spare);
-            prop_assert_eq!(&output.pairs, &emitted);
         }
     }
 }
@@ -324,7 +316,7 @@ fn jobs_on_one_budget_go_on_side_by_side() {
 }
 
 #[test]
-fn a_folder_that_vanishes_fails_the_job_and_leaves_no_output() {
+fn a_folder_that_is_not_there_is_refused_before_anything_runs() {
     let folder = Folder::new();
     let spill = folder.path().join("spill");
     std::fs::create_dir(&spill).unwrap();
@@ -334,7 +326,45 @@ fn a_folder_that_vanishes_fails_the_job_and_leaves_no_output() {
     assert_eq!(std::fs::read_dir(&spill).unwrap().count(), 0, "spill files have no names");
 
     std::fs::remove_dir(&spill).unwrap();
-    let Error::Task(error) = word_count(memory.clone(), &options).unwrap_err() else {
+    // Whether or not it would have spilled.
+    for memory in [memory, Memory::limited(1 << 30).spilling_to(&spill)] {
+        let error = word_count(memory.clone(), &options).unwrap_err();
+        assert!(matches!(&error, Error::Spill(SpillError::NoFolder { folder, .. }) if *folder == spill));
+        let said = error.to_string();
+        assert!(said.starts_with(&format!("{}: nothing can be spilled there: ", spill.display())), "{said}");
+        assert!(said.ends_with("make the folder, or spill to another (`Memory::spilling_to`)"), "{said}");
+    }
+}
+
+#[test]
+fn a_folder_that_vanishes_fails_the_job_and_leaves_no_output() {
+    /// Removes the folder.
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Removes(PathBuf);
+    impl Mapper for Removes {
+        type Input = Lines;
+        type Key = [u8];
+        type Value = ();
+        fn map(&self, line: &[u8], out: &mut impl Emit<[u8], ()>) -> Result {
+            let _ = std::fs::remove_dir(&self.0);
+            out.emit(line, &())
+        }
+    }
+    impl SimpleJob for Removes {
+        const NAME: &'static str = "removes";
+        type Combiner = NoCombiner;
+        type Reducer = Identity;
+    }
+    let folder = Folder::new();
+    let spill = folder.path().join("spill");
+    let memory = Memory::limited(2_000 + TASK_BYTES).spilling_to(&spill);
+    let options = Options { segment_bytes: 1_000, ..Options::default() };
+    let input = TextFiles::open_bytes([folder.file("text", "to be or not to be\n".repeat(100))]).unwrap();
+    let (data, job) = (Dataset::new(input).unwrap(), Removes(spill.clone()));
+    let engine = threads(1).with_memory(memory.clone());
+
+    std::fs::create_dir(&spill).unwrap();
+    let Error::Task(error) = engine.run_with(&job, &(), &data, &options).unwrap_err() else {
         panic!("a task fails")
     };
     assert_eq!(error.failure.kind, FailureKind::Spill);
@@ -346,10 +376,9 @@ fn a_folder_that_vanishes_fails_the_job_and_leaves_no_output() {
         )
     );
 
-    let input = TextFiles::open([folder.file("text", "to be or not to be")]).unwrap();
-    let (data, to) = (Dataset::new(input).unwrap(), PartFiles::new(folder.path().join("out")));
-    let engine = threads(1).with_memory(memory.clone());
-    engine.write(&WordCount, &(), &data, &to, &options).unwrap_err();
+    std::fs::create_dir(&spill).unwrap();
+    let to = PartFiles::new(folder.path().join("out"));
+    engine.write(&job, &(), &data, &to, &options).unwrap_err();
     assert!(!to.path().exists() && memory.held_bytes() == 0);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the input alone");
 }

@@ -3,18 +3,20 @@
 //!
 //! ```text
 //! page_rank run links.tsv --output ranks --damping 0.85 --tolerance 1e-9
+//! page_rank map < links.tsv | LC_ALL=C sort | page_rank reduce
 //! ```
 //!
 //! Three jobs: [`Links`] lists the links of each page, [`PageRank`] runs a [`Round`] over these lists until the ranks stay
-//! where they are, and [`Ranks`] writes them. Ranks are integers, so that the order in which they are added does not matter:
-//! the result is the same to the bit, whatever the job runs on.
+//! where they are, and [`Ranks`] writes them. The filters are of the first. Ranks are integers, so that the order in which
+//! they are added does not matter: the result is the same to the bit, whatever the job runs on.
 //!
 //! S. Brin, L. Page, "The anatomy of a large-scale hypertextual web search engine", 1998. The rank of a page without links is
 //! given to all pages.
 
-use mapreduce_core::prelude::*;
+use mapreduce_core::{Error, prelude::*};
 use mapreduce_net::cli::{Program, Run, clap};
-use std::{collections::BTreeMap, mem, ops::ControlFlow};
+use serde::{Deserializer, Serializer};
+use std::{ops::ControlFlow, sync::Arc};
 
 #[derive(clap::Args)]
 struct Params {
@@ -22,7 +24,7 @@ struct Params {
     #[arg(long, value_name = "SHARE", default_value_t = 0.85, value_parser = below_one)]
     damping: f64,
     /// Stop when the ranks, whose sum is 1, have moved by no more than this in a round, all together
-    #[arg(long, value_name = "DISTANCE", default_value_t = 1e-6, value_parser = below_one)]
+    #[arg(long, value_name = "DISTANCE", default_value_t = 1e-6, value_parser = tolerance)]
     tolerance: f64,
     /// Fail if that takes more rounds
     #[arg(long, value_name = "N", default_value_t = 1_000)]
@@ -70,11 +72,27 @@ impl SimpleJob for Links {
     type Reducer = List;
 }
 
-/// The rank of all pages together.
+/// The rank of all pages together, and 1 as a share.
 const ALL: u64 = 1 << 60;
 
-/// Ranks by page.
-type RankOf = BTreeMap<String, u64>;
+/// The ranks of all pages in the order of the pages, or of none before the first round. Clones are the same ranks.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct AllRanks(#[serde(serialize_with = "all", deserialize_with = "shared")] Arc<Vec<(String, u64)>>);
+
+fn all<S: Serializer>(ranks: &Arc<Vec<(String, u64)>>, serializer: S) -> Result<S::Ok, S::Error> {
+    ranks.serialize(serializer)
+}
+
+fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Vec<(String, u64)>>, D::Error> {
+    Vec::deserialize(deserializer).map(Arc::new)
+}
+
+impl AllRanks {
+    fn of(&self, page: &str) -> Option<u64> {
+        let at = self.0.binary_search_by(|(other, _)| other.as_str().cmp(page)).ok()?;
+        Some(self.0[at].1)
+    }
+}
 
 /// Each page shares its rank among those it links to; what each is given is added up.
 #[derive(Clone, Serialize, Deserialize)]
@@ -85,7 +103,7 @@ struct Round {
 
 struct Share {
     initial: u64,
-    ranks: RankOf,
+    ranks: AllRanks,
 }
 
 impl Mapper for Share {
@@ -95,7 +113,7 @@ impl Mapper for Share {
     fn map(&self, (page, links): (&str, &Vec<String>), out: &mut impl Emit<str, u64>) -> Result {
         // So that a page that nobody links to is in the output.
         out.emit(page, &0)?;
-        let rank = self.ranks.get(page).unwrap_or(&self.initial);
+        let rank = self.ranks.of(page).unwrap_or(self.initial);
         links.iter().try_for_each(|link| out.emit(link, &(rank / links.len() as u64)))
     }
 }
@@ -103,24 +121,25 @@ impl Mapper for Share {
 impl Job for Round {
     const NAME: &'static str = "page-rank";
     /// What all pages have, or nothing in the first round.
-    type Shared = RankOf;
+    type Shared = AllRanks;
     type Mapper = Share;
     type Combiner = Sum;
     type Reducer = Fold<Sum>;
-    fn mapper(&self, ranks: &RankOf) -> Result<Share> {
+    fn mapper(&self, ranks: &AllRanks) -> Result<Share> {
         Ok(Share { initial: self.initial, ranks: ranks.clone() })
     }
     fn combiner(&self) -> Sum {
         Sum
     }
-    fn reducer(&self, _: &RankOf) -> Result<Fold<Sum>> {
+    fn reducer(&self, _: &AllRanks) -> Result<Fold<Sum>> {
         Ok(Fold(Sum))
     }
 }
 
 struct PageRank {
     pages: u64,
-    damping: f64,
+    /// A share of [`ALL`].
+    damping: u64,
     tolerance: f64,
 }
 
@@ -128,37 +147,50 @@ impl PageRank {
     fn initial(&self) -> u64 {
         ALL.checked_div(self.pages).unwrap_or(0)
     }
+
+    /// What is left of a rank after damping.
+    fn damped(&self, rank: u64) -> u64 {
+        (u128::from(rank) * u128::from(self.damping) / u128::from(ALL)) as u64
+    }
 }
 
 impl Iterative for PageRank {
     type Round = Round;
-    type State = RankOf;
-    type Output = RankOf;
+    type State = AllRanks;
+    type Output = AllRanks;
 
-    fn start(&self) -> Result<RankOf> {
-        Ok(RankOf::new())
+    fn start(&self) -> Result<AllRanks> {
+        Ok(AllRanks::default())
     }
 
-    fn round(&self, ranks: &RankOf) -> Result<(Round, RankOf)> {
+    fn round(&self, ranks: &AllRanks) -> Result<(Round, AllRanks)> {
         Ok((Round { initial: self.initial() }, ranks.clone()))
     }
 
-    fn advance(&self, _: u32, ranks: &mut RankOf, output: Output<Round>) -> Result<ControlFlow<RankOf>> {
-        let given: u64 = output.pairs.iter().map(|(_, given)| given).sum();
-        // What pages without links have, and what was lost to rounding. (The sum of rounded ranks may be a little more.)
-        let left = ALL.saturating_sub(given);
-        let to_each = (ALL as f64 * (1.0 - self.damping) + left as f64 * self.damping) / self.pages as f64;
-        let next = |given: u64| (to_each + given as f64 * self.damping) as u64;
-        let next: RankOf = output.pairs.into_iter().map(|(page, given)| (page, next(given))).collect();
+    fn advance(&self, _: u32, ranks: &mut AllRanks, output: Output<Round>) -> Result<ControlFlow<AllRanks>> {
+        let mut next = output.pairs;
+        next.sort_unstable();
+        let given: u64 = next.iter().map(|(_, given)| given).sum();
+        // What pages without links have, and what was lost to rounding: ranks are rounded down, so their sum is never more.
+        let left = ALL - given;
+        let to_each = (ALL - self.damping + self.damped(left)).checked_div(self.pages).unwrap_or(0);
+        next.iter_mut().for_each(|(_, rank)| *rank = to_each + self.damped(*rank));
 
-        let before = |page| *ranks.get(page).unwrap_or(&self.initial());
-        let moved: u64 = next.iter().map(|(page, rank)| rank.abs_diff(before(page))).sum();
-        *ranks = next;
+        let before = |at| ranks.0.get(at).map_or(self.initial(), |(_, rank): &(String, u64)| *rank);
+        let moved: u64 = next.iter().enumerate().map(|(at, (_, rank))| rank.abs_diff(before(at))).sum();
+        *ranks = AllRanks(Arc::new(next));
         Ok(match moved as f64 <= self.tolerance * ALL as f64 {
-            true => ControlFlow::Break(mem::take(ranks)),
+            true => ControlFlow::Break(ranks.clone()),
             false => ControlFlow::Continue(()),
         })
     }
+}
+
+/// The least that ranks are sure to settle to. In a round, each link and each page rounds by less than 1 of [`ALL`], and what
+/// a link loses all pages are given: that moves the ranks by less than twice as much, from one round to the next by less than
+/// four times, and damping adds up what rounds have left of each other.
+fn tolerance_min(pages: u64, links: u64, damping: f64) -> f64 {
+    4.0 * (pages + links) as f64 / (1.0 - damping) / ALL as f64
 }
 
 /// Writes the ranks.
@@ -186,12 +218,22 @@ fn main() -> std::process::ExitCode {
         let links = run.engine.chain(&Links, &(), &lines, &run.options)?;
         let mut report = links.report.clone();
 
-        let job = PageRank { pages: links.pairs(), damping: params.damping, tolerance: params.tolerance };
-        let options = Options { rounds_max: params.rounds_max, ..run.options.clone() };
-        let iterated = run.engine.iterate_with(&job, &Dataset::new(links)?, &options)?;
+        let Params { damping, tolerance, rounds_max } = *params;
+        let pages = links.pairs();
+        let tolerance_min = tolerance_min(pages, report.records, damping);
+        if tolerance < tolerance_min {
+            return Err(Precision { tolerance, tolerance_min }.into());
+        }
+        let job = PageRank { pages, damping: (damping * ALL as f64) as u64, tolerance };
+        let options = Options { rounds_max, ..run.options.clone() };
+        let iterated = run.engine.iterate_with(&job, &Dataset::new(links)?, &options);
+        let iterated = iterated.map_err(|error| match error {
+            Error::TooManyRounds { rounds, .. } => TooManyRounds { rounds }.into(),
+            error => Box::<dyn std::error::Error + Send + Sync>::from(error),
+        })?;
         report.merge(&iterated.report);
 
-        let ranks: Vec<(String, u64)> = iterated.output.into_iter().collect();
+        let ranks = Arc::unwrap_or_clone(iterated.output.0);
         let mut written = run.write(&Ranks, &(), &Dataset::new(ItemSlice::new(ranks))?)?;
         written.report.merge(&report);
         written.counters.add("rounds", iterated.rounds.into());
@@ -199,20 +241,36 @@ fn main() -> std::process::ExitCode {
     })
     .with_job::<Links>()
     .with_job::<Ranks>()
-    .filters::<Links>(|_| Err(NotOneJob.into()))
+    .filters(|_| Ok((Links, ())))
     .main()
 }
 
-/// Why there are no filters.
+/// The rounds would not end.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "page rank is many jobs, each of which needs what the one before gave; filters are of one job: use `run`"
+    "--tolerance {tolerance:e} is less than the {tolerance_min:.0e} to which the ranks of so many pages and links can settle"
 )]
-struct NotOneJob;
+struct Precision {
+    tolerance: f64,
+    tolerance_min: f64,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the ranks of page-rank still move after {rounds} rounds; raise --rounds-max or --tolerance")]
+struct TooManyRounds {
+    rounds: u32,
+}
 
 fn below_one(text: &str) -> Result<f64, &'static str> {
     match text.parse() {
         Ok(number) if (0.0..1.0).contains(&number) => Ok(number),
         _ => Err("give a number from 0 to less than 1"),
+    }
+}
+
+fn tolerance(text: &str) -> Result<f64, &'static str> {
+    match below_one(text) {
+        Ok(number) if number > 0.0 => Ok(number),
+        _ => Err("give a number above 0 and less than 1"),
     }
 }

@@ -42,9 +42,9 @@ impl Job for Sort {
 fn main() -> std::process::ExitCode {
     Program::running::<Sort>(|run| {
         let lines = run.dataset(TextFiles::open_bytes(run.inputs)?)?;
-        let sample = lines.sample(1_000, <[u8]>::to_vec)?;
         let parts = run.options.partitions_for(lines.bytes());
-        Ok(run.write(&Sort, &RangePartitioner::from_sample::<[u8]>(&sample, parts), &lines)?)
+        let ranges = RangePartitioner::from_dataset::<[u8], _>(&lines, 1_000, parts, <[u8]>::to_vec)?;
+        Ok(run.write(&Sort, &ranges, &lines)?)
     })
     // Filters partition nothing: that is the sorting engine's matter.
     .filters(|_| Ok((Sort, RangePartitioner::default())))

@@ -51,24 +51,24 @@ pub(crate) fn main() -> ExitCode {
         Ok(args) => args,
         Err(help_or_usage) => return show(&help_or_usage),
     };
-    if let Some(Command::Peer(args)) = &args.command {
+    let done = match args.command {
         // It knows signals of its own.
-        return status(peer(args));
-    }
-    until_signalled(move |cancel| status(run(&args, cancel)))
-        .unwrap_or_else(|error| fail(&CommandError::Signals(error)))
+        Some(Command::Peer(args)) => return status(peer(&args)),
+        None => interruptible(demo::run),
+        Some(Command::Fit(args)) => interruptible(move |cancel| fit::run(&args, cancel)),
+        Some(Command::Predict(args)) => interruptible(move |cancel| predict::run(&args, cancel)),
+        Some(Command::Quantize(args)) => interruptible(move |cancel| quantize::run(&args, cancel)),
+        Some(Command::Generate(args)) => interruptible(move |cancel| generate::run(&args, cancel)),
+        Some(Command::Pool(command)) => interruptible(move |cancel| Ok(command.run(cancel)?)),
+    };
+    done.unwrap_or_else(|error| fail(&CommandError::Signals(error)))
 }
 
-fn run(args: &Args, cancel: &Cancel) -> Result<(), CommandError> {
-    match &args.command {
-        None => demo::run(cancel),
-        Some(Command::Fit(args)) => fit::run(args, cancel),
-        Some(Command::Predict(args)) => predict::run(args, cancel),
-        Some(Command::Quantize(args)) => quantize::run(args, cancel),
-        Some(Command::Generate(args)) => generate::run(args, cancel),
-        Some(Command::Peer(args)) => peer(args),
-        Some(Command::Pool(command)) => Ok(command.run(cancel)?),
-    }
+/// Does a command that Ctrl-C and SIGTERM stop.
+fn interruptible(
+    run: impl FnOnce(&Cancel) -> Result<(), CommandError> + Send + 'static,
+) -> io::Result<ExitCode> {
+    until_signalled(move |cancel| status(run(cancel)))
 }
 
 fn peer(args: &PeerArgs) -> Result<(), CommandError> {

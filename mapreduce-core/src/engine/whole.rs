@@ -70,9 +70,10 @@ where
     J: Job,
     I: Input<Records = InputOf<J>>,
 {
-    check_side_outputs::<J>()?;
+    // Before a folder is made.
+    check::<E, J>(engine)?;
     let staging = Staging::create::<J>(to)?;
-    let round = begin::<E, J>(engine, options, events)?.round_to_files(job, shared, data, &staging)?;
+    let round = engine.begin(J::NAME, options, events)?.round_to_files(job, shared, data, &staging)?;
     let (parts, sides) = staging.commit::<J>(round.parts)?;
     Ok(Written { parts, sides, counters: round.counters, report: round.report })
 }
@@ -130,11 +131,14 @@ fn begin<'e, E: Engine + ?Sized, J: Job>(
     options: &'e Options,
     events: &'e mut dyn FnMut(Event),
 ) -> Result<E::Rounds<'e>, Error> {
+    check::<E, J>(engine)?;
+    engine.begin(J::NAME, options, events)
+}
+
+/// Whether the engine may run the job from this thread.
+fn check<E: Engine + ?Sized, J: Job>(engine: &E) -> Result<(), Error> {
     check_side_outputs::<J>()?;
-    match engine.is_own_thread() {
-        true => Err(Error::Reentrant),
-        false => engine.begin(J::NAME, options, events),
-    }
+    if engine.is_own_thread() { Err(Error::Reentrant) } else { Ok(()) }
 }
 
 /// Decodes the output of a round. Reading it back may run code of the job's: a type's own `Deserialize`.

@@ -4,8 +4,8 @@ use super::{
     run::prefix,
     sort::{Slot, sort},
 };
-use crate::{Datum, Key, Result};
-use std::{error::Error, marker::PhantomData};
+use crate::{Datum, Key, Result, error::Misuse};
+use std::marker::PhantomData;
 
 /// Encoded pairs, one after the other: key, value, and behind them their lengths, which are known last. Of a key of fixed
 /// width there is only what its slot holds: its prefix.
@@ -23,7 +23,7 @@ pub(super) struct Arena<K: ?Sized> {
 
 /// An arena that outgrows this gets all of its memory at once. Doubling it would leave holes of half the size, of a
 /// quarter and so on, which nothing else fits into.
-const DOUBLED_BYTES_MAX: usize = 256 << 10;
+pub(super) const DOUBLED_BYTES_MAX: usize = 256 << 10;
 
 /// Pairs begin below this, so that 32 bits say where they end.
 pub(super) const ARENA_BYTES_MAX: usize = 1 << 31;
@@ -93,7 +93,7 @@ impl<K: ?Sized + Key> Arena<K> {
         let split = self.bytes.len();
         value.encode(&mut self.bytes)?;
         let end = self.bytes.len();
-        let at = u32::try_from(end).map_err(|_| too_long("pair", end - begin))?;
+        let at = place(begin, end, "pair")?;
         push_length(&mut self.bytes, end - split);
         if K::WIDTH.is_none() {
             push_length(&mut self.bytes, split - begin);
@@ -110,8 +110,9 @@ impl<K: ?Sized + Key> Arena<K> {
     #[cold]
     fn grown(&mut self) {
         if self.bytes.capacity() > DOUBLED_BYTES_MAX && self.held_bytes() < self.held_max {
-            let pairs = self.held_max / (self.held_bytes() / self.slots.len()).max(1);
-            let pair = self.bytes.len() / self.slots.len();
+            // With the one that it ends with.
+            let pairs = self.held_max / (self.held_bytes() / self.slots.len()).max(1) + 1;
+            let pair = self.bytes.len().div_ceil(self.slots.len());
             // One in sixteen more: the next pairs may be a bit longer, or shorter and more of them.
             let room = |all: usize, len: usize| (all + all / 16).saturating_sub(len);
             self.bytes.reserve_exact(room(pairs.saturating_mul(pair), self.bytes.len()));
@@ -135,13 +136,21 @@ impl<K: ?Sized + Key> Arena<K> {
         })
     }
 
-    /// Forgets all pairs. Keeps the memory for others, but no more than `bytes_max` for their bytes: one record may
-    /// have been larger than all others.
-    pub(super) fn clear(&mut self, bytes_max: usize) {
+    /// Forgets all pairs. Keeps the memory for others, unless it is far more than they need: one record may have been
+    /// larger than all others.
+    pub(super) fn clear(&mut self) {
         self.slots.clear();
         self.bytes.clear();
-        self.bytes.shrink_to(bytes_max);
+        shrink(&mut self.bytes, self.held_max);
         self.capacity = self.bytes.capacity();
+    }
+}
+
+/// Gives memory back that is more than twice as much as `bytes_max`. To that much, not to less: what is given back and taken
+/// again moves about, and the allocator keeps a hole for each of its places.
+pub(super) fn shrink(bytes: &mut Vec<u8>, bytes_max: usize) {
+    if bytes.capacity() / 2 > bytes_max {
+        bytes.shrink_to(bytes_max);
     }
 }
 
@@ -183,10 +192,12 @@ pub(super) fn encoded<'a, K: ?Sized + Key>(prefix: u64, bytes: &'a [u8], word: &
     }
 }
 
-/// What begins below [`ARENA_BYTES_MAX`] and is as long at most always has a place.
-#[cold]
-pub(super) fn too_long(what: &str, bytes: usize) -> Box<dyn Error + Send + Sync> {
-    format!("a {what} of {bytes} bytes is too long; the limit is 2 GiB").into()
+/// What begins below [`ARENA_BYTES_MAX`] and is as long at most always has a place, which is to be found in 32 bits.
+#[inline]
+pub(super) fn place(begin: usize, end: usize, what: &'static str) -> Result<u32, Misuse> {
+    let bytes = end - begin;
+    let too_long = || Misuse::TooLong { what, bytes };
+    if bytes > ARENA_BYTES_MAX { Err(too_long()) } else { u32::try_from(end).map_err(|_| too_long()) }
 }
 
 /// The pair whose lengths begin at `at`. No key if there is a width.
@@ -224,4 +235,58 @@ fn take_length(bytes: &mut &[u8]) -> usize {
         shift += 7;
     }
     length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_may_have_two_gib_wherever_it_begins() {
+        let max = ARENA_BYTES_MAX;
+        for begin in [0, 5, max - 1] {
+            assert_eq!(place(begin, begin + max, "pair").unwrap() as usize, begin + max);
+            let error = place(begin, begin + max + 1, "pair").unwrap_err();
+            assert!(error.is_permanent());
+            assert_eq!(error.to_string(), "a pair of 2147483649 bytes is too long; the limit is 2 GiB");
+        }
+    }
+
+    fn fill(arena: &mut Arena<[u8]>, value: usize) {
+        while arena.held_bytes() < arena.held_max {
+            arena.push::<[u8]>(b"key", &vec![1; value][..], |_| Ok(0)).unwrap();
+        }
+    }
+
+    /// A large buffer that is taken, moved and given back again and again costs a multiple of what is in it.
+    #[test]
+    fn a_large_arena_is_taken_once_and_kept() {
+        for value in [10, 1_000, 100_000, 1 << 20, 3 << 20] {
+            let mut arena = Arena::<[u8]>::new(16 << 20);
+            fill(&mut arena, value);
+            let (capacity, at) = (arena.bytes.capacity(), arena.bytes.as_ptr());
+            let all = capacity + arena.slots.capacity() * size_of::<Slot>();
+            assert!(all <= arena.held_bytes() * 5 / 4, "{all} bytes for values of {value}");
+            for _ in 0..3 {
+                arena.clear();
+                fill(&mut arena, value);
+                assert_eq!(
+                    (arena.bytes.capacity(), arena.bytes.as_ptr()),
+                    (capacity, at),
+                    "values of {value}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_long_record_took_is_given_back() {
+        let mut arena = Arena::<[u8]>::new(1_000_000);
+        fill(&mut arena, 5_000_000);
+        assert!(arena.bytes.capacity() >= 5_000_000);
+        arena.clear();
+        assert!(arena.bytes.capacity() <= 1_000_000);
+        fill(&mut arena, 10);
+        assert!(arena.bytes.capacity() <= 1_100_000);
+    }
 }

@@ -5,6 +5,7 @@ use super::{
     spill::{SpillError, SpillWriter},
 };
 use crate::{Memory, hash, memory::Held};
+use std::sync::Arc;
 
 impl Run {
     /// A run of bytes that have come from elsewhere. `None` unless they are exactly `pairs` whole pairs.
@@ -29,21 +30,21 @@ impl Run {
 
     fn of_bytes(bytes: Vec<u8>, pairs: u64, held: Option<Held>) -> Option<Self> {
         let mut rest = &bytes[..];
-        let mut found = 0;
+        let mut extent = Extent::default();
         while !rest.is_empty() {
+            let before = rest.len();
             take_pair(&mut rest)?;
-            found += 1;
+            extent.add(before - rest.len());
         }
-        if found != pairs {
+        if extent.pairs != pairs {
             return None;
         }
         if pairs == 0 {
             return Some(Self::default());
         }
-        let raw = bytes.len() as u64;
-        let extent = Extent { partition: 0, pairs, raw, checksum: hash::checksum(&bytes), at: 0..raw };
-        let stored = Stored { place: Place::Memory(bytes), extents: vec![extent], _held: held };
-        Self::all(stored, 1).pop()
+        let (end, checksum) = (extent.raw, hash::checksum(&bytes));
+        let extents = vec![Extent { checksum, ..extent }];
+        Some(Self::of(Arc::new(Stored { place: Place::Memory(bytes), extents, end, held }), 0))
     }
 
     /// As [`from_bytes`](Self::from_bytes), in memory if it fits into the budget, else in a spill file. Blocks while it
@@ -52,7 +53,7 @@ impl Run {
     /// # Errors
     /// When the spill file cannot be written.
     pub fn keep(memory: &Memory, bytes: Vec<u8>, pairs: u64) -> Result<Option<Self>, SpillError> {
-        if let Some(held) = memory.try_hold(bytes.len() as u64) {
+        if let Some(held) = memory.try_hold_output(bytes.len() as u64) {
             return Ok(Self::from_held_bytes(bytes, pairs, held));
         }
         let mut spiller = RunSpiller::create(memory)?;
@@ -117,11 +118,12 @@ impl RunSpiller {
             return Ok(Some(Run::default()));
         }
         let checksum = file.end_run()?;
-        let at = start..file.offset();
-        let extent = Extent { partition: 0, pairs, raw: bytes, checksum, at };
-        let place = Place::File(file.finish()?);
+        let end = file.offset();
+        let longest = u32::try_from(counted.longest).unwrap_or(u32::MAX);
+        let extents = vec![Extent { partition: 0, longest, pairs, raw: bytes, checksum, start }];
         let held = memory.hold(size_of::<Extent>() as u64);
-        Ok(Run::all(Stored { place, extents: vec![extent], _held: Some(held) }, 1).pop())
+        let stored = Stored { place: Place::File(file.finish()?), extents, end, held: Some(held) };
+        Ok(Some(Run::of(Arc::new(stored), 0)))
     }
 }
 
@@ -135,6 +137,9 @@ struct PairCounter {
     length: u64,
     /// Bytes of the pair behind its lengths that are still to come.
     missing: u64,
+    /// The bytes of the pair so far, its lengths included, and of the longest one.
+    passed: u64,
+    longest: u64,
     /// No pair has such lengths.
     broken: bool,
 }
@@ -145,9 +150,11 @@ impl PairCounter {
             if self.lengths == 2 {
                 let passed = usize::try_from(self.missing).unwrap_or(usize::MAX).min(bytes.len());
                 self.missing -= passed as u64;
+                self.passed += passed as u64;
                 bytes = &bytes[passed..];
             } else {
                 let byte = bytes[0];
+                self.passed += 1;
                 bytes = &bytes[1..];
                 self.length |= u64::from(byte & 0x7f) << self.shift;
                 self.shift += 7;
@@ -162,6 +169,7 @@ impl PairCounter {
             if self.lengths == 2 && self.missing == 0 {
                 self.pairs += 1;
                 self.lengths = 0;
+                self.longest = self.longest.max(std::mem::take(&mut self.passed));
             }
         }
     }
@@ -211,6 +219,7 @@ mod tests {
                     let whole = Run::from_bytes(bytes.to_vec(), count);
                     let run = spilled(bytes, piece, count);
                     prop_assert_eq!(&run, &whole);
+                    prop_assert_eq!(run.as_ref().map(Run::longest_pair), whole.as_ref().map(Run::longest_pair));
                     prop_assert!(run.is_none_or(|run| run.pairs() == 0 || run.in_memory().is_none()));
                     for memory in [Memory::limited(0), Memory::limited(1 << 20)] {
                         prop_assert_eq!(&Run::keep(&memory, bytes.to_vec(), count).unwrap(), &whole);

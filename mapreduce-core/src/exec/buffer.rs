@@ -3,6 +3,7 @@
 use super::{
     arena::{ARENA_BYTES_MAX, Arena},
     map::{self, Collect, TaskContext},
+    pool::Pool,
     segment::Segments,
 };
 use crate::{Datum, Emit, Key, Partitioner, Result};
@@ -14,6 +15,8 @@ pub(super) struct Buffer<'a, K: ?Sized> {
     segments: Segments<'a>,
     segment_bytes: usize,
     arena: Arena<K>,
+    /// Where the arena comes from and goes.
+    arenas: &'a Pool<Arena<K>>,
 }
 
 impl<'a, K: ?Sized + Key> Buffer<'a, K> {
@@ -21,9 +24,11 @@ impl<'a, K: ?Sized + Key> Buffer<'a, K> {
         task: TaskContext<'a>,
         partitioner: &'a dyn Partitioner<K>,
         segments: Segments<'a>,
+        arenas: &'a Pool<Arena<K>>,
     ) -> Self {
         let segment_bytes = segments.segment_bytes().clamp(1, ARENA_BYTES_MAX);
-        Self { task, partitioner, segments, segment_bytes, arena: Arena::new(segment_bytes) }
+        let arena = arenas.take_or(|| Arena::new(segment_bytes));
+        Self { task, partitioner, segments, segment_bytes, arena, arenas }
     }
 
     #[inline]
@@ -47,7 +52,7 @@ impl<'a, K: ?Sized + Key> Buffer<'a, K> {
             writer.push(pair.partition, pair.key(&mut word), pair.value)?;
         }
         self.segments.end(writer)?;
-        self.arena.clear(self.segment_bytes);
+        self.arena.clear();
         Ok(())
     }
 }
@@ -73,6 +78,7 @@ impl<'a, K: ?Sized + Key> Collect<'a> for Buffer<'a, K> {
         if !self.arena.is_empty() {
             self.cut()?;
         }
+        self.arenas.put_back(self.arena);
         Ok((self.segments, self.task))
     }
 }
@@ -103,7 +109,8 @@ mod tests {
     {
         let (attempt, memory) = (Attempt::default(), Memory::limited(1 << 30));
         let segments = Segments::new(&memory, partitions, segment_bytes);
-        let mut buffer = Buffer::<K>::new(TaskContext::new(&attempt), &HashPartitioner, segments);
+        let arenas = Pool::new();
+        let mut buffer = Buffer::<K>::new(TaskContext::new(&attempt), &HashPartitioner, segments, &arenas);
         let mut expected = vec![Pairs::new(); partitions as usize];
         for (key, value) in pairs {
             let (key, value): (&K, &V) = (key.borrow(), value.borrow());
@@ -112,7 +119,8 @@ mod tests {
             expected[HashPartitioner.partition(key, &pair.0, partitions) as usize].push(pair);
         }
         expected.iter_mut().for_each(|pairs| pairs.sort_by(|a, b| a.0.cmp(&b.0)));
-        let found: Vec<Pairs> = buffer.finish().unwrap().0.finish().unwrap().iter().map(read).collect();
+        let found: Vec<Pairs> =
+            buffer.finish().unwrap().0.finish(&attempt).unwrap().iter().map(read).collect();
         assert_eq!(found, expected);
     }
 

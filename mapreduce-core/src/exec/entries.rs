@@ -1,7 +1,7 @@
 //! [`Entries`]: the keys that a table holds, each with the value that its values were folded into.
 
 use super::{
-    arena::encoded,
+    arena::{DOUBLED_BYTES_MAX, encoded, shrink},
     run::prefix,
     sort::{Slot, sort},
 };
@@ -17,6 +17,8 @@ pub(super) struct Entries<O> {
     keys: Vec<u8>,
     /// Where in `entries` a key is.
     index: HashTable<Place>,
+    /// What all of it is meant to take at most, in bytes.
+    held_max: usize,
 }
 
 /// Where in `entries` a key is, with a part of its hash: most keys that are not the wanted one are told by it, and a
@@ -86,13 +88,12 @@ impl<O> Entry<O> {
     }
 }
 
-impl<O> Default for Entries<O> {
-    fn default() -> Self {
-        Self { entries: Vec::new(), keys: Vec::new(), index: HashTable::new() }
-    }
-}
-
 impl<O> Entries<O> {
+    /// For so many bytes, or one key if that has more.
+    pub(super) fn new(held_max: usize) -> Self {
+        Self { entries: Vec::new(), keys: Vec::new(), index: HashTable::new(), held_max }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -142,11 +143,35 @@ impl<O> Entries<O> {
     #[inline]
     pub(super) fn insert(&mut self, probe: Probe<'_>, length: u32, partition: u32, value: O) {
         let Probe { prefix, suffix, hash, bytes } = probe;
+        let room = self.keys.capacity() - self.keys.len();
+        if self.entries.len() == self.entries.capacity() || room < bytes.len() {
+            self.grow(bytes.len());
+        }
         let place = Place { hash, at: self.entries.len() as u32 };
         self.index.insert_unique(Place::spread(hash), place, |place| Place::spread(place.hash));
         let offset = self.keys.len() as u32;
         self.keys.extend_from_slice(bytes);
         self.entries.push(Entry { prefix, suffix, value, offset, length, partition });
+    }
+
+    /// Makes room for another key. Once it is clear that there will be many bytes, takes as much memory as they will need if
+    /// all keys are like those so far: as an [arena](super::arena::Arena) does, and for the same reason.
+    #[cold]
+    fn grow(&mut self, key: usize) {
+        let (keys, entries, held) = (self.keys.len(), self.entries.len(), self.held_bytes());
+        if held + key > DOUBLED_BYTES_MAX {
+            let all = self.held_max / held.div_ceil(entries.max(1)).max(1) + 1;
+            // One in sixteen more than it seems, and never so few that there is soon another time.
+            let room = |all: usize, len: usize, least: usize| {
+                (all.saturating_add(all / 16)).saturating_sub(len).max(least + len / 8)
+            };
+            let key_bytes = match entries {
+                0 => key,
+                entries => all.saturating_mul(keys.div_ceil(entries)),
+            };
+            self.entries.reserve_exact(if entries == 0 { 1 } else { room(all, entries, 1) });
+            self.keys.reserve_exact(room(key_bytes, keys, key));
+        }
     }
 
     /// The entries in the order in which the keys came: prefix and bytes of the key, value, partition.
@@ -188,11 +213,43 @@ impl<O> Entries<O> {
         black_box(offsets.fold(0, |all, offset| all ^ self.keys.get(offset).copied().unwrap_or_default()));
     }
 
-    /// Forgets all keys. Keeps the memory for others, but no more than `bytes_max` for their bytes.
-    pub(super) fn clear(&mut self, bytes_max: usize) {
+    /// Forgets all keys. Keeps the memory for others, unless it is far more than they need.
+    pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.keys.clear();
-        self.keys.shrink_to(bytes_max);
+        shrink(&mut self.keys, self.held_max);
         self.index.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(entries: &mut Entries<u64>, length: usize) {
+        let mut scratch = Vec::new();
+        let mut number: u64 = 0;
+        while entries.held_bytes() < entries.held_max {
+            let key = [&number.to_be_bytes()[..], &vec![b'x'; length - 8]].concat();
+            entries.insert(Probe::new(&key[..], &mut scratch), length as u32, 0, 1);
+            number += 1;
+        }
+    }
+
+    #[test]
+    fn memory_for_many_keys_is_taken_once_and_kept() {
+        for length in [8, 100, 100_000, 1 << 20, 3 << 20] {
+            let mut entries = Entries::new(16 << 20);
+            fill(&mut entries, length);
+            let of = |entries: &Entries<u64>| (entries.keys.capacity(), entries.entries.capacity());
+            let (keys, places) = of(&entries);
+            let all = keys + places * (size_of::<Entry<u64>>() + size_of::<Slot>());
+            assert!(all <= entries.held_bytes() * 5 / 4, "{all} bytes for keys of {length}");
+            for _ in 0..3 {
+                entries.clear();
+                fill(&mut entries, length);
+                assert_eq!(of(&entries), (keys, places), "keys of {length}");
+            }
+        }
     }
 }

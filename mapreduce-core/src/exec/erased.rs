@@ -3,7 +3,9 @@
 //! Types stay inside one attempt: what crosses these interfaces is encoded. Each costs one virtual call per task or
 //! block, none per record. No panic of a job's code crosses them either.
 
-use super::{Attempt, AttemptError, MapOutput, MapTask, Pairs, ReduceOutput, ReduceTask, Round, Run, set_up};
+use super::{
+    Attempt, AttemptError, MapOutput, MapTask, OutputRun, ReduceOutput, ReduceTask, Round, Run, set_up,
+};
 use crate::{
     Counters, Error, InputOf, Job, JobId, Memory, OutputKeyOf, OutputValueOf, Records, Result, SplitInfo,
     codec,
@@ -195,9 +197,9 @@ impl<J: Job> ErasedRound for Contained<J> {
         memory: &Memory,
     ) -> Result<ReducedPartition, AttemptError> {
         let runs = runs.iter().copied();
-        let close = |pairs: Pairs| Ok((pairs.finish()?, ()));
+        let close = |pairs: OutputRun| Ok((pairs.finish()?, ()));
         let task = ReduceTask { partition, attempt, memory };
-        let (output, run, ()) = self.round().reduce(task, runs, || Pairs::new::<J>(memory), close)?;
+        let (output, run, ()) = self.round().reduce(task, runs, || OutputRun::new::<J>(memory), close)?;
         let ReduceOutput { counters, keys } = output;
         Ok(ReducedPartition { run, counters, keys })
     }

@@ -2,7 +2,8 @@
 
 use super::spill::SpillError;
 use crate::{
-    FailureKind, Result, TaskFailure, cancel::AttemptCancelled, codec::CodecError, input::ReadError,
+    FailureKind, Result, SideOutputError, TaskFailure, cancel::AttemptCancelled, codec::CodecError,
+    error::Misuse, input::ReadError,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -41,7 +42,13 @@ pub(crate) fn guard<T>(
 
 /// In which way an attempt has failed, its message, and whether another attempt would fail in the same way.
 fn classify(error: Box<dyn Error + Send + Sync>) -> (FailureKind, String, bool) {
-    let (kind, permanent) = if error.is::<AttemptCancelled>() {
+    let (kind, permanent) = kind(&*error);
+    (kind, with_causes(&*error), permanent)
+}
+
+/// In which way an attempt has failed, and whether another attempt would fail in the same way.
+pub(super) fn kind(error: &(dyn Error + Send + Sync + 'static)) -> (FailureKind, bool) {
+    if error.is::<AttemptCancelled>() {
         (FailureKind::Cancelled, false)
     } else if let Some(error) = error.downcast_ref::<ReadError>() {
         (error.kind(), error.is_permanent())
@@ -50,12 +57,12 @@ fn classify(error: Box<dyn Error + Send + Sync>) -> (FailureKind, String, bool) 
     } else if error.is::<crate::output::WriteError>() {
         (FailureKind::Write, false)
     } else if let Some(error) = error.downcast_ref::<SpillError>() {
-        // What is damaged stays so; room may be found.
-        (FailureKind::Spill, matches!(error, SpillError::Damaged { .. }))
+        (FailureKind::Spill, error.is_permanent())
+    } else if let Some(error) = error.downcast_ref::<Misuse>() {
+        (FailureKind::User, error.is_permanent())
     } else {
-        (FailureKind::User, false)
-    };
-    (kind, with_causes(&*error), permanent)
+        (FailureKind::User, error.is::<SideOutputError>())
+    }
 }
 
 /// Causes that are looked at: nobody reads more, and a chain may be a ring.

@@ -2,11 +2,12 @@
 
 use super::{
     Attempt,
+    failure::kind,
     run::Run,
     segment::{Segment, Segments},
     sides::{self, SideLines},
 };
-use crate::{Counters, Key, Memory, Partitioner, Result, counters::TaskCounters};
+use crate::{Counters, Key, Memory, Partitioner, Result, counters::TaskCounters, error::Misuse};
 
 /// What a map task leaves: one sorted run per partition, and its counters.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +40,7 @@ impl MapOutput {
 }
 
 /// What a map task leaves whose output stays here: sorted segments, which nobody has to merge before it is reduced.
-pub(crate) struct Mapped {
+pub(crate) struct MapSegments {
     pub(crate) segments: Vec<Segment>,
     /// The lines for side outputs, which make up a partition of their own behind those of the keys, `partitions`.
     pub(crate) sides: Option<Run>,
@@ -48,21 +49,22 @@ pub(crate) struct Mapped {
     pub(crate) records: u64,
 }
 
-impl Mapped {
+impl MapSegments {
     /// The runs of a partition, in order.
-    pub(crate) fn runs(&self, partition: u32) -> impl Iterator<Item = &Run> {
-        let sides = self.sides.iter().filter(move |_| partition == self.partitions);
-        self.segments.iter().filter_map(move |segment| segment.runs.get(partition as usize)).chain(sides)
+    pub(crate) fn runs(&self, partition: u32) -> impl Iterator<Item = Run> {
+        let sides = self.sides.iter().filter(move |_| partition == self.partitions).cloned();
+        self.segments.iter().filter_map(move |segment| segment.run(partition)).chain(sides)
     }
 
     /// What the coordinator hears of it.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.segments
-            .iter()
-            .flat_map(|segment| &segment.runs)
-            .chain(&self.sides)
-            .for_each(|run| totals.add(run));
+        for (partition, run) in self.segments.iter().flat_map(Segment::runs) {
+            totals.add(&run);
+            // Those without pairs are not there, so which one it is counts.
+            totals.checksum ^= u64::from(partition);
+        }
+        self.sides.iter().for_each(|run| totals.add(run));
         totals
     }
 }
@@ -94,8 +96,8 @@ pub(super) trait Collect<'a>: Sized {
 pub(super) struct TaskContext<'a> {
     attempt: &'a Attempt,
     emitted: u64,
-    /// A pair could not be emitted.
-    failed: bool,
+    /// A pair could not be emitted, and whether another attempt could not either.
+    failed: Option<bool>,
     pub(super) counters: TaskCounters,
     /// Of a map attempt, if the job has side outputs.
     sides: Option<SideLines<'a>>,
@@ -108,7 +110,7 @@ const CHECK_EVERY: u64 = 1024;
 impl<'a> TaskContext<'a> {
     pub(super) fn new(attempt: &'a Attempt) -> Self {
         let counters = TaskCounters::default();
-        Self { attempt, emitted: 0, failed: false, counters, sides: None, lines: 0 }
+        Self { attempt, emitted: 0, failed: None, counters, sides: None, lines: 0 }
     }
 
     /// The same for a mapper with side outputs, if there are any.
@@ -150,7 +152,9 @@ impl<'a> TaskContext<'a> {
             return Ok(());
         }
         let result = taken.and_then(|()| self.attempt.check());
-        self.failed |= result.is_err();
+        if let Err(error) = &result {
+            self.failed = Some(kind(&**error).1);
+        }
         result
     }
 
@@ -162,11 +166,8 @@ impl<'a> TaskContext<'a> {
     /// The counters of an attempt that has emitted everything. An error if a pair was lost and nobody said so.
     pub(super) fn finish(self) -> Result<Counters> {
         match self.failed {
-            false => Ok(self.counters.into()),
-            true => Err(
-                "a pair or a line could not be emitted and its error was passed over; pass it on with `?`"
-                    .into(),
-            ),
+            None => Ok(self.counters.into()),
+            Some(permanent) => Err(Misuse::PassedOver { permanent }.into()),
         }
     }
 }
@@ -186,6 +187,5 @@ pub(super) fn partition<K: ?Sized + Key>(
     if partition < partitions {
         return Ok(partition);
     }
-    Err(format!("the partitioner chose partition {partition}, but there are {partitions}, counted from 0")
-        .into())
+    Err(Misuse::Partition { partition, partitions }.into())
 }

@@ -4,12 +4,13 @@
 //! its match, so replacing the winner takes one comparison per level.
 
 use super::{
+    Attempt,
     reader::RunReader,
     run::{Run, wide_prefix},
     segment::SegmentWriter,
     spill::SpillError,
 };
-use crate::{Key, Memory, Result, job::Group};
+use crate::{Key, Result, job::Group};
 use std::{cmp::Ordering, marker::PhantomData};
 
 /// All pairs of some runs in the order of their keys; pairs of one key in the order of the runs.
@@ -21,7 +22,14 @@ pub(super) struct Merge<'a> {
     exact: bool,
     /// The smallest pair was handed out. It is taken when the next one is asked for: until then its reader lends it.
     lent: bool,
+    attempt: &'a Attempt,
+    /// The pairs that were taken.
+    taken: u32,
 }
+
+/// Pairs between two looks at whether the attempt is still wanted: a merge may go on for minutes and a key have all of
+/// them.
+const CHECK_EVERY: u32 = 1024;
 
 struct Source<'a> {
     reader: RunReader<'a>,
@@ -50,18 +58,19 @@ struct Player {
 const UNPLAYED: Player = Player { prefix: 0, source: usize::MAX };
 
 impl<'a> Merge<'a> {
-    pub(super) fn new(runs: impl IntoIterator<Item = &'a Run>) -> Result<Self, SpillError> {
-        Self::of(runs, false)
+    pub(super) fn new(runs: impl IntoIterator<Item = &'a Run>, attempt: &'a Attempt) -> Result<Self> {
+        Self::of(runs, attempt, false)
     }
 
     /// Of runs with keys of type `K`: those of fixed width need not be compared beyond their prefixes.
     pub(super) fn by_key<K: ?Sized + Key>(
         runs: impl IntoIterator<Item = &'a Run>,
-    ) -> Result<Self, SpillError> {
-        Self::of(runs, K::WIDTH.is_some())
+        attempt: &'a Attempt,
+    ) -> Result<Self> {
+        Self::of(runs, attempt, K::WIDTH.is_some())
     }
 
-    fn of(runs: impl IntoIterator<Item = &'a Run>, exact: bool) -> Result<Self, SpillError> {
+    fn of(runs: impl IntoIterator<Item = &'a Run>, attempt: &'a Attempt, exact: bool) -> Result<Self> {
         let mut sources = Vec::new();
         for run in runs.into_iter().filter(|run| run.pairs() > 0) {
             let mut source = Source { reader: run.reader(), prefix: 0, live: false };
@@ -69,7 +78,7 @@ impl<'a> Merge<'a> {
             sources.push(source);
         }
         let tree = vec![UNPLAYED; sources.len()];
-        let mut merge = Self { sources, tree, exact, lent: false };
+        let mut merge = Self { sources, tree, exact, lent: false, attempt, taken: 0 };
         for source in (0..merge.sources.len()).rev() {
             merge.play(source);
         }
@@ -77,7 +86,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Adds all that is left to a run of `writer`.
-    pub(super) fn drain(mut self, partition: u32, writer: &mut SegmentWriter) -> Result<(), SpillError> {
+    pub(super) fn drain(mut self, partition: u32, writer: &mut SegmentWriter) -> Result {
         while let Some(source) = self.winner() {
             let (key, value) = source.reader.pair();
             writer.push(partition, key, value)?;
@@ -89,7 +98,7 @@ impl<'a> Merge<'a> {
 
     /// Makes `key` the smallest key that is left. False if none is.
     #[inline]
-    pub(super) fn next_key(&mut self, key: &mut CurrentKey<'a>) -> Result<bool, SpillError> {
+    pub(super) fn next_key(&mut self, key: &mut CurrentKey<'a>) -> Result<bool> {
         self.settle()?;
         match self.winner() {
             Some(source) => key.set(&source.reader),
@@ -119,8 +128,12 @@ impl<'a> Merge<'a> {
 
     /// Takes the pair that was handed out.
     #[inline]
-    fn settle(&mut self) -> Result<(), SpillError> {
+    fn settle(&mut self) -> Result {
         if std::mem::take(&mut self.lent) {
+            self.taken = self.taken.wrapping_add(1);
+            if self.taken.is_multiple_of(CHECK_EVERY) {
+                self.attempt.check()?;
+            }
             let winner = self.tree[0].source;
             self.sources[winner].advance()?;
             self.play(winner);
@@ -257,29 +270,10 @@ impl<K: ?Sized + Key> Group for MergeGroup<'_, '_, '_, K> {
     }
 }
 
-/// The same pairs in the same order, in fewer runs: at most `fan_in` of them in files, because a merge holds a block of
-/// each. Neighbours are merged, those with the fewest bytes first, and no more of them than it takes.
-pub(super) fn narrow(memory: &Memory, mut runs: Vec<Run>, fan_in: usize) -> Result<Vec<Run>, SpillError> {
-    let fan_in = fan_in.max(2);
-    loop {
-        let in_files: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].in_memory().is_none()).collect();
-        if in_files.len() <= fan_in {
-            return Ok(runs);
-        }
-        let merged = fan_in.min(in_files.len() - fan_in + 1);
-        let neighbours = in_files.windows(merged).map(|window| window[0]..window[merged - 1] + 1);
-        let bytes = |runs: &[Run]| runs.iter().map(Run::byte_len).sum::<u64>();
-        let fewest = neighbours.min_by_key(|range| bytes(&runs[range.clone()]));
-        let range = fewest.expect("there are more runs in files than are merged");
-        let mut writer = SegmentWriter::new(memory, 1, bytes(&runs[range.clone()]) as usize)?;
-        Merge::new(&runs[range.clone()])?.drain(0, &mut writer)?;
-        runs.splice(range, writer.finish()?.runs);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Memory;
     use proptest::{collection::vec, prelude::*};
 
     type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -288,7 +282,7 @@ mod tests {
     fn run(memory: &Memory, pairs: &[(Vec<u8>, Vec<u8>)]) -> Run {
         let mut writer = SegmentWriter::new(memory, 1, 1_000).unwrap();
         pairs.iter().for_each(|(key, value)| writer.push(0, key, value).unwrap());
-        writer.finish().unwrap().runs.remove(0)
+        writer.finish().unwrap().into_run()
     }
 
     /// All that is left of a merge.
@@ -309,12 +303,9 @@ mod tests {
     }
 
     proptest! {
-        /// Runs lie in memory and in files, and the latter may be too many to merge at once.
+        /// Runs lie in memory and in files.
         #[test]
-        fn merging_sorted_runs_is_a_stable_sort(
-            keys in vec((vec(key(), 0..12), any::<bool>()), 0..10),
-            fan_in in 2..6usize,
-        ) {
+        fn merging_sorted_runs_is_a_stable_sort(keys in vec((vec(key(), 0..12), any::<bool>()), 0..10)) {
             let (plenty, none) = (Memory::limited(u64::MAX), Memory::limited(0));
             let mut all = Vec::new();
             let mut runs = Vec::new();
@@ -326,11 +317,34 @@ mod tests {
                 all.extend(pairs);
             }
             all.sort_by(|(a, _), (b, _)| a.cmp(b));
-            prop_assert_eq!(&drain(Merge::new(&runs).unwrap()), &all);
-            let narrowed = narrow(&none, runs, fan_in).unwrap();
-            prop_assert!(narrowed.iter().filter(|run| run.in_memory().is_none()).count() <= fan_in);
-            prop_assert_eq!(drain(Merge::new(&narrowed).unwrap()), all);
+            prop_assert_eq!(drain(Merge::new(&runs, &Attempt::default()).unwrap()), all);
         }
+    }
+
+    #[test]
+    fn a_merge_that_is_no_longer_wanted_ends() {
+        let memory = Memory::limited(u64::MAX);
+        let pairs: Pairs = (0..2 * CHECK_EVERY).map(|i| (vec![1], i.to_le_bytes().to_vec())).collect();
+        let (runs, attempt) = ([run(&memory, &pairs)], Attempt::default());
+        let cancelled =
+            |error: Box<dyn std::error::Error>| error.to_string() == "the attempt has been cancelled";
+        let mut merge = Merge::new(&runs, &attempt).unwrap();
+        attempt.cancel();
+        let mut writer = SegmentWriter::new(&memory, 1, 0).unwrap();
+        assert!(cancelled(Merge::new(&runs, &attempt).unwrap().drain(0, &mut writer).unwrap_err()));
+        // Within a key as well, whether or not its values are asked for.
+        let mut at = CurrentKey::default();
+        assert!(merge.next_key(&mut at).unwrap());
+        assert!(cancelled(merge.group::<[u8]>(&[1]).unwrap().finish().unwrap_err()));
+        let mut group = merge.group::<[u8]>(&[1]).unwrap();
+        let mut left = 1;
+        let error = loop {
+            match group.next_value() {
+                Ok(value) => left += u32::from(value.is_some()),
+                Err(error) => break error,
+            }
+        };
+        assert!(cancelled(error) && left <= CHECK_EVERY + 1);
     }
 
     #[test]
@@ -339,7 +353,8 @@ mod tests {
         for memory in [Memory::limited(u64::MAX), Memory::limited(0)] {
             let run = |pairs: &[_]| run(&memory, pairs);
             let runs = [run(&[pair(1, 1), pair(1, 2), pair(2, 3)]), run(&[]), run(&[pair(1, 4), pair(3, 5)])];
-            let mut merge = Merge::new(&runs).unwrap();
+            let attempt = Attempt::default();
+            let mut merge = Merge::new(&runs, &attempt).unwrap();
             let (mut firsts, mut at) = (Vec::new(), CurrentKey::default());
             while merge.next_key(&mut at).unwrap() {
                 let mut group = merge.group::<[u8]>(at.get().unwrap()).unwrap();
@@ -368,8 +383,8 @@ mod tests {
             })
             .collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let (mut merge, mut found, mut at) =
-            (Merge::by_key::<u64>(&runs).unwrap(), Vec::new(), CurrentKey::default());
+        let (attempt, mut found, mut at) = (Attempt::default(), Vec::new(), CurrentKey::default());
+        let mut merge = Merge::by_key::<u64>(&runs, &attempt).unwrap();
         while merge.next_key(&mut at).unwrap() {
             let mut group = merge.group::<u64>(at.get().unwrap()).unwrap();
             while let Some(value) = group.next_value().unwrap() {
@@ -381,8 +396,10 @@ mod tests {
 
     #[test]
     fn a_merge_of_nothing_is_empty() {
-        let mut at = CurrentKey::default();
-        assert!(!Merge::new([]).unwrap().next_key(&mut at).unwrap());
-        assert!(!Merge::new(&[Run::default(), Run::default()]).unwrap().next_key(&mut at).unwrap());
+        let attempt = Attempt::default();
+        for runs in [vec![], vec![Run::default(), Run::default()]] {
+            let mut at = CurrentKey::default();
+            assert!(!Merge::new(&runs, &attempt).unwrap().next_key(&mut at).unwrap());
+        }
     }
 }

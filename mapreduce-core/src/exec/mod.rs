@@ -2,9 +2,9 @@
 //!
 //! The way of a record: `map` opens a split and calls the mapper; what it emits goes to a `table` (with a
 //! combiner) or a `buffer` (without), which are cut into sorted `segment`s and end as one sorted `run` per partition, in
-//! memory or in a `spill` file; `merge` reads the runs of a partition from all splits in key order; `reduce` calls the
+//! memory or in a `spill` file; `merge` reads the runs of a partition from all splits in key order, after `narrow` has made fewer of very many; `reduce` calls the
 //! reducer for each key and writes what that emits. Of a map-only job, pairs go `through`. Lines for `sides` outputs have a run and a
-//! partition of their own. `round` holds the user's typed parts for all tasks of a round, and `erased` the same behind an
+//! partition of their own. `pool` keeps what emitters work with from one task to the next. `round` holds the user's typed parts for all tasks of a round, and `erased` the same behind an
 //! interface that speaks bytes, for nodes that know a job only by name.
 //!
 //! Nothing here knows of peers, tasks' numbers or time.
@@ -17,12 +17,15 @@ pub(crate) mod erased;
 mod failure;
 mod map;
 mod merge;
+mod narrow;
+mod pool;
 mod reader;
 mod reduce;
 mod round;
 mod run;
 mod segment;
 mod sides;
+mod sizes;
 mod sort;
 mod spill;
 mod table;
@@ -34,13 +37,13 @@ pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedFile, ReducedP
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};
 pub use map::MapOutput;
-pub(crate) use map::{Mapped, Totals};
+pub(crate) use map::{MapSegments, Totals};
 pub use reader::RunReader;
-pub(crate) use reduce::{PairWriter, Pairs, ReduceOutput};
+pub(crate) use reduce::{OutputRun, PairWriter, ReduceOutput};
 pub use round::set_up;
-pub(crate) use round::{MapTask, ReduceTask, Round};
+pub(crate) use round::{MapTask, ReduceTask, Round, describe_key};
 pub use run::{Pair, Run, RunChunks};
 pub(crate) use run::{pair_bytes, put_lengths, take_pair};
 pub(crate) use sides::Returned;
 pub use spill::SpillError;
-pub(crate) use spill::{BLOCK_BYTES as SPILL_BLOCK_BYTES, SpillFiles};
+pub(crate) use spill::SpillFiles;

@@ -33,7 +33,7 @@ pub(crate) struct ReduceOutput {
 pub(super) fn reduce<'a, K, V, R>(
     reducer: &R,
     runs: &'a [Run],
-    attempt: &Attempt,
+    attempt: &'a Attempt,
     at: &RefCell<CurrentKey<'a>>,
     outputs: &'static [&'static str],
     writer: &mut impl PairWriter<R::Key, R::Value>,
@@ -55,7 +55,7 @@ where
 fn reduce_groups<'a, K, V, R>(
     reducer: &R,
     runs: &'a [Run],
-    attempt: &Attempt,
+    attempt: &'a Attempt,
     at: &RefCell<CurrentKey<'a>>,
     out: &mut Out<'_, impl PairWriter<R::Key, R::Value>>,
 ) -> Result<u64>
@@ -65,7 +65,7 @@ where
     R: Reducer<K, V>,
 {
     let mut keys = 0;
-    let mut merge = Merge::by_key::<K>(runs)?;
+    let mut merge = Merge::by_key::<K>(runs, attempt)?;
     loop {
         let mut at = at.borrow_mut();
         merge.next_key(&mut at)?;
@@ -136,7 +136,7 @@ impl<K: ?Sized, V: ?Sized, W: PairWriter<K, V>> Emit<K, V> for Out<'_, W> {
 }
 
 /// Keeps the output encoded, for the driver to decode: in memory if it fits.
-pub(crate) struct Pairs {
+pub(crate) struct OutputRun {
     segment: SegmentWriter,
     /// Whether the job has side outputs: its pairs and their lines are told apart then.
     tagged: bool,
@@ -144,18 +144,18 @@ pub(crate) struct Pairs {
     value: Vec<u8>,
 }
 
-impl Pairs {
+impl OutputRun {
     pub(crate) fn new<J: Job>(memory: &Memory) -> Result<Self> {
         let (segment, tagged) = (SegmentWriter::new(memory, 1, 0)?, !J::SIDE_OUTPUTS.is_empty());
         Ok(Self { segment, tagged, key: Vec::new(), value: Vec::new() })
     }
 
     pub(crate) fn finish(self) -> Result<Run> {
-        Ok(self.segment.finish()?.runs.remove(0))
+        Ok(self.segment.finish()?.into_run())
     }
 }
 
-impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for Pairs {
+impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for OutputRun {
     #[inline]
     fn write(&mut self, key: &K, value: &V) -> Result {
         self.key.clear();

@@ -2,23 +2,28 @@
 
 use super::{
     Attempt, AttemptError, MapOutput,
+    arena::Arena,
     buffer::Buffer,
     failure::guard,
-    map::{Collect, Mapped, TaskContext},
-    merge::{CurrentKey, narrow},
+    map::{Collect, MapSegments, TaskContext},
+    merge::CurrentKey,
+    narrow::narrow,
+    pool::Pool,
     reduce::{self, PairWriter, ReduceOutput},
     run::Run,
     segment::Segments,
     sides,
-    table::Table,
+    table::{Kept, Table},
     through::Through,
 };
 use crate::{
     Combiner, Counters, Emit, Error, FailureKind, InputOf, Job, KeyOf, Mapper, Memory, OutputKeyOf,
     OutputValueOf, Partitioner, Progress, Reducer, Result, Split, SplitInfo, ValueOf,
+    error::Misuse,
     input::{Blocks, SplitCache},
 };
 use std::{
+    borrow::Borrow,
     cell::{OnceCell, RefCell},
     fmt::Write,
 };
@@ -31,6 +36,9 @@ pub(crate) struct Round<J: Job> {
     partitioner: Box<dyn Partitioner<KeyOf<J>>>,
     /// Those of the keys. Behind them is the one for side outputs, if the job has such.
     partitions: u32,
+    /// What emitters work with.
+    arenas: Pool<Arena<KeyOf<J>>>,
+    tables: Pool<Kept<<ValueOf<J> as ToOwned>::Owned>>,
 }
 
 /// What a map attempt works on, besides the blocks.
@@ -58,10 +66,16 @@ impl<J: Job> Round<J> {
     /// Makes the parts. A panic in user code is an error. `partitions` are [all](crate::engine::partitions) that the
     /// round has.
     pub(crate) fn new(job: &J, shared: &J::Shared, partitions: u32) -> Result<Self, Error> {
+        const {
+            assert!(
+                J::Reducer::ENABLED || !J::Combiner::ENABLED,
+                "a job without a reducer has nothing to combine: give it `NoCombiner`"
+            )
+        };
         let of_keys = partitions.saturating_sub(u32::from(Self::SIDES));
         let partitions = match of_keys {
             // The number may have come over a network.
-            0 if Self::SIDES => set_up::<J, _>("partitions", || Err(TOO_FEW.into()))?,
+            0 if Self::SIDES => set_up::<J, _>("partitions", || Err(Misuse::TooFewPartitions.into()))?,
             of_keys => of_keys,
         };
         Ok(Self {
@@ -70,6 +84,8 @@ impl<J: Job> Round<J> {
             reducer: set_up::<J, _>("reducer", || job.reducer(shared))?,
             partitioner: set_up::<J, _>("partitioner", || job.partitioner(shared))?,
             partitions,
+            arenas: Pool::new(),
+            tables: Pool::new(),
         })
     }
 
@@ -80,8 +96,9 @@ impl<J: Job> Round<J> {
         open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
         describe: impl FnOnce() -> String,
     ) -> Result<MapOutput, AttemptError> {
+        let attempt = task.attempt;
         let finish = |segments: Segments<'_>, sides| {
-            let mut runs = segments.finish()?;
+            let mut runs = segments.finish(attempt)?;
             runs.extend(sides);
             Ok(runs)
         };
@@ -95,10 +112,10 @@ impl<J: Job> Round<J> {
         task: MapTask<'_>,
         open: impl FnOnce() -> Result<Box<dyn Blocks<InputOf<J>> + 'b>>,
         describe: impl FnOnce() -> String,
-    ) -> Result<Mapped, AttemptError> {
+    ) -> Result<MapSegments, AttemptError> {
         let finish = |segments: Segments<'_>, sides| Ok((segments.into_segments(), sides));
         let ((segments, sides), counters, records) = self.map_to(task, open, describe, finish)?;
-        Ok(Mapped { segments, sides, partitions: self.partitions, counters, records })
+        Ok(MapSegments { segments, sides, partitions: self.partitions, counters, records })
     }
 
     fn map_to<'b, T>(
@@ -118,9 +135,19 @@ impl<J: Job> Round<J> {
             let (segments, mut context) = if !J::Reducer::ENABLED {
                 self.map_into(split, Through::new(context, segments, index, splits)?)?
             } else if J::Combiner::ENABLED {
-                self.map_into(split, Table::new(context, &self.combiner, &*self.partitioner, segments))?
+                self.map_into(
+                    split,
+                    Table::new(
+                        context,
+                        &self.combiner,
+                        &*self.partitioner,
+                        segments,
+                        &self.arenas,
+                        &self.tables,
+                    ),
+                )?
             } else {
-                self.map_into(split, Buffer::new(context, &*self.partitioner, segments))?
+                self.map_into(split, Buffer::new(context, &*self.partitioner, segments, &self.arenas))?
             };
             let sides = context.take_sides()?;
             let counters = context.finish()?;
@@ -144,23 +171,26 @@ impl<J: Job> Round<J> {
 
     /// Runs a reduce attempt over the runs of its partition, in the order of the splits. `open` gives what to write
     /// to, `close` what is left of that.
-    pub(crate) fn reduce<'a, W, P, R>(
+    pub(crate) fn reduce<W, P, R>(
         &self,
         task: ReduceTask<'_>,
-        runs: impl IntoIterator<Item = &'a Run>,
+        runs: impl IntoIterator<Item: Borrow<Run>>,
         open: impl FnOnce() -> Result<W>,
         close: impl FnOnce(W) -> Result<(P, R)>,
     ) -> Result<(ReduceOutput, P, R), AttemptError>
     where
         W: PairWriter<OutputKeyOf<J>, OutputValueOf<J>>,
     {
-        let all: Vec<Run> = runs.into_iter().cloned().collect();
+        // Mappers are done.
+        self.arenas.clear();
+        self.tables.clear();
+        let all: Vec<Run> = runs.into_iter().map(|run| run.borrow().clone()).collect();
         let runs = OnceCell::new();
         let key = RefCell::new(CurrentKey::default());
         let run = || {
             // Pairs of a map-only job are not sorted, and lines for side outputs are not: there is nothing to merge.
             let is_merged = J::Reducer::ENABLED && task.partition < self.partitions;
-            let narrowed = if is_merged { narrow(task.memory, all, task.memory.fan_in())? } else { all };
+            let narrowed = if is_merged { narrow(task.memory, all, task.attempt)? } else { all };
             let mut writer = open()?;
             let runs = runs.get_or_init(|| narrowed);
             let output = if task.partition < self.partitions {
@@ -199,13 +229,11 @@ pub fn set_up<J: Job, T>(step: &'static str, make: impl FnOnce() -> Result<T>) -
     })
 }
 
-const TOO_FEW: &str = "a job with side outputs has at least 2 partitions, one of them for their lines";
-
 /// Longest part of a key that is shown in a message.
 const KEY_SHOWN: usize = 60;
 
 /// A key for a message: printable text as it is, other bytes as escapes.
-fn describe_key(encoded: &[u8], out: &mut String) {
+pub(crate) fn describe_key(encoded: &[u8], out: &mut String) {
     let shown = &encoded[..encoded.len().min(KEY_SHOWN)];
     let _ = write!(out, "\"{}\"", shown.escape_ascii());
     if shown.len() < encoded.len() {

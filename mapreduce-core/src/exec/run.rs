@@ -26,9 +26,12 @@ pub struct Run {
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) place: Place,
+    /// Of the runs that have pairs, in the order of the partitions, one behind the other.
     pub(super) extents: Vec<Extent>,
+    /// Where the last of them ends.
+    pub(super) end: u64,
     /// What of it is in memory, if that is counted.
-    pub(super) _held: Option<Held>,
+    pub(super) held: Option<Held>,
 }
 
 #[derive(Debug)]
@@ -37,28 +40,51 @@ pub(super) enum Place {
     File(Arc<SpillFile>),
 }
 
-/// Where a run lies, and what is in it.
+/// Where a run lies, and what is in it. There may be as many as partitions in every segment, so it is small.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Extent {
     pub(super) partition: u32,
+    /// The bytes of the longest pair, or as many as fit here.
+    pub(super) longest: u32,
     pub(super) pairs: u64,
     /// The bytes of the pairs.
     pub(super) raw: u64,
     /// Their xxh3.
     pub(super) checksum: u64,
-    /// The bytes in memory or of the file.
-    pub(super) at: Range<u64>,
+    /// Where it begins, in memory or in the file.
+    pub(super) start: u64,
+}
+
+impl Extent {
+    /// Adds a pair of so many bytes.
+    #[inline]
+    pub(super) fn add(&mut self, pair: usize) {
+        self.pairs += 1;
+        self.raw += pair as u64;
+        self.longest = self.longest.max(u32::try_from(pair).unwrap_or(u32::MAX));
+    }
+}
+
+impl Stored {
+    /// The place of an extent.
+    pub(super) fn range(&self, i: usize) -> Range<u64> {
+        self.extents[i].start..self.extents.get(i + 1).map_or(self.end, |next| next.start)
+    }
+
+    /// The bytes that it takes in memory.
+    pub(super) fn bytes(&self) -> u64 {
+        let content = match &self.place {
+            Place::Memory(bytes) => bytes.capacity(),
+            Place::File(_) => 0,
+        };
+        (content + self.extents.capacity() * size_of::<Extent>()) as u64
+    }
 }
 
 impl Run {
-    /// A run for each of the partitions: those of `stored`, and empty ones.
-    pub(super) fn all(stored: Stored, partitions: u32) -> Vec<Self> {
-        let mut runs = vec![Self::default(); partitions as usize];
-        let stored = Arc::new(stored);
-        for (i, extent) in (0..).zip(&stored.extents) {
-            runs[extent.partition as usize] = Self { stored: Some((stored.clone(), i)) };
-        }
-        runs
+    /// Extent `i` of what is stored.
+    pub(super) fn of(stored: Arc<Stored>, i: usize) -> Self {
+        Self { stored: Some((stored, i as u32)) }
     }
 
     fn extent(&self) -> Option<&Extent> {
@@ -80,12 +106,19 @@ impl Run {
         self.extent().map_or_else(|| hash::checksum(&[]), |extent| extent.checksum)
     }
 
+    /// The bytes of the longest pair, its lengths included.
+    pub(super) fn longest_pair(&self) -> u64 {
+        self.extent().map_or(0, |extent| u64::from(extent.longest))
+    }
+
     /// The pairs' bytes in the layout of the module's description, unless they lie in a file.
     pub fn in_memory(&self) -> Option<&[u8]> {
         let Some((stored, i)) = &self.stored else { return Some(&[]) };
-        let at = &stored.extents[*i as usize].at;
         match &stored.place {
-            Place::Memory(bytes) => Some(&bytes[at.start as usize..at.end as usize]),
+            Place::Memory(bytes) => {
+                let Range { start, end } = stored.range(*i as usize);
+                Some(&bytes[start as usize..end as usize])
+            }
             Place::File(_) => None,
         }
     }
@@ -123,7 +156,7 @@ impl Run {
     /// The blocks of the file that the run lies in, if it lies in one.
     fn blocks(&self) -> Option<SpillBlocks> {
         let (stored, i) = self.stored.as_ref()?;
-        let Range { start, end } = stored.extents[*i as usize].at;
+        let Range { start, end } = stored.range(*i as usize);
         match &stored.place {
             Place::Memory(_) => None,
             Place::File(file) => Some(SpillBlocks::new(file.clone(), start, end)),

@@ -7,11 +7,14 @@
 //! [`Options::segment_bytes`]: crate::Options::segment_bytes
 
 use super::{
-    merge::{Merge, narrow},
+    Attempt,
+    merge::Merge,
+    narrow::narrow,
     run::{Extent, Place, Run, Stored, pair_bytes, put_lengths},
     spill::{SpillError, SpillWriter},
 };
-use crate::{Memory, hash, memory::Held};
+use crate::{Memory, Result, hash, memory::Held};
+use std::sync::Arc;
 
 /// The segments of a map attempt, one after the other.
 pub(super) struct Segments<'a> {
@@ -52,14 +55,62 @@ impl<'a> Segments<'a> {
     }
 
     /// A run for each partition. Of one segment, which is the usual case, they are its own.
-    pub(super) fn finish(self) -> Result<Vec<Run>, SpillError> {
-        merge_segments(self.memory, self.done, self.partitions)
+    pub(super) fn finish(mut self, attempt: &Attempt) -> Result<Vec<Run>> {
+        let segment = match self.done.len() {
+            0 => return Ok(vec![Run::default(); self.partitions as usize]),
+            1 => self.done.remove(0),
+            _ => self.merge(attempt)?,
+        };
+        Ok(segment.into_runs(self.partitions))
+    }
+
+    /// Makes one segment of all: equal keys come in the order of the segments.
+    fn merge(&self, attempt: &Attempt) -> Result<Segment> {
+        let bytes: u64 = self.done.iter().flat_map(Segment::runs).map(|(_, run)| run.byte_len()).sum();
+        let mut writer = self.begin(bytes as usize)?;
+        for partition in 0..self.partitions {
+            let runs = self.done.iter().filter_map(|segment| segment.run(partition)).collect();
+            let runs = narrow(self.memory, runs, attempt)?;
+            Merge::new(&runs, attempt)?.drain(partition, &mut writer)?;
+        }
+        Ok(writer.finish()?)
     }
 }
 
 /// A part of the output of a map attempt: a sorted run for each partition.
-pub(crate) struct Segment {
-    pub(crate) runs: Vec<Run>,
+///
+/// Only those that have pairs are kept, and one is found by its partition: a list of all for each segment would be most of
+/// what is held if there are very many partitions.
+pub(crate) struct Segment(Arc<Stored>);
+
+impl Segment {
+    /// The run of a partition, if that has pairs.
+    pub(crate) fn run(&self, partition: u32) -> Option<Run> {
+        let i = self.0.extents.binary_search_by_key(&partition, |extent| extent.partition).ok()?;
+        Some(Run::of(self.0.clone(), i))
+    }
+
+    /// The runs that have pairs, each with its partition.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (u32, Run)> {
+        let run = |(i, extent): (usize, &Extent)| (extent.partition, Run::of(self.0.clone(), i));
+        self.0.extents.iter().enumerate().map(run)
+    }
+
+    /// The run of the only partition.
+    pub(super) fn into_run(self) -> Run {
+        self.run(0).unwrap_or_default()
+    }
+
+    /// A run for each partition.
+    fn into_runs(mut self, partitions: u32) -> Vec<Run> {
+        let list = size_of::<Run>() as u64 * u64::from(partitions);
+        if let Some(held) = Arc::get_mut(&mut self.0).and_then(|stored| stored.held.as_mut()) {
+            held.resize(held.bytes() + list);
+        }
+        let mut runs = vec![Run::default(); partitions as usize];
+        self.runs().for_each(|(partition, run)| runs[partition as usize] = run);
+        runs
+    }
 }
 
 /// Writes a segment, to memory or to a spill file.
@@ -87,11 +138,11 @@ impl SegmentWriter {
         raw_bytes_estimate: usize,
     ) -> Result<Self, SpillError> {
         let mut run = Extent::default();
-        let to = match memory.try_hold(raw_bytes_estimate as u64) {
+        let to = match memory.try_hold_output(raw_bytes_estimate as u64) {
             Some(held) => To::Memory { bytes: Vec::with_capacity(raw_bytes_estimate), held },
             None => {
                 let file = SpillWriter::create(memory)?;
-                run.at.start = file.offset();
+                run.start = file.offset();
                 To::File(file)
             }
         };
@@ -108,8 +159,7 @@ impl SegmentWriter {
             self.run.partition = partition;
         }
         let len = pair_bytes(key.len(), value.len());
-        self.run.pairs += 1;
-        self.run.raw += len as u64;
+        self.run.add(len);
         self.make_room(len)?;
         let mut lengths = Default::default();
         let lengths = put_lengths(&mut lengths, key.len(), value.len());
@@ -131,23 +181,22 @@ impl SegmentWriter {
     /// Ends the segment.
     pub(super) fn finish(mut self) -> Result<Segment, SpillError> {
         self.end_run()?;
-        let Self { memory, partitions, to, extents, .. } = self;
-        let index = (size_of::<Extent>() * extents.len()) as u64;
-        let (place, held) = match to {
-            To::Memory { mut bytes, mut held } => {
+        let Self { memory, to, mut extents, run, .. } = self;
+        extents.shrink_to_fit();
+        let (place, mut held) = match to {
+            To::Memory { mut bytes, held } => {
                 if bytes.len() < bytes.capacity() - bytes.capacity() / 8 {
                     bytes.shrink_to_fit();
                 }
-                // The index is there whatever the budget says, and small beside what it is of.
-                let all = bytes.capacity() as u64 + index;
-                if !held.try_resize(all) {
-                    held = memory.hold(all);
-                }
                 (Place::Memory(bytes), held)
             }
-            To::File(file) => (Place::File(file.finish()?), memory.hold(index)),
+            To::File(file) => (Place::File(file.finish()?), memory.hold(0)),
         };
-        Ok(Segment { runs: Run::all(Stored { place, extents, _held: Some(held) }, partitions) })
+        let mut stored = Stored { place, extents, end: run.start, held: None };
+        // The index is there whatever the budget says, and small beside what it is of.
+        held.resize(stored.bytes());
+        stored.held = Some(held);
+        Ok(Segment(Arc::new(stored)))
     }
 
     /// Makes sure that so many bytes more fit, or that the segment lies in a file.
@@ -165,66 +214,46 @@ impl SegmentWriter {
         let needed = bytes.len() + more;
         // Small ones double, so that they are not copied often.
         let capacity = needed.max((bytes.capacity() * 2).min(bytes.capacity() + GROWTH_BYTES_MAX));
-        if held.try_resize(capacity as u64) {
+        if held.try_resize_output(capacity as u64) {
             bytes.reserve_exact(capacity - bytes.len());
             return Ok(());
         }
         let mut file = SpillWriter::create(&self.memory)?;
         for extent in &mut self.extents {
-            let begin = file.offset();
-            file.write(&bytes[extent.at.start as usize..extent.at.end as usize])?;
+            let start = extent.start as usize;
+            extent.start = file.offset();
+            file.write(&bytes[start..start + extent.raw as usize])?;
             file.end_run()?;
-            extent.at = begin..file.offset();
         }
-        let begin = file.offset();
-        file.write(&bytes[self.run.at.start as usize..])?;
-        self.run.at.start = begin;
+        let start = self.run.start as usize;
+        self.run.start = file.offset();
+        file.write(&bytes[start..])?;
         self.to = To::File(file);
         Ok(())
     }
 
     fn end_run(&mut self) -> Result<(), SpillError> {
-        let begin = self.run.at.start;
+        if self.run.pairs == 0 {
+            return Ok(());
+        }
         let (end, checksum) = match &mut self.to {
-            To::Memory { bytes, .. } => (bytes.len() as u64, hash::checksum(&bytes[begin as usize..])),
-            To::File(file) if self.run.pairs == 0 => (file.offset(), 0),
+            To::Memory { bytes, .. } => {
+                (bytes.len() as u64, hash::checksum(&bytes[self.run.start as usize..]))
+            }
             To::File(file) => {
                 let checksum = file.end_run()?;
                 (file.offset(), checksum)
             }
         };
-        let next = Extent { partition: self.run.partition, at: end..end, ..Extent::default() };
+        let next = Extent { partition: self.run.partition, start: end, ..Extent::default() };
         let run = std::mem::replace(&mut self.run, next);
-        if run.pairs > 0 {
-            self.extents.push(Extent { checksum, at: begin..end, ..run });
-        }
+        self.extents.push(Extent { checksum, ..run });
         Ok(())
     }
 }
 
 /// What a segment in memory grows by at most, in bytes.
 const GROWTH_BYTES_MAX: usize = 8 << 20;
-
-/// Makes one run for each partition of several segments: equal keys come in the order of the segments.
-pub(super) fn merge_segments(
-    memory: &Memory,
-    mut segments: Vec<Segment>,
-    partitions: u32,
-) -> Result<Vec<Run>, SpillError> {
-    match segments.pop() {
-        None => return Ok(vec![Run::default(); partitions as usize]),
-        Some(Segment { runs }) if segments.is_empty() => return Ok(runs),
-        Some(last) => segments.push(last),
-    }
-    let bytes: u64 = segments.iter().flat_map(|segment| &segment.runs).map(Run::byte_len).sum();
-    let mut writer = SegmentWriter::new(memory, partitions, bytes as usize)?;
-    for partition in 0..partitions {
-        let runs = segments.iter().map(|segment| segment.runs[partition as usize].clone()).collect();
-        let runs = narrow(memory, runs, memory.fan_in())?;
-        Merge::new(&runs)?.drain(partition, &mut writer)?;
-    }
-    Ok(writer.finish()?.runs)
-}
 
 #[cfg(test)]
 mod tests {
@@ -269,6 +298,13 @@ mod tests {
         writer.finish().unwrap()
     }
 
+    fn runs(segment: &Segment) -> Vec<Run> {
+        let runs: Vec<_> = (0..5).map(|partition| segment.run(partition).unwrap_or_default()).collect();
+        assert!(segment.runs().all(|(partition, run)| run == runs[partition as usize] && run.pairs() > 0));
+        assert_eq!(segment.runs().count(), runs.iter().filter(|run| run.pairs() > 0).count());
+        runs
+    }
+
     fn of(pairs: &[(u32, Vec<u8>, Vec<u8>)], partition: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
         let pairs = pairs.iter().filter(|pair| pair.0 == partition);
         pairs.map(|(_, key, value)| (key.clone(), value.clone())).collect()
@@ -280,11 +316,13 @@ mod tests {
         /// With no memory all goes to a file at once; with some of it, when it is used up.
         #[test]
         fn where_a_segment_lies_cannot_be_told_from_its_runs(pairs in pairs(), budget in 0..1_000_000u64) {
-            let in_memory = segment(&Memory::limited(u64::MAX), 10, &pairs);
+            let in_memory = runs(&segment(&Memory::limited(u64::MAX), 10, &pairs));
             for memory in [Memory::limited(0), Memory::limited(budget)] {
-                let other = segment(&memory, budget.min(50) as usize, &pairs);
-                for (partition, (run, other)) in in_memory.runs.iter().zip(&other.runs).enumerate() {
+                let other = runs(&segment(&memory, budget.min(50) as usize, &pairs));
+                for (partition, (run, other)) in in_memory.iter().zip(&other).enumerate() {
                     let expected = of(&pairs, partition as u32);
+                    let longest = expected.iter().map(|(key, value)| pair_bytes(key.len(), value.len()) as u64).max();
+                    prop_assert_eq!([run, other].map(Run::longest_pair), [longest.unwrap_or(0); 2]);
                     prop_assert!(read(run) == expected && read(other) == expected);
                     prop_assert_eq!(run, other);
                     prop_assert!(run.in_memory() == Some(&bytes(other)[..]) && bytes(run) == bytes(other));
@@ -306,7 +344,7 @@ mod tests {
             for pairs in &segments {
                 all.done.push(segment(&memory, 100, pairs));
             }
-            let runs = all.finish().unwrap();
+            let runs = all.finish(&Attempt::default()).unwrap();
             let mut expected: Vec<_> = segments.into_iter().flatten().collect();
             expected.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
             prop_assert_eq!(runs.len(), 5);
@@ -319,7 +357,8 @@ mod tests {
     #[test]
     fn what_is_in_memory_is_held_until_the_last_run_is_dropped() {
         let memory = Memory::limited(1_000);
-        let mut runs = segment(&memory, 100, &[(0, vec![1; 50], vec![]), (3, vec![1; 400], vec![])]).runs;
+        let mut runs =
+            segment(&memory, 100, &[(0, vec![1; 50], vec![]), (3, vec![1; 400], vec![])]).into_runs(5);
         assert!(runs[0].in_memory().is_some() && (450..1_000).contains(&memory.held_bytes()));
         let last = runs.remove(3);
         drop(runs);

@@ -37,7 +37,7 @@ impl<'a> SideLines<'a> {
 
     pub(super) fn finish(self) -> Result<Run> {
         match self.writer {
-            Some(writer) => Ok(writer.finish()?.runs.remove(0)),
+            Some(writer) => Ok(writer.finish()?.into_run()),
             None => Ok(Run::default()),
         }
     }

@@ -7,10 +7,12 @@
 //! be seen in it.
 
 use super::{
-    arena::{ARENA_BYTES_MAX, Arena, too_long},
+    arena::{ARENA_BYTES_MAX, Arena, place},
     entries::{Entries, Probe},
     map::{self, Collect, TaskContext},
+    pool::Pool,
     segment::Segments,
+    sizes::Sizes,
     sort::Slot,
 };
 use crate::{Combiner, Datum, Emit, Key, Partitioner, Result};
@@ -23,6 +25,9 @@ const FIRST_LOOK: usize = 1 << 14;
 const NEW_OF: u64 = 4;
 /// ..so many or more had a new key.
 const NEW_MIN: u64 = 3;
+
+/// What a table works with, besides an arena.
+pub(super) type Kept<O> = (Entries<O>, Vec<Slot>);
 
 /// Keys lie encoded in an arena, once each; values stay typed until the segment ends.
 pub(super) struct Table<'a, K: ?Sized, V: ?Sized + ToOwned, C> {
@@ -45,6 +50,9 @@ pub(super) struct Table<'a, K: ?Sized, V: ?Sized + ToOwned, C> {
     arena: Arena<K>,
     scratch: Vec<u8>,
     slots: Vec<Slot>,
+    /// Where the arena, and entries with slots, come from and go.
+    arenas: &'a Pool<Arena<K>>,
+    tables: &'a Pool<Kept<V::Owned>>,
 }
 
 impl<'a, K, V, C> Table<'a, K, V, C>
@@ -58,23 +66,28 @@ where
         combiner: &'a C,
         partitioner: &'a dyn Partitioner<K>,
         segments: Segments<'a>,
+        arenas: &'a Pool<Arena<K>>,
+        tables: &'a Pool<Kept<V::Owned>>,
     ) -> Self {
         let segment_bytes = segments.segment_bytes().clamp(1, ARENA_BYTES_MAX);
+        let (entries, slots) = tables.take_or(|| (Entries::new(segment_bytes), Vec::new()));
         Self {
             task,
             combiner,
             partitioner,
             segments,
             segment_bytes,
-            entries: Entries::default(),
+            entries,
             sizes: Sizes::default(),
             folding: true,
             first_look: FIRST_LOOK,
             next_look: FIRST_LOOK,
             begin: 0,
-            arena: Arena::new(segment_bytes),
+            arena: arenas.take_or(|| Arena::new(segment_bytes)),
             scratch: Vec::new(),
-            slots: Vec::new(),
+            slots,
+            arenas,
+            tables,
         }
     }
 
@@ -86,7 +99,7 @@ where
         let probe = Probe::new(key, &mut self.scratch);
         let Some(at) = self.entries.find::<K>(probe) else { return self.insert(key, value) };
         self.combiner.combine(key, self.entries.value(at), value);
-        if mem::needs_drop::<V::Owned>() && self.sizes.is_due(at) {
+        if mem::needs_drop::<V::Owned>() && self.sizes.folded(at, value, &mut self.scratch)? {
             return self.resize(at);
         }
         Ok(())
@@ -99,7 +112,7 @@ where
         let encoded = probe.encoded::<K>(&mut word);
         let partition = map::partition(self.partitioner, key, encoded, self.segments.partitions())?;
         let length = if K::WIDTH.is_some() { 0 } else { encoded.len() };
-        let length = u32::try_from(length).map_err(|_| too_long("key", length))?;
+        let length = place(0, length, "key")?;
         self.entries.insert(probe, length, partition, value.to_owned());
         if mem::needs_drop::<V::Owned>() {
             self.resize(self.entries.len() - 1)?;
@@ -147,7 +160,7 @@ where
     #[inline]
     fn cut_if_full(&mut self) -> Result {
         let held = match self.folding {
-            true => self.entries.held_bytes() + self.sizes.all,
+            true => self.entries.held_bytes() + self.sizes.held_bytes(),
             false => self.arena.held_bytes(),
         };
         if held >= self.segment_bytes { self.cut() } else { Ok(()) }
@@ -161,7 +174,7 @@ where
             self.forget();
         } else {
             self.write_arena()?;
-            self.arena.clear(self.segment_bytes);
+            self.arena.clear();
         }
         self.folding = true;
         self.next_look = self.first_look;
@@ -170,12 +183,12 @@ where
     }
 
     fn forget(&mut self) {
-        self.entries.clear(self.segment_bytes);
-        self.sizes = Sizes::default();
+        self.entries.clear();
+        self.sizes.clear();
     }
 
     fn write_entries(&mut self) -> Result {
-        let estimate = self.entries.pair_bytes(K::WIDTH.unwrap_or(0)) + self.sizes.all;
+        let estimate = self.entries.pair_bytes(K::WIDTH.unwrap_or(0)) + self.sizes.value_bytes();
         let mut writer = self.segments.begin(estimate)?;
         let scratch = &mut self.scratch;
         let partitions = self.segments.partitions();
@@ -263,38 +276,11 @@ where
             false if !self.arena.is_empty() => self.write_arena()?,
             _ => {}
         }
+        self.entries.clear();
+        self.arena.clear();
+        self.tables.put_back((self.entries, self.slots));
+        self.arenas.put_back(self.arena);
         Ok((self.segments, self.task))
-    }
-}
-
-/// How large the values of a table are that may hold memory elsewhere: as large as their encodings. A value is encoded
-/// for that when it comes and when as many values again have been folded into it, which in the sum costs little.
-#[derive(Default)]
-struct Sizes {
-    values: Vec<Size>,
-    all: usize,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Size {
-    bytes: usize,
-    folded: u64,
-}
-
-impl Sizes {
-    /// Counts a value that was folded into that of entry `at`. Whether it is time to look at its size again.
-    #[inline]
-    fn is_due(&mut self, at: usize) -> bool {
-        self.values[at].folded += 1;
-        self.values[at].folded.is_power_of_two()
-    }
-
-    fn set(&mut self, at: usize, bytes: usize) {
-        if at == self.values.len() {
-            self.values.push(Size::default());
-        }
-        let before = mem::replace(&mut self.values[at].bytes, bytes);
-        self.all = self.all - before + bytes;
     }
 }
 

@@ -1,11 +1,12 @@
 //! [`RecordChunks`]: a stream as blocks of whole records.
 
-use crate::input::CsvParser;
+use super::from_stream::INPUT;
+use crate::input::{
+    CsvParser, ReadError,
+    window::{Source, Window},
+};
 use memchr::{memchr, memrchr};
-use std::io::{self, ErrorKind, Read};
-
-/// How much is read at once. A block ends at the last record end in it; a longer record makes the buffer grow.
-const BLOCK_BYTES: usize = 256 << 10;
+use std::io::{ErrorKind, Read};
 
 /// What records end with.
 pub(super) enum Cut {
@@ -19,31 +20,19 @@ pub(super) enum Cut {
 
 /// Reads a stream, a block of whole records at a time; as it comes, of lines.
 pub(super) struct RecordChunks<R> {
-    source: R,
+    window: Window<Stream<R>>,
     cut: Cut,
-    /// What was read: `whole` bytes are the current block, the rest of the `filled` ones is behind it.
-    bytes: Vec<u8>,
+    /// The first so many bytes of the window are the current block.
     whole: usize,
-    filled: usize,
-    ended: bool,
     /// Bytes of the block that [`take`](Self::take) has given.
     taken: usize,
-    /// Where in the stream the block begins.
-    offset: u64,
 }
 
 impl<R: Read> RecordChunks<R> {
-    pub(super) fn new(source: R) -> Self {
-        Self {
-            source,
-            cut: Cut::Lines,
-            bytes: Vec::new(),
-            whole: 0,
-            filled: 0,
-            ended: false,
-            taken: 0,
-            offset: 0,
-        }
+    /// A longer record than `line_bytes_max` is an error.
+    pub(super) fn new(source: R, line_bytes_max: u64) -> Self {
+        let window = Window::new(Stream { source, ended: false }, 0, Vec::new(), line_bytes_max);
+        Self { window, cut: Cut::Lines, whole: 0, taken: 0 }
     }
 
     /// Says what records end with, and that the first begins so many bytes behind the beginning. To be called ahead of the
@@ -55,10 +44,8 @@ impl<R: Read> RecordChunks<R> {
     }
 
     /// Reads the next block. False behind the last one, which need not end as a record does.
-    pub(super) fn advance(&mut self) -> io::Result<bool> {
-        self.bytes.copy_within(self.whole..self.filled, 0);
-        self.filled -= self.whole;
-        self.offset += self.whole as u64;
+    pub(super) fn advance(&mut self) -> Result<bool, ReadError> {
+        self.window.drop_front(self.whole);
         if let Cut::Csv { seen, .. } = &mut self.cut {
             *seen = seen.saturating_sub(self.whole);
         }
@@ -67,71 +54,56 @@ impl<R: Read> RecordChunks<R> {
         let mut searched = 0;
         loop {
             // What is behind a block holds no end of a line unless it was just read.
-            if let Some(end) = self.cut.last_end(&self.bytes[..self.filled], searched) {
+            let bytes = self.window.bytes();
+            if let Some(end) = self.cut.last_end(bytes, searched) {
                 self.whole = end;
                 return Ok(true);
             }
-            if self.ended {
-                self.whole = self.filled;
-                return Ok(self.filled > 0);
+            searched = bytes.len();
+            if !self.window.read_more()? {
+                self.whole = searched;
+                return Ok(searched > 0);
             }
-            searched = self.filled;
-            self.more()?;
         }
+    }
+
+    /// Whether there is something to [take](Self::take).
+    pub(super) fn is_more(&mut self) -> Result<bool, ReadError> {
+        Ok(self.taken < self.whole || self.advance()?)
     }
 
     /// The next whole records, of the current block or of the next, up to the end of the record that the last of so many
     /// bytes is in (of the block, where nobody can tell in the middle of it); and where in the stream they begin. `None`
     /// behind the last.
-    pub(super) fn take(&mut self, bytes: u64) -> io::Result<Option<(&[u8], u64)>> {
-        if self.taken == self.whole && !self.advance()? {
+    pub(super) fn take(&mut self, bytes: u64) -> Result<Option<(&[u8], u64)>, ReadError> {
+        if !self.is_more()? {
             return Ok(None);
         }
         let begin = self.taken;
         let left = self.whole - begin;
         let last = usize::try_from(bytes).unwrap_or(left).clamp(1, left) - 1;
         let end = match self.cut {
-            Cut::Lines => begin + last + line_at(&self.bytes[..self.whole], begin + last).len(),
+            Cut::Lines => begin + last + line_at(self.block(), begin + last).len(),
             Cut::Fixed(bytes) => (begin + (last / bytes + 1).saturating_mul(bytes)).min(self.whole),
             Cut::Csv { .. } => self.whole,
         };
         self.taken = end;
-        Ok(Some((&self.bytes[begin..end], self.offset + begin as u64)))
-    }
-
-    /// Where in the stream it is read on.
-    pub(super) fn end(&self) -> u64 {
-        self.offset + self.filled as u64
+        Ok(Some((&self.block()[begin..end], self.window.offset() + begin as u64)))
     }
 
     /// What has been read, before there is a block.
     pub(super) fn unread(&self) -> &[u8] {
-        &self.bytes[..self.filled]
+        self.window.bytes()
     }
 
-    /// Reads behind what is there: until as much again is there, or the stream ends. False if it has ended.
-    pub(super) fn more(&mut self) -> io::Result<bool> {
-        let wanted = self.filled + BLOCK_BYTES.max(self.filled);
-        if self.bytes.len() < wanted {
-            self.bytes.resize(wanted, 0);
-        }
-        let before = self.filled;
-        // A pipe gives less at a time than a block has, and a block of a few lines would cost as much as a whole one.
-        while self.filled < wanted && !self.ended {
-            match self.source.read(&mut self.bytes[self.filled..wanted]) {
-                Ok(0) => self.ended = true,
-                Ok(read) => self.filled += read,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        debug_assert!(self.ended || self.filled > before);
-        Ok(self.filled > before)
+    /// Reads behind what is there. False if the stream has ended.
+    pub(super) fn more(&mut self) -> Result<bool, ReadError> {
+        self.window.read_more()
     }
 
     /// The current block.
     pub(super) fn block(&self) -> &[u8] {
-        &self.bytes[..self.whole]
+        &self.window.bytes()[..self.whole]
     }
 }
 
@@ -150,6 +122,31 @@ impl Cut {
                 end
             }
         }
+    }
+}
+
+struct Stream<R> {
+    source: R,
+    ended: bool,
+}
+
+impl<R: Read> Source for Stream<R> {
+    /// A pipe gives less at a time than a block has, and a block of a few lines would cost as much as a whole one.
+    fn read(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+        let mut filled = 0;
+        while filled < buffer.len() && !self.ended {
+            match self.source.read(&mut buffer[filled..]) {
+                Ok(0) => self.ended = true,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(source) => return Err(ReadError::Io { path: INPUT.to_owned(), offset, source }),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn place(&self) -> &str {
+        INPUT
     }
 }
 

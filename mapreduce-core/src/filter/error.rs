@@ -65,11 +65,29 @@ pub enum FilterError {
         /// What the system said.
         source: io::Error,
     },
+    /// A line of the map commands is too long.
+    #[error("line {line} is longer than {bytes_max} bytes; raise `line_bytes_max` of the `reduce` command")]
+    LineTooLong {
+        /// The line.
+        line: u64,
+        /// [`FilterOptions::line_bytes_max`](super::FilterOptions::line_bytes_max).
+        bytes_max: u64,
+    },
     /// The output could not be written.
     #[error("cannot write: {source}; check what reads the output")]
     Write {
         /// What the system said.
         source: io::Error,
+    },
+    /// The memory does not hold what the map command works with.
+    #[error(
+        "a budget of {budget_bytes} bytes of memory is too small: `map` takes {needed_bytes} at least; give it more"
+    )]
+    MemoryTooSmall {
+        /// The budget: that of [`FilterOptions::memory`](super::FilterOptions::memory).
+        budget_bytes: u64,
+        /// What is needed at least.
+        needed_bytes: u64,
     },
     /// What the job has emitted could not be kept.
     #[error(transparent)]

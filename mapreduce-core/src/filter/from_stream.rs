@@ -220,12 +220,11 @@ impl<R: Read> Growing for Head<'_, R> {
     }
 
     fn read_more(&mut self) -> Result<bool, ReadError> {
-        let read = self.bytes().len();
-        if read > HEADER_BYTES_MAX {
-            let bytes_max = HEADER_BYTES_MAX as u64;
+        if self.bytes().len() as u64 > HEADER_BYTES_MAX {
+            let bytes_max = HEADER_BYTES_MAX;
             return Err(ReadError::LineTooLong { path: INPUT.to_owned(), offset: 0, bytes_max });
         }
-        self.0.more().map_err(|source| ReadError::Io { path: INPUT.to_owned(), offset: read as u64, source })
+        self.0.more()
     }
 
     fn place(&self) -> &str {

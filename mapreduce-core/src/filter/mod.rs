@@ -82,7 +82,7 @@ pub use from_stream::{Beginning, FromLines, FromStream, StreamForm};
 pub use map::map;
 pub use reduce::reduce;
 
-use crate::{Counters, Job, Memory};
+use crate::{Counters, Job, Memory, input::LINE_BYTES_MAX};
 
 /// How a job is run as filters. Both filters need the same.
 ///
@@ -114,8 +114,12 @@ pub struct FilterOptions {
     /// Map: bytes of input that are mapped and combined in one go. More of them make fewer lines and take more memory.
     /// Default 64 MiB.
     pub piece_bytes: u64,
-    /// Map: the memory for what the mapper emits. Default [`Memory::of_machine`].
+    /// Map: the memory for what the mapper emits. With less than 34 MiB it is sorted in smaller parts. Default
+    /// [`Memory::of_machine`].
     pub memory: Memory,
+    /// The longest line that is read, in bytes; lines of 256 KiB always are. It is held whole. Default
+    /// [`LINE_BYTES_MAX`](crate::input::LINE_BYTES_MAX).
+    pub line_bytes_max: u64,
 }
 
 impl Default for FilterOptions {
@@ -129,6 +133,7 @@ impl Default for FilterOptions {
             end: true,
             piece_bytes: 64 << 20,
             memory: Memory::of_machine(),
+            line_bytes_max: LINE_BYTES_MAX as u64,
         }
     }
 }

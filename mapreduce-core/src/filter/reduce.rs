@@ -8,7 +8,8 @@ use super::{
 use crate::{
     Counters, Datum, Emit, Job, Key, KeyOf, Reducer, Result, ValueOf, Values,
     counters::TaskCounters,
-    exec::{guard, set_up},
+    exec::{describe_key, guard, set_up},
+    output::append_line,
 };
 use std::{
     borrow::Borrow,
@@ -47,7 +48,11 @@ pub fn reduce<J: Job>(
         let mut values = LineGroup::<KeyOf<J>, _>::new(&mut lines, &first, J::Reducer::ENABLED)?;
         let reduced = guard(
             || reducer.reduce(key.borrow(), &mut Values::<ValueOf<J>>::new(&mut values), &mut out),
-            || format!("line {line}, key {}", shown(&first)),
+            || {
+                let mut place = format!("line {line}, key ");
+                describe_key(&first, &mut place);
+                place
+            },
             || None,
         );
         // Their own words come first: the reducer's error is a consequence, if it has one at all.
@@ -63,15 +68,6 @@ pub fn reduce<J: Job>(
     Ok(Reduced { keys, lines, counters: Counters::from(counters) })
 }
 
-/// Longest part of a key that is shown in a message.
-const KEY_SHOWN: usize = 60;
-
-/// A key for a message: printable text as it is, other bytes as escapes.
-fn shown(key: &[u8]) -> String {
-    let cut = if key.len() > KEY_SHOWN { "..." } else { "" };
-    format!("\"{}\"{cut}", key[..key.len().min(KEY_SHOWN)].escape_ascii())
-}
-
 /// Writes the output as text.
 struct TextLines<W> {
     out: Gathered<W>,
@@ -83,13 +79,7 @@ struct TextLines<W> {
 
 impl<W: Write> TextLines<W> {
     fn write<K: ?Sized + Datum, V: ?Sized + Datum>(&mut self, key: &K, value: &V) -> Result<(), FilterError> {
-        let line = &mut self.out.bytes;
-        key.write_text(line)?;
-        if !V::is_unit() {
-            line.push(b'\t');
-            value.write_text(line)?;
-        }
-        line.push(b'\n');
+        append_line(&mut self.out.bytes, key, value)?;
         self.lines += 1;
         self.out.line_ended()
     }

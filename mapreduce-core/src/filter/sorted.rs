@@ -6,7 +6,7 @@ use super::{
     escape,
     form::{ANY_ORDER, END, LineForm, SEQUENCE, Sequence},
 };
-use crate::{Group, Key, Result};
+use crate::{Group, Key, Result, input::ReadError};
 use memchr::memchr;
 use std::{cmp::Ordering, io::Read, marker::PhantomData, mem::replace};
 
@@ -47,7 +47,7 @@ enum State {
 impl<R: Read> SortedLines<R> {
     pub(super) fn new(source: R, form: LineForm, options: &FilterOptions) -> Self {
         Self {
-            chunks: RecordChunks::new(source),
+            chunks: RecordChunks::new(source, options.line_bytes_max),
             at: 0,
             line: 0,
             form,
@@ -72,9 +72,8 @@ impl<R: Read> SortedLines<R> {
     pub(super) fn peek(&mut self) -> Result<bool, FilterError> {
         while self.state == State::Taken {
             if self.at == self.chunks.block().len() {
-                let offset = self.chunks.end();
                 self.at = 0;
-                if !self.chunks.advance().map_err(|source| FilterError::Read { offset, source })? {
+                if !self.chunks.advance().map_err(|error| unreadable(error, self.line + 1))? {
                     self.check_end()?;
                     self.state = State::Ended;
                     break;
@@ -186,6 +185,15 @@ impl<R: Read> SortedLines<R> {
             Some(written) if written == self.pairs => Ok(()),
             Some(written) => Err(FilterError::Count { written, found: self.pairs }),
         }
+    }
+}
+
+/// Why the lines from `line` on cannot be read.
+fn unreadable(error: ReadError, line: u64) -> FilterError {
+    match error {
+        ReadError::Io { offset, source, .. } => FilterError::Read { offset, source },
+        ReadError::LineTooLong { bytes_max, .. } => FilterError::LineTooLong { line, bytes_max },
+        other => FilterError::Job(other.into()),
     }
 }
 

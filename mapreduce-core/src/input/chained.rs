@@ -3,11 +3,11 @@
 use super::{Blocks, Input, Piece, ReadError, Records, SplitInfo, plan};
 use crate::{
     Counters, Datum, Error, Report, Schema,
-    exec::{Chunks, Returned, Run, RunChunks, SpillError, pair_bytes, put_lengths, take_pair},
+    exec::{Chunks, Returned, Run, RunChunks, pair_bytes, put_lengths, take_pair},
 };
 use std::{
     borrow::{Borrow, Cow},
-    fmt, io,
+    fmt,
     marker::PhantomData,
     ops::Range,
 };
@@ -191,6 +191,11 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> Input for Chained<K, V> {
         }
     }
 
+    /// Parts are in the order of their keys, and are read from their beginnings.
+    fn excerpts(&self, _: &SplitInfo, _: usize) -> Vec<SplitInfo> {
+        Vec::new()
+    }
+
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         super::send(&mut self.chunks(split), sink)
     }
@@ -251,7 +256,7 @@ enum Bytes<'a> {
     /// In memory, to be lent as it lies there.
     Memory(&'a [u8]),
     /// In a file: what is left of it, and what has been read.
-    File { chunks: RunChunks, offset: u64, unread: u64, read: Vec<u8>, given: usize },
+    File { chunks: RunChunks, unread: u64, read: Vec<u8>, given: usize },
 }
 
 impl PairChunks<'_> {
@@ -265,8 +270,7 @@ impl PairChunks<'_> {
         self.piece = match part.in_memory() {
             Some(bytes) => Bytes::Memory(&bytes[range.start as usize..range.end as usize]),
             None => Bytes::File {
-                chunks: part.chunks_from(range.start).map_err(unreadable(range.start))?,
-                offset: range.start,
+                chunks: part.chunks_from(range.start)?,
                 unread: range.end - range.start,
                 read: Vec::new(),
                 given: 0,
@@ -274,10 +278,6 @@ impl PairChunks<'_> {
         };
         Ok(true)
     }
-}
-
-fn unreadable(offset: u64) -> impl Fn(SpillError) -> ReadError {
-    move |error| ReadError::Io { path: PLACE.into(), offset, source: io::Error::other(error) }
 }
 
 impl Chunks for PairChunks<'_> {
@@ -309,16 +309,14 @@ impl PairChunks<'_> {
             match &mut self.piece {
                 Bytes::Memory([]) => {}
                 Bytes::Memory(_) => break,
-                Bytes::File { chunks, offset, unread, read, given } => {
+                Bytes::File { chunks, unread, read, given } => {
                     read.drain(..std::mem::take(given));
                     // A pair may be longer than a chunk of the file.
                     while *unread > 0 && whole_pairs(read) == 0 {
-                        let chunk =
-                            chunks.next_chunk().map_err(unreadable(*offset))?.ok_or_else(malformed)?;
+                        let chunk = chunks.next_chunk()?.ok_or_else(malformed)?;
                         let taken = chunk.len().min(usize::try_from(*unread).unwrap_or(usize::MAX));
                         read.extend_from_slice(&chunk[..taken]);
                         *unread -= taken as u64;
-                        *offset += taken as u64;
                     }
                     if !read.is_empty() {
                         break;

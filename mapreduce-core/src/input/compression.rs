@@ -5,7 +5,7 @@ use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, BufRead, Read, Seek, SeekFrom},
     path::Path,
 };
 
@@ -98,14 +98,14 @@ pub(super) enum Content {
     /// Bytes as they are, up to the planned length.
     Plain { file: File, position: u64, end: u64 },
     #[cfg(feature = "gzip")]
-    Gzip(Box<flate2::bufread::MultiGzDecoder<Compressed>>),
+    Gzip(Box<Members>),
     #[cfg(feature = "zstd")]
     Zstd(Box<zstd::stream::read::Decoder<'static, Compressed>>),
 }
 
 impl Content {
-    /// Opens a file of which the content is wanted from byte `offset` on. Bytes that have been appended since it was
-    /// planned are not part of it.
+    /// Opens a file of which the content is wanted from byte `offset` on. A file that has changed
+    /// since it was planned is refused.
     pub(super) fn open(range: &FileRange, offset: u64) -> Result<Self, ReadError> {
         let Some(compression) = range.file.compression else {
             let mut file = range.open()?;
@@ -131,7 +131,7 @@ impl Content {
             #[cfg(feature = "gzip")]
             Compression::Gzip => {
                 let compressed = Compressed::with_capacity(COMPRESSED_BYTES, range.open()?);
-                Ok(Self::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(compressed))))
+                Ok(Self::Gzip(Box::new(Members::new(compressed))))
             }
             #[cfg(feature = "zstd")]
             Compression::Zstd => {
@@ -162,7 +162,7 @@ impl Content {
             #[cfg(feature = "gzip")]
             Self::Gzip(decoder) => {
                 let read = read_full(|rest| decoder.read(rest), buffer);
-                read.map_err(|error| corrupt(error, decoder.get_mut(), range))
+                read.map_err(|error| corrupt(error, decoder.compressed(), range))
             }
             #[cfg(feature = "zstd")]
             Self::Zstd(decoder) => {
@@ -186,10 +186,70 @@ impl Content {
         range.check(match self {
             Self::Plain { file, .. } => file,
             #[cfg(feature = "gzip")]
-            Self::Gzip(decoder) => decoder.get_ref().get_ref(),
+            Self::Gzip(decoder) => decoder.file(),
             #[cfg(feature = "zstd")]
             Self::Zstd(decoder) => decoder.get_ref().get_ref(),
         })
+    }
+}
+
+/// The members of a gzip file, one after the other. Zeros may follow the last: on tapes, files are filled up with them.
+#[cfg(feature = "gzip")]
+pub(super) struct Members {
+    /// `None` only while one takes the place of another.
+    member: Option<flate2::bufread::GzDecoder<Compressed>>,
+}
+
+#[cfg(feature = "gzip")]
+impl Members {
+    fn new(compressed: Compressed) -> Self {
+        Self { member: Some(flate2::bufread::GzDecoder::new(compressed)) }
+    }
+
+    fn member(&mut self) -> &mut flate2::bufread::GzDecoder<Compressed> {
+        self.member.as_mut().expect("there is a member between two calls")
+    }
+
+    fn compressed(&mut self) -> &mut Compressed {
+        self.member().get_mut()
+    }
+
+    fn file(&self) -> &File {
+        self.member.as_ref().expect("there is a member between two calls").get_ref().get_ref()
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.member().read(buffer)?;
+            if read > 0 || buffer.is_empty() || !self.next_member()? {
+                return Ok(read);
+            }
+        }
+    }
+
+    /// Goes on behind the end of a member. False if it was the last.
+    fn next_member(&mut self) -> io::Result<bool> {
+        let compressed = self.compressed();
+        let mut zeros = false;
+        loop {
+            let bytes = compressed.fill_buf()?;
+            match *bytes {
+                [] => return Ok(false),
+                [0, ..] => {
+                    zeros = true;
+                    let count = bytes.iter().take_while(|byte| **byte == 0).count();
+                    compressed.consume(count);
+                }
+                // The second byte may be in the next buffer, and is looked at by the decoder.
+                [0x1f] | [0x1f, 0x8b, ..] if !zeros => break,
+                _ => {
+                    let message = "there are other bytes behind the last member";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                }
+            }
+        }
+        self.member = self.member.take().map(|member| flate2::bufread::GzDecoder::new(member.into_inner()));
+        Ok(true)
     }
 }
 

@@ -138,6 +138,13 @@ impl<T> CsvFiles<T> {
         Ok(Self { files, shape, record: PhantomData })
     }
 
+    /// Records of at most so many bytes: as [`TextFiles::with_line_bytes_max`](super::TextFiles::with_line_bytes_max).
+    #[must_use]
+    pub fn with_line_bytes_max(mut self, bytes: u64) -> Self {
+        self.files.iter_mut().for_each(|file| file.line_bytes_max = bytes);
+        self
+    }
+
     /// The names of the fields, if the files have a header.
     pub fn header(&self) -> Option<&[String]> {
         self.shape.names.as_deref()
@@ -178,6 +185,10 @@ impl<T: Send + Sync + DeserializeOwned + 'static> Input for CsvFiles<T> {
 
     fn describe(&self, split: &SplitInfo) -> String {
         source::describe(&self.files, split)
+    }
+
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        plan::excerpts_of_files(&self.files, split, count)
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {

@@ -7,7 +7,7 @@ use super::{
     csv_records::{Dialect, bad_record},
     line_reader::LineReader,
     source::FileRange,
-    window::Window,
+    window::FileWindow,
 };
 use crate::{Result, exec::Chunks};
 use csv::ByteRecord;
@@ -87,14 +87,14 @@ impl MultilineReader {
             }
             let Some(range) = self.files.next() else { return Ok(false) };
             let header_bytes = range.file.header_bytes;
-            let window = Window::open(range, header_bytes, std::mem::take(&mut self.buffer))?;
+            let window = FileWindow::open(range, header_bytes, std::mem::take(&mut self.buffer))?;
             self.open = Some(OpenFile { window, parser: Parser::new(self.dialect), parsed: 0, block: 0 });
         }
     }
 }
 
 struct OpenFile {
-    window: Window,
+    window: FileWindow,
     /// Has seen `parsed` bytes of the window; the first `block` of them are the current block, whole records.
     parser: Parser,
     parsed: usize,
@@ -139,7 +139,7 @@ impl OpenFile {
 }
 
 /// The longest header. Otherwise a quote that nobody closes would make the whole file one.
-pub(crate) const HEADER_BYTES_MAX: usize = 1 << 20;
+pub(crate) const HEADER_BYTES_MAX: u64 = 1 << 20;
 
 /// The beginning of a file.
 pub(super) struct FirstRecord {
@@ -162,7 +162,7 @@ pub(crate) trait Growing {
     fn place(&self) -> &str;
 }
 
-impl Growing for Window {
+impl Growing for FileWindow {
     fn bytes(&self) -> &[u8] {
         self.bytes()
     }
@@ -184,11 +184,16 @@ pub(super) fn first_record(
     dialect: Dialect,
     header: bool,
 ) -> Result<Option<FirstRecord>, ReadError> {
-    let mut window = Window::open(range, 0, Vec::new())?;
-    if header {
-        window.limit(HEADER_BYTES_MAX);
-    }
-    first_record_of(&mut window, dialect)
+    let limit = if header { HEADER_BYTES_MAX } else { range.file.line_bytes_max };
+    let mut window = FileWindow::open_limited(range, 0, Vec::new(), limit)?;
+    first_record_of(&mut window, dialect).map_err(|error| match error {
+        ReadError::LineTooLong { path, .. } if header => bad_record(
+            0,
+            format!("the header is longer than {HEADER_BYTES_MAX} bytes; close its quotes, or end its line"),
+        )
+        .within(&path, 0),
+        other => other,
+    })
 }
 
 /// The same of a source of which nothing has been dropped.

@@ -1,6 +1,6 @@
 //! [`Dataset`]: an input, its plan, and what tasks and engines keep about it.
 
-use super::{Blocks, Input, Records, SharedFiles, SplitCache, SplitInfo};
+use super::{Input, Records, SharedFiles, SplitCache, SplitInfo, sample};
 use crate::Error;
 use std::{
     any::{Any, TypeId},
@@ -116,35 +116,20 @@ impl<I: Input> Dataset<I> {
         self.splits.iter().fold(0, |sum, split| sum.saturating_add(split.bytes))
     }
 
-    /// Up to `per_split` records from the first block of every split, at even distances: for estimating the
-    /// distribution of keys before a job runs. The same sample every time.
+    /// Up to `per_split` records of every split, from several places of it: for estimating the distribution of keys before
+    /// a job runs. The same sample every time, in the order of the input.
+    ///
+    /// What can be read from the middle on is read in a few places only ([`Input::excerpts`]); compressed files are read
+    /// to their end. `record` may be called for more records than are returned, but not for many.
     ///
     /// # Errors
     /// When a split cannot be read.
     pub fn sample<T>(
         &self,
         per_split: usize,
-        mut record: impl FnMut(<I::Records as Records>::Record<'_>) -> T,
+        record: impl FnMut(<I::Records as Records>::Record<'_>) -> T,
     ) -> Result<Vec<T>, Error> {
-        let mut sample = Vec::new();
-        if per_split == 0 {
-            return Ok(sample);
-        }
-        for split in &self.splits {
-            let mut blocks = self.open(split)?;
-            let Some(block) = blocks.next_block()? else { continue };
-            let count = block.into_iter().count();
-            let step = count.div_ceil(per_split).max(1);
-            // A block is used up by being iterated; read it again rather than keep all its records.
-            let mut blocks = self.open(split)?;
-            let Some(block) = blocks.next_block()? else { continue };
-            sample.extend(block.into_iter().step_by(step).map(&mut record));
-        }
-        Ok(sample)
-    }
-
-    fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<I::Records> + 'a>, Error> {
-        Ok(self.input.open(split)?)
+        sample::sample(&self.input, &self.splits, per_split, record)
     }
 
     /// What an [engine](crate::engine) keeps about the dataset: one value of each type for each `owner`, which `make`

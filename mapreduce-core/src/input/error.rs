@@ -55,11 +55,11 @@ pub enum ReadError {
         /// What the decoder said.
         message: String,
     },
-    /// A line of text, or a record of a CSV file, is longer than [`LINE_BYTES_MAX`](super::LINE_BYTES_MAX). Trying again
-    /// does not help.
+    /// A line of text, or a record of a CSV file, is longer than [`LINE_BYTES_MAX`](super::LINE_BYTES_MAX), or
+    /// what the input was [given](crate::TextFiles::with_line_bytes_max). Trying again does not help.
     #[error(
-        "{path}: the line that begins at byte {offset} is longer than {bytes_max} bytes; if the file is no text, read it \
-         as `FixedFiles` or with an input of your own"
+        "{path}: the line that begins at byte {offset} is longer than {bytes_max} bytes; raise `line_bytes_max` of \
+         the input, or, if it is no text, read it as `FixedFiles` or with an input of your own"
     )]
     LineTooLong {
         /// The file.
@@ -133,14 +133,19 @@ pub enum ReadError {
 impl ReadError {
     /// Whether reading again gives the same error, on whichever node.
     pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Io { .. } | Self::NotShared { .. } | Self::NotBuiltIn { .. })
+        match self {
+            Self::Io { .. } | Self::NotShared { .. } | Self::NotBuiltIn { .. } => false,
+            Self::Spill(error) => error.is_permanent(),
+            _ => true,
+        }
     }
 
     /// The kind of failure of an attempt that fails with this error: [`Storage`](FailureKind::Storage) if the node is
-    /// at fault, [`Read`](FailureKind::Read) otherwise.
+    /// at fault, [`Spill`](FailureKind::Spill) if a spill file is, [`Read`](FailureKind::Read) otherwise.
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::NotShared { .. } | Self::NotBuiltIn { .. } => FailureKind::Storage,
+            Self::Spill(_) => FailureKind::Spill,
             _ => FailureKind::Read,
         }
     }

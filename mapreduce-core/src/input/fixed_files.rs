@@ -180,6 +180,10 @@ impl Input for FixedFiles {
         })
     }
 
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        plan::excerpts(split, count)
+    }
+
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         send(&mut RowChunks::new(self.ranges(split), self.record_bytes), sink)
     }

@@ -74,6 +74,10 @@ where
         describe("items", split)
     }
 
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        plan::excerpts(split, count)
+    }
+
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         let mut block = Vec::new();
         for piece in &split.pieces {

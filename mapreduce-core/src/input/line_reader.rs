@@ -1,6 +1,6 @@
 //! [`LineReader`]: the bytes of lines in ranges of files, a block of whole lines at a time.
 
-use super::{ReadError, source::FileRange, window::Window};
+use super::{ReadError, source::FileRange, window::FileWindow};
 use crate::{Result, exec::Chunks};
 use memchr::{memchr, memrchr};
 use std::vec;
@@ -56,7 +56,7 @@ impl Chunks for LineReader {
 /// Reads the whole lines that begin in a byte range of a file, or all lines of one that is compressed.
 struct RangeReader {
     /// What has been read: `lines` bytes of it are the current block, whole lines.
-    window: Window,
+    window: FileWindow,
     lines: usize,
     /// The first byte of the content that belongs to somebody else.
     end: u64,
@@ -66,15 +66,15 @@ impl RangeReader {
     fn open(range: FileRange, buffer: Vec<u8>) -> Result<Self, ReadError> {
         if range.file.is_whole() {
             let header_bytes = range.file.header_bytes;
-            let window = Window::open(range, header_bytes, buffer)?;
+            let window = FileWindow::open(range, header_bytes, buffer)?;
             return Ok(Self { window, lines: 0, end: u64::MAX });
         }
         let (start, end) = (range.bytes.start, range.bytes.end);
         if start <= range.file.header_bytes {
-            return Ok(Self { window: Window::open(range, start, buffer)?, lines: 0, end });
+            return Ok(Self { window: FileWindow::open(range, start, buffer)?, lines: 0, end });
         }
         // One byte earlier: if that is a line end, the line behind it begins in this range.
-        let mut reader = Self { window: Window::open(range, start - 1, buffer)?, lines: 0, end };
+        let mut reader = Self { window: FileWindow::open(range, start - 1, buffer)?, lines: 0, end };
         reader.skip_line()?;
         Ok(reader)
     }
@@ -148,13 +148,13 @@ mod tests {
     use std::fs;
 
     /// The lengths of the blocks of a file, with lines of at most `bytes_max` bytes, or the error.
-    fn blocks(content: &[u8], bytes_max: usize) -> Result<Vec<usize>, ReadError> {
+    fn blocks(content: &[u8], bytes_max: u64) -> Result<Vec<usize>, ReadError> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("text");
         fs::write(&path, content).expect("written");
-        let file = file_list::list("", [&path]).expect("listed").remove(0);
+        let mut file = file_list::list("", [&path]).expect("listed").remove(0);
+        file.line_bytes_max = bytes_max;
         let mut reader = RangeReader::open(file.range(0..file.bytes), Vec::new())?;
-        reader.window.limit(bytes_max);
         let mut blocks = Vec::new();
         while reader.fill()? {
             blocks.push(reader.lines);

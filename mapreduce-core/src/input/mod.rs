@@ -45,11 +45,12 @@ mod parquet_files;
 mod plan;
 mod row_reader;
 mod rows;
+mod sample;
 mod shared_files;
 mod source;
 mod split;
 mod text_files;
-mod window;
+pub(crate) mod window;
 
 pub use both::{Both, Either, EitherIter};
 pub use cache::SplitCache;
@@ -144,6 +145,16 @@ pub trait Input: Send + Sync {
         Err(ReadError::NotShippable { input: self.describe(split) })
     }
 
+    /// At most `count` parts of a split, spread over it, that [`open`](Self::open) opens as if they were splits: what
+    /// [samples](Dataset::sample) of the input are taken from, the first block of each. Without any, all of the split is
+    /// read.
+    ///
+    /// The default is the split itself: its first block stands for all of it.
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        let _ = count;
+        vec![split.clone()]
+    }
+
     /// The files that other nodes could read themselves, if the user says that they see the same ones
     /// ([`Dataset::on_shared_storage`]). The pieces of the splits must number them as sources, in the units of their
     /// layout. The default has none.
@@ -152,9 +163,11 @@ pub trait Input: Send + Sync {
     }
 }
 
-/// The longest line of text, and the longest record of a CSV file: 1 GiB. What is read is held whole, so a file without
-/// line ends is an error and not the end of the process.
-pub const LINE_BYTES_MAX: usize = 1 << 30;
+/// The longest line of text, and the longest record of a CSV file, unless the input is
+/// [given another](TextFiles::with_line_bytes_max): 256 MiB. A line is held whole, and 2 1/8 of it while it is read, by
+/// every thread: this much is longer than lines are, and a file without line ends is an error, not the end of a process
+/// that has a few GiB.
+pub const LINE_BYTES_MAX: usize = 256 << 20;
 
 /// Hands all chunks to `sink`.
 fn send(chunks: &mut dyn Chunks, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {

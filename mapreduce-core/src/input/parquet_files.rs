@@ -30,7 +30,7 @@ use std::{fmt, fs::File, io, marker::PhantomData, ops::Range, path::Path, slice,
 /// | `INT32`, `INT64`, signed or not | any integer that it fits into, or a float |
 /// | `BYTE_ARRAY` with text | `String`; an enum by the names of its variants |
 /// | other `BYTE_ARRAY`, `FIXED_LEN_BYTE_ARRAY` | `Vec<u8>` |
-/// | `DECIMAL` | `String` with all digits, or a float |
+/// | `DECIMAL` of up to 128 bits | `String` with all digits, or a float |
 /// | dates, times, time stamps | the number in the file: days, or the unit of the column |
 /// | `INT96` (time stamps of old programs) | `i64`, nanoseconds since 1970 |
 ///
@@ -107,6 +107,10 @@ fn open_file(source: &SourceFile, names: Option<&[&str]>) -> Result<ParquetFile,
     let file = source.range(0..source.bytes).open()?;
     let metadata = columns::guard(|| ParquetMetaDataReader::new().parse_and_finish(&file))
         .map_err(|error| refuse(format!("is no complete Parquet file ({error}); make or copy it again")))?;
+    if let Some(group) = metadata.row_groups().iter().position(|group| group.num_rows() < 0) {
+        let rows = metadata.row_group(group).num_rows();
+        return Err(refuse(format!("is damaged: row group {group} has {rows} rows; make or copy it again")));
+    }
     let schema = metadata.file_metadata().schema_descr();
     let all: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
     let columns = match names {
@@ -169,7 +173,7 @@ impl<T: Send + Sync + Serialize + DeserializeOwned + 'static> Input for ParquetF
             groups.map(move |(index, group)| {
                 let bytes = file.columns.iter().map(|column| group.column(*column).uncompressed_size());
                 let bytes = bytes.fold(0, |sum: u64, bytes| sum.saturating_add_signed(bytes));
-                (source as u32, index as u64, bytes, u64::try_from(group.num_rows()).unwrap_or(0))
+                (source as u32, index as u64, bytes, group.num_rows() as u64)
             })
         });
         let groups: Vec<_> = groups.collect();
@@ -191,6 +195,14 @@ impl<T: Send + Sync + Serialize + DeserializeOwned + 'static> Input for ParquetF
         source::describe_as(&self.sources, split, |_, range| {
             format!("row groups {} to {}", range.start, range.end)
         })
+    }
+
+    /// A row group is read from its first row on.
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        match split.pieces.as_slice() {
+            [one] if one.range.end - one.range.start == 1 => Vec::new(),
+            _ => plan::excerpts(split, count),
+        }
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {

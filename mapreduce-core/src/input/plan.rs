@@ -76,6 +76,41 @@ pub(super) fn of_files(files: &[SourceFile], asked: Option<u64>) -> Vec<SplitInf
     packer.finish()
 }
 
+/// What is less than so many bytes long is not worth a place of its own in a sample.
+const EXCERPT_BYTES_MIN: u64 = 64 << 10;
+
+/// Parts of a split that begin at even distances, for an input that can be read from any unit on: at most `count`.
+pub(super) fn excerpts(split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+    let lengths = || split.pieces.iter().map(|piece| piece.range.end - piece.range.start);
+    let units: u64 = lengths().sum();
+    let count = (split.bytes / EXCERPT_BYTES_MIN).min(units).clamp(1, count as u64);
+    let bound = |i: u64| (u128::from(units) * u128::from(i) / u128::from(count)) as u64;
+    let excerpt = |i: u64| {
+        let (mut begin, len) = (bound(i), bound(i + 1) - bound(i));
+        let (piece, _) = split.pieces.iter().zip(lengths()).find(|(_, length)| {
+            let is_here = begin < *length;
+            begin -= if is_here { 0 } else { *length };
+            is_here
+        })?;
+        let start = piece.range.start + begin;
+        let range = start..piece.range.end.min(start + len);
+        Some(SplitInfo {
+            bytes: split.bytes / count,
+            first_record: None,
+            pieces: vec![Piece { source: piece.source, range }],
+        })
+    };
+    (0..count).filter_map(excerpt).collect()
+}
+
+/// Parts of a split of files. None if one of these has to be read from its beginning.
+pub(super) fn excerpts_of_files(files: &[SourceFile], split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+    match split.pieces.iter().any(|piece| files[piece.source as usize].is_whole()) {
+        true => Vec::new(),
+        false => excerpts(split, count),
+    }
+}
+
 /// Packs pieces into splits of about the same size, in order.
 pub(super) struct Packer {
     target: u64,

@@ -152,6 +152,10 @@ where
         items::describe("rows", split)
     }
 
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        plan::excerpts(split, count)
+    }
+
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         let mut turned = Vec::new();
         for values in self.blocks(split) {
@@ -250,6 +254,10 @@ impl<T: Pod + Send + Sync> Input for RowFile<T> {
 
     fn describe(&self, split: &SplitInfo) -> String {
         format!("{}, {}", self.file.path.display(), items::describe("rows", split))
+    }
+
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        plan::excerpts(split, count)
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {

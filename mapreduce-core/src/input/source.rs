@@ -1,6 +1,6 @@
 //! [`SourceFile`]: a file as it was when the splits were planned; [`FileRange`]: the part of one that a split reads.
 
-use super::{Piece, ReadError, SplitInfo, compression::Compression};
+use super::{LINE_BYTES_MAX, Piece, ReadError, SplitInfo, compression::Compression};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, Metadata},
@@ -28,12 +28,15 @@ pub(super) struct SourceFile {
     pub(super) header_bytes: u64,
     /// Whether it must not be cut, though it is not compressed.
     pub(super) whole: bool,
+    /// The longest line, or record, that is read.
+    pub(super) line_bytes_max: u64,
 }
 
 impl SourceFile {
     /// A file that is cut anywhere, and read as it is.
     pub(super) fn plain(path: PathBuf, bytes: u64, modified: Option<u64>) -> Self {
-        Self { path, bytes, modified, compression: None, header_bytes: 0, whole: false }
+        let line_bytes_max = LINE_BYTES_MAX as u64;
+        Self { path, bytes, modified, compression: None, header_bytes: 0, whole: false, line_bytes_max }
     }
 
     pub(super) fn range(&self, bytes: Range<u64>) -> FileRange {

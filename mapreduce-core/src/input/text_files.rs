@@ -12,7 +12,8 @@ use std::{marker::PhantomData, path::Path};
 /// Text files, read line by line in the order in which they are given.
 ///
 /// A large file is cut into byte ranges; a line belongs to the range that its first byte is in. Small files share a
-/// split. A line never continues in the next file, and is at most [`LINE_BYTES_MAX`](super::LINE_BYTES_MAX) long.
+/// split. A line never continues in the next file, and is at most [`LINE_BYTES_MAX`](super::LINE_BYTES_MAX) long, or what
+/// [`with_line_bytes_max`](TextFiles::with_line_bytes_max) says.
 ///
 /// Files named `.gz` and `.zst` are decompressed. Each is read whole by one task; offsets in messages count decompressed
 /// bytes. A file that is cut off or damaged is an error, also if it ends with complete lines.
@@ -32,7 +33,7 @@ use std::{marker::PhantomData, path::Path};
 ///
 /// let data = Dataset::new(TextFiles::open([folder.path()])?)?;
 /// assert_eq!(data.splits().len(), 1);
-/// assert_eq!(data.sample(9, str::to_string)?, ["to be"], "a sample looks at the first block of a split");
+/// assert_eq!(data.sample(9, str::to_string)?, ["to be", "or not"]);
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -73,9 +74,29 @@ impl<R> TextFiles<R> {
         file_list::find_compressed(&mut files)?;
         Ok(Self { files, records: PhantomData })
     }
-}
 
-impl<R> TextFiles<R> {
+    /// Lines of at most so many bytes, more or less than the default: a task holds one whole, and while it is read up to
+    /// 2 1/8 times its length. Lines of 256 KiB are always read. A longer one than this is
+    /// [an error](ReadError::LineTooLong), on all nodes.
+    ///
+    /// ```
+    /// use mapreduce_core::{Dataset, TextFiles};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("numbers.txt");
+    /// std::fs::write(&path, [b'7'; 2 << 20])?;
+    /// let text = TextFiles::open([&path])?;
+    /// let error = Dataset::new(text.clone().with_line_bytes_max(1 << 20))?.sample(9, str::len).unwrap_err();
+    /// assert!(error.to_string().contains("is longer than 1048576 bytes; raise `line_bytes_max`"), "{error}");
+    /// assert_eq!(Dataset::new(text.with_line_bytes_max(2 << 20))?.sample(9, str::len)?, [2 << 20]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_line_bytes_max(mut self, bytes: u64) -> Self {
+        self.files.iter_mut().for_each(|file| file.line_bytes_max = bytes);
+        self
+    }
+
     fn reader(&self, split: &SplitInfo) -> LineReader {
         LineReader::new(source::ranges(&self.files, split))
     }
@@ -99,6 +120,10 @@ where
 
     fn describe(&self, split: &SplitInfo) -> String {
         source::describe(&self.files, split)
+    }
+
+    fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
+        plan::excerpts_of_files(&self.files, split, count)
     }
 
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {

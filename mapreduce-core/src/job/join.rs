@@ -8,8 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 trait Joinable: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {}
 impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Joinable for T {}
 
-/// Left values of one key that a join holds in memory by default.
+/// Left values of one key that a join holds in memory by default, and the bytes that they may have.
 const LEFT_MAX: usize = 1 << 20;
+const LEFT_BYTES_MAX: usize = 64 << 20;
 
 /// Why a join cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,15 @@ pub enum JoinError {
         /// The bound.
         max: usize,
     },
+    /// The left values of one key take more bytes than may be held in memory.
+    #[error(
+        "the values of the key on the left have more than {bytes_max} bytes, which a join holds in memory; put this input \
+         on the right, or make the join with a larger `left_bytes_max`"
+    )]
+    LeftTooLarge {
+        /// The bound.
+        bytes_max: usize,
+    },
     /// A left value came behind a right one, and has missed it.
     #[error(
         "a left value comes behind a right one; let the mapper emit left values from the left of `Both` inputs only, \
@@ -37,17 +47,21 @@ macro_rules! join {
         $(#[$docs])*
         ///
         /// The values are [`Either`]s, all left ones before all right ones, as the splits of
-        /// [`Both`](crate::Both) inputs come. The left values of one key are held in memory; right values pass by.
+        /// [`Both`](crate::Both) inputs come. The left values of one key are held in memory, in each running reduce task and
+        /// outside the budget of [`Memory`](crate::Memory); right values pass by.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $join {
             /// The most left values that one key may have, all of which are held in memory. A key that has more fails
             /// the job. Default: 1 048 576.
             pub left_max: usize,
+            /// The most bytes that the left values of one key may have, encoded: in memory they may take a few times as
+            /// much. A key whose values have more fails the job. Default: 64 MiB.
+            pub left_bytes_max: usize,
         }
 
         impl Default for $join {
             fn default() -> Self {
-                Self { left_max: LEFT_MAX }
+                Self { left_max: LEFT_MAX, left_bytes_max: LEFT_BYTES_MAX }
             }
         }
 
@@ -67,7 +81,7 @@ macro_rules! join {
                 values: &mut Values<'_, Either<$l, $r>>,
                 out: &mut impl Emit<K, $value>,
             ) -> Result {
-                join(self.left_max, values, |left, right| match $emit(left, right) {
+                join(self.left_max, self.left_bytes_max, values, |left, right| match $emit(left, right) {
                     Some(row) => out.emit(key, &row),
                     None => Ok(()),
                 })
@@ -94,18 +108,26 @@ join! {
 /// Calls `row` for each pair of a left and a right value, or for each value of a key that has values on one side only.
 fn join<L: Joinable, R: Joinable>(
     left_max: usize,
+    left_bytes_max: usize,
     values: &mut Values<'_, Either<L, R>>,
     mut row: impl FnMut(Option<&L>, Option<&R>) -> Result,
 ) -> Result {
     let mut left = Vec::new();
+    let mut left_bytes: usize = 0;
     let mut alone = true;
-    while let Some(value) = values.next()? {
+    while let Some((value, bytes)) = values.next_with_len()? {
         match value.into_owned() {
             Either::Left(_) if !alone => return Err(JoinError::LeftAfterRight.into()),
             Either::Left(_) if left.len() == left_max => {
                 return Err(JoinError::LeftTooLong { max: left_max }.into());
             }
-            Either::Left(value) => left.push(value),
+            Either::Left(value) => {
+                left_bytes = left_bytes.saturating_add(bytes);
+                if left_bytes > left_bytes_max {
+                    return Err(JoinError::LeftTooLarge { bytes_max: left_bytes_max }.into());
+                }
+                left.push(value);
+            }
             Either::Right(right) => {
                 alone = false;
                 if left.is_empty() {

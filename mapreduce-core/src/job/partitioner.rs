@@ -1,6 +1,7 @@
 //! [`Partitioner`]: which reduce task a key goes to.
 
-use crate::{Key, hash};
+use crate::{Dataset, Error, Input, Key, Records, hash};
+use std::borrow::Borrow;
 
 /// Chooses the partition of a key. All values of a key must go to the same partition, so the choice may depend on
 /// the key alone.
@@ -38,36 +39,97 @@ pub struct RangePartitioner {
     bounds: Vec<Vec<u8>>,
 }
 
+/// What is kept of a sampled key. Keys that differ only behind it share a range.
+const SAMPLED_BYTES_MAX: usize = 256;
+
 impl RangePartitioner {
     /// Ranges that hold about equally many of the sampled keys each. A key that makes up two shares of the sample or
     /// more gets a range of its own; then some of the other partitions may stay empty.
+    ///
+    /// Of a long key the first 256 bytes of its encoding count.
     pub fn from_sample<K: ?Sized + Key>(sample: &[K::Owned], partitions: u32) -> Self {
-        use std::borrow::Borrow;
-        let mut keys: Vec<Vec<u8>> = sample
-            .iter()
-            .map(|key| {
-                let mut encoded = Vec::new();
-                Borrow::<K>::borrow(key).encode(&mut encoded);
-                // A key encodes to what begins with its group.
-                let group = K::group(&encoded).map_or(encoded.len(), <[u8]>::len);
-                encoded.truncate(group);
-                encoded
-            })
-            .collect();
+        Self::between(sample.iter().map(|key| sampled::<K>(key.borrow())).collect(), partitions)
+    }
+
+    /// The same for the keys of records that are [sampled](Dataset::sample), up to `per_split` of each split: of keys in no
+    /// particular order a few hundred give ranges that are even to some percent. Takes no more memory than the beginnings
+    /// of the keys do.
+    ///
+    /// ```
+    /// use mapreduce_core::{Dataset, Partitioner, RangePartitioner, RowSlice};
+    ///
+    /// let rows: Vec<u64> = (0..1_000).collect();
+    /// let data = Dataset::new(RowSlice::new(&rows, 1)?)?;
+    /// let ranges = RangePartitioner::from_dataset::<u64, _>(&data, 100, 2, |row| row[0])?;
+    /// let below = (0..1_000u64).filter(|key| ranges.partition(key, &key.to_be_bytes(), 2) == 0);
+    /// assert!((400..600).contains(&below.count()));
+    /// # Ok::<(), mapreduce_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the input cannot be read.
+    pub fn from_dataset<K: ?Sized + Key, I: Input>(
+        data: &Dataset<I>,
+        per_split: usize,
+        partitions: u32,
+        mut key: impl FnMut(<I::Records as Records>::Record<'_>) -> K::Owned,
+    ) -> Result<Self, Error> {
+        let keys = data.sample(per_split, |record| sampled::<K>(key(record).borrow()))?;
+        Ok(Self::between(keys, partitions))
+    }
+
+    /// Ranges between the beginnings of keys.
+    fn between(mut keys: Vec<Vec<u8>>, partitions: u32) -> Self {
         keys.sort_unstable();
         let mut bounds: Vec<Vec<u8>> = Vec::new();
+        let mut last: Option<&Vec<u8>> = None;
         for i in 1..partitions as usize {
             let Some(key) = keys.get(i * keys.len() / partitions as usize) else { break };
-            let bound = match bounds.last() {
-                // The range that begins with a heavy key ends with it: a zero makes the next larger byte string.
-                Some(last) if last == key => [key, &[0][..]].concat(),
-                Some(last) if last > key => continue,
-                _ => key.clone(),
+            let bound = match last {
+                // The range that begins with a heavy key ends with it.
+                Some(last) if last == key => match behind(key) {
+                    Some(bound) => bound,
+                    None => break,
+                },
+                _ => {
+                    let before = keys.partition_point(|other| other < key).checked_sub(1);
+                    before.map_or(&**key, |before| from_here(&keys[before], key)).to_vec()
+                }
             };
-            bounds.push(bound);
+            last = Some(key);
+            if bounds.last().is_none_or(|last| *last < bound) {
+                bounds.push(bound);
+            }
         }
+        bounds.shrink_to_fit();
         Self { bounds }
     }
+}
+
+/// The beginning of the encoding of a key, or of its group: a key encodes to what begins with that.
+fn sampled<K: ?Sized + Key>(key: &K) -> Vec<u8> {
+    let mut scratch = Vec::new();
+    let encoded = key.encoded(&mut scratch);
+    let group = K::group(encoded).unwrap_or(encoded);
+    group[..group.len().min(SAMPLED_BYTES_MAX)].to_vec()
+}
+
+/// The shortest beginning of a key that the key before, which is less, is still less than.
+fn from_here<'k>(before: &[u8], key: &'k [u8]) -> &'k [u8] {
+    let shared = before.iter().zip(key).take_while(|(a, b)| a == b).count();
+    &key[..(shared + 1).min(key.len())]
+}
+
+/// The least of what is behind a key, and behind all that begin with it if it is only the beginning of some. `None` if
+/// nothing is.
+fn behind(key: &[u8]) -> Option<Vec<u8>> {
+    if key.len() < SAMPLED_BYTES_MAX {
+        return Some([key, &[0]].concat());
+    }
+    let kept = key.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut next = key[..=kept].to_vec();
+    next[kept] += 1;
+    Some(next)
 }
 
 impl<K: ?Sized> Partitioner<K> for RangePartitioner {
@@ -119,6 +181,23 @@ mod tests {
         assert_eq!(b"abc".map(partition), [0, 1, 2]);
         let partition = ranges(b"bbbbbbbb", 4);
         assert!(partition(b'a') < partition(b'b') && partition(b'b') < partition(b'c'));
+    }
+
+    #[test]
+    fn bounds_are_as_short_as_keeps_the_keys_apart() {
+        let long = |first: u8| [&[first][..], &vec![7; 1_000_000]].concat();
+        let bounds = |sample: &[Vec<u8>], n| RangePartitioner::from_sample::<[u8]>(sample, n).bounds;
+        assert_eq!(bounds(&[long(1), long(2), long(3)], 3), [[2], [3]]);
+        assert_eq!(bounds(&["barn", "bath", "bats"].map(|key| key.into()), 3), [&b"bat"[..], b"bats"]);
+        // Nobody looks at what is far behind in a key: these are one, and a heavy one.
+        let same = [[&long(1)[..], b"a"].concat(), [&long(1)[..], b"b"].concat()];
+        let behind = bounds(&same, 3);
+        assert!(behind.iter().all(|bound| bound.len() <= SAMPLED_BYTES_MAX), "{behind:?}");
+        let ranges = RangePartitioner { bounds: behind };
+        let partition = |key: &[u8]| ranges.partition(key, key, 3);
+        assert!(partition(&[1]) < partition(&same[0]) && partition(&same[1]) < partition(&[2]));
+        assert_eq!(partition(&same[0]), partition(&same[1]));
+        assert_eq!(bounds(&vec![vec![0xff; 300]; 3], 3), [vec![0xff; 256]]);
     }
 
     #[test]

@@ -88,6 +88,14 @@ impl<'g, V: ?Sized + Datum> Values<'g, V> {
             None => None,
         })
     }
+
+    /// The next value, and how many bytes it has encoded.
+    pub(super) fn next_with_len(&mut self) -> Result<Option<(Cow<'_, V>, usize)>> {
+        Ok(match self.group.next_value()? {
+            Some(bytes) => Some((V::decode(bytes)?, bytes.len())),
+            None => None,
+        })
+    }
 }
 
 /// Folds all values of a key with a combiner and emits the one that is left: every combiner is a reducer.
@@ -130,7 +138,7 @@ impl<K: ?Sized + Key + Datum, V: ?Sized + Datum> Reducer<K, V> for Identity {
 }
 
 /// No reducer, for jobs that only map: their output is what the mapper emits, in the order of the splits, and is neither
-/// sorted nor grouped. There is no combiner then that would have something to fold: name
+/// sorted nor grouped. A combiner would have nothing to fold: name
 /// [`NoCombiner`](super::NoCombiner).
 ///
 /// ```
@@ -156,6 +164,34 @@ impl<K: ?Sized + Key + Datum, V: ?Sized + Datum> Reducer<K, V> for Identity {
 ///     type Combiner = NoCombiner;
 ///     type Reducer = NoReducer;
 /// }
+/// ```
+///
+/// A program that runs such a job with another combiner does not build:
+///
+/// ```compile_fail,E0080
+/// use mapreduce_core::prelude::*;
+///
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct Copy;
+///
+/// impl Mapper for Copy {
+///     type Input = Items<u64>;
+///     type Key = u64;
+///     type Value = u64;
+///     fn map(&self, n: &u64, out: &mut impl Emit<u64, u64>) -> Result {
+///         out.emit(n, n)
+///     }
+/// }
+///
+/// impl SimpleJob for Copy {
+///     const NAME: &'static str = "copy";
+///     type Combiner = Sum; // of what?
+///     type Reducer = NoReducer;
+/// }
+///
+/// let numbers = Dataset::new(ItemSlice::new([1, 2]))?;
+/// Local::new(1)?.run(&Copy, &(), &numbers)?;
+/// # Ok::<(), mapreduce_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoReducer;

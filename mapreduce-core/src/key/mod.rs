@@ -65,7 +65,7 @@ use crate::{codec::CodecError, schema::Schema};
 
 pub use sorted::Sorted;
 #[doc(hidden)]
-pub use structs::field_schema;
+pub use structs::{field_schema, skip_field};
 
 /// A value to group by, whose encoding sorts as the value does.
 ///

@@ -14,14 +14,25 @@ impl<K: KeyPart> KeyPart for Option<K> {
 
     #[inline]
     fn decode_part(bytes: &mut &[u8]) -> Result<Self, CodecError> {
-        match take::<Self, 1>(bytes)? {
-            [0] => Ok(None),
-            [1] => K::decode_part(bytes).map(Some),
-            [byte] => Err(CodecError::decode::<Self>(
-                bytes.len() + 1,
-                format!("it starts with {byte}, not with 0 or 1"),
-            )),
-        }
+        if is_some::<K>(bytes)? { K::decode_part(bytes).map(Some) } else { Ok(None) }
+    }
+
+    #[inline]
+    fn skip_part(bytes: &mut &[u8]) -> Result<(), CodecError> {
+        if is_some::<K>(bytes)? { K::skip_part(bytes) } else { Ok(()) }
+    }
+}
+
+/// Takes the first byte.
+#[inline]
+fn is_some<K: KeyPart>(bytes: &mut &[u8]) -> Result<bool, CodecError> {
+    match take::<Option<K>, 1>(bytes)? {
+        [0] => Ok(false),
+        [1] => Ok(true),
+        [byte] => Err(CodecError::decode::<Option<K>>(
+            bytes.len() + 1,
+            format!("it starts with {byte}, not with 0 or 1"),
+        )),
     }
 }
 

@@ -24,7 +24,28 @@ impl<K: KeyPart> KeyPart for Reverse<K> {
         *bytes = &bytes[bytes.len() - rest.len()..];
         Ok(Self(key))
     }
+
+    fn skip_part(bytes: &mut &[u8]) -> Result<(), CodecError> {
+        let skip = |inverted: &mut [u8]| {
+            invert(inverted);
+            let mut rest = &*inverted;
+            K::skip_part(&mut rest).map(|()| inverted.len() - rest.len())
+        };
+        // Most parts are short. One that is cut off has no end, so an end that is found is that of the part.
+        let mut front = [0; FRONT_BYTES];
+        let front = &mut front[..bytes.len().min(FRONT_BYTES)];
+        front.copy_from_slice(&bytes[..front.len()]);
+        let taken = match skip(front) {
+            Err(_) if bytes.len() > FRONT_BYTES => skip(&mut bytes.to_vec())?,
+            taken => taken?,
+        };
+        *bytes = &bytes[taken..];
+        Ok(())
+    }
 }
+
+/// Bytes that are inverted without a copy on the heap.
+const FRONT_BYTES: usize = 64;
 
 key_as_part!({K: KeyPart} Reverse<K>, |schema| {
     schema.text("reverse(");

@@ -1,7 +1,7 @@
 //! Keys that are a user's own structs: [`impl_key!`](crate::impl_key).
 
 use super::KeyPart;
-use crate::schema::Schema;
+use crate::{codec::CodecError, schema::Schema};
 
 /// Makes a struct a [`Key`](crate::Key) and a [`KeyPart`](crate::KeyPart) by naming its fields in the order in which
 /// they are compared.
@@ -91,8 +91,22 @@ macro_rules! impl_key {
                 // Fields of a struct expression are evaluated in the order in which they are written.
                 ::std::result::Result::Ok(Self { $($field: $crate::key::KeyPart::decode_part(bytes)?),+ })
             }
+
+            fn skip_part(bytes: &mut &[u8]) -> ::std::result::Result<(), $crate::codec::CodecError> {
+                $($crate::key::skip_field(|key: &$key| &key.$field, bytes)?;)+
+                ::std::result::Result::Ok(())
+            }
         }
     };
+}
+
+/// Takes a field, whose type follows from how it is got at, off the front of an encoding of `S`.
+///
+/// # Errors
+/// Those of [`KeyPart::skip_part`].
+#[doc(hidden)]
+pub fn skip_field<S, F: KeyPart>(_: fn(&S) -> &F, bytes: &mut &[u8]) -> Result<(), CodecError> {
+    F::skip_part(bytes)
 }
 
 /// Adds a field, whose type follows from how it is got at, to the schema of `S`.

@@ -2,7 +2,7 @@
 
 use crate::{
     Job, Memory, OutputKeyOf, OutputValueOf, Result,
-    exec::{PairWriter, Pairs, Run},
+    exec::{OutputRun, PairWriter, Run},
     output::{PartWriter, StagedPart, Staging},
     schedule::{AttemptId, TaskReport},
 };
@@ -19,17 +19,17 @@ pub(super) trait Destination<J: Job>: Sync {
 }
 
 /// Back to the program, encoded.
-pub(super) struct Returned(pub(super) Memory);
+pub(super) struct ToProgram(pub(super) Memory);
 
-impl<J: Job> Destination<J> for Returned {
-    type Writer = Pairs;
+impl<J: Job> Destination<J> for ToProgram {
+    type Writer = OutputRun;
     type Part = Run;
 
-    fn open(&self, _: AttemptId) -> Result<Pairs> {
-        Pairs::new::<J>(&self.0)
+    fn open(&self, _: AttemptId) -> Result<OutputRun> {
+        OutputRun::new::<J>(&self.0)
     }
 
-    fn close(&self, writer: Pairs) -> Result<(Run, TaskReport)> {
+    fn close(&self, writer: OutputRun) -> Result<(Run, TaskReport)> {
         let run = writer.finish()?;
         let report = TaskReport { records: run.pairs(), bytes: run.byte_len(), checksum: run.checksum() };
         Ok((run, report))

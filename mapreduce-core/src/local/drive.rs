@@ -2,13 +2,15 @@
 //! threads and reports their ends.
 
 use super::{
-    destination::{Destination, Returned},
+    destination::{Destination, ToProgram},
     mailbox::Mailbox,
 };
 use crate::{
     Dataset, Error, Input, InputOf, Job, Memory, Options, Report, TaskMemory,
     engine::{RoundOutput, Rounds, StagedPart, Staging, Tally, partitions, place},
-    exec::{Attempt, AttemptError, MapTask, Mapped, ReduceOutput, ReduceTask, Round, Run, Totals, contain},
+    exec::{
+        Attempt, AttemptError, MapSegments, MapTask, ReduceOutput, ReduceTask, Round, Run, Totals, contain,
+    },
     input::SplitCache,
     schedule::{
         Action, AttemptId, Config, Coordinator, Event, Failure, PeerId, RoundPlan, TaskId, TaskReport, Time,
@@ -49,7 +51,7 @@ pub struct LocalRounds<'a> {
 
 /// What the threads tell the driver.
 enum Message<P> {
-    Mapped(AttemptId, Result<(Mapped, SplitCache, TaskReport), AttemptError>),
+    Mapped(AttemptId, Result<(MapSegments, SplitCache, TaskReport), AttemptError>),
     Reduced(AttemptId, Result<(ReduceOutput, P, TaskReport), AttemptError>),
 }
 
@@ -103,7 +105,7 @@ impl<'a> LocalRounds<'a> {
         I: Input<Records = InputOf<J>>,
         D: Destination<J>,
     {
-        let partitions = partitions::<J, I>(self.options, dataset);
+        let partitions = partitions::<J, I>(self.options, dataset)?;
         let round = Round::new(job, shared, partitions)?;
         let splits = dataset.splits().len() as u32;
         self.coordinator
@@ -243,7 +245,7 @@ impl<'a> LocalRounds<'a> {
         &mut self,
         now: Time,
         attempt: AttemptId,
-        result: Result<(Mapped, SplitCache, TaskReport), AttemptError>,
+        result: Result<(MapSegments, SplitCache, TaskReport), AttemptError>,
         work: &Work<'_, J, I, D>,
         running: &mut Running<D::Part>,
     ) {
@@ -322,7 +324,7 @@ impl Rounds for LocalRounds<'_> {
         J: Job,
         I: Input<Records = InputOf<J>>,
     {
-        let returned = Returned(self.memory.clone());
+        let returned = ToProgram(self.memory.clone());
         self.drive(job, shared, data, &returned)
     }
 
@@ -370,7 +372,7 @@ struct Work<'a, J: Job, I, D> {
     memory: Memory,
     segment_bytes: usize,
     /// The output of each committed map task.
-    outputs: Vec<OnceLock<Mapped>>,
+    outputs: Vec<OnceLock<MapSegments>>,
 }
 
 impl<J, I, D> Work<'_, J, I, D>
@@ -389,7 +391,11 @@ where
         }
     }
 
-    fn map(&self, index: u32, token: &Attempt) -> Result<(Mapped, SplitCache, TaskReport), AttemptError> {
+    fn map(
+        &self,
+        index: u32,
+        token: &Attempt,
+    ) -> Result<(MapSegments, SplitCache, TaskReport), AttemptError> {
         let split = &self.dataset.splits()[index as usize];
         let input = self.dataset.input();
         let mut cache = self.dataset.caches().take(index);

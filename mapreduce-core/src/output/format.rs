@@ -6,6 +6,7 @@ use super::{
     csv, json_lines,
     part_file::{PartFile, WriteError},
     table::Table,
+    text,
 };
 use crate::{Datum, Error, Job, OutputKeyOf, OutputValueOf, Result, exec::PairWriter};
 use serde::{Deserialize, Serialize};
@@ -25,13 +26,13 @@ use std::{
 ///
 /// **CSV** has a column for each field of a struct and each part of a tuple, those of the key before those of the value.
 /// A field's column has its name; others are `key`, `value`, `key_0`, `value_0`. If a name would stand twice, all are
-/// preceded by `key_` or `value_`. What is nested in a column is JSON. `None` is an empty cell, an empty string is `""`.
-/// Every part has the header, those without pairs too.
+/// preceded by `key_` or `value_`. What is nested in a column is JSON. `None` is an empty cell, an empty string is `""`;
+/// where there is one column only, both are `""`, since readers pass over empty lines. Every part has the header, those without pairs too.
 ///
 /// **Parquet** columns are numbers of up to 64 bits, bools, strings and bytes, and options of these. A job whose output has
 /// others is refused before it runs.
 ///
-/// Where the key or the value is `()`, it is left out. **JSON** has no word for floats that are not finite: they are
+/// Where the key or the value is `()`, it is left out, in text with the tab. **JSON** has no word for floats that are not finite: they are
 /// `null`. In CSV and text they are `NaN`, `inf` and `-inf`.
 ///
 /// ```
@@ -178,14 +179,7 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for PartWriter {
         };
         let out = file.buffer();
         match lines {
-            Lines::Text => {
-                key.write_text(out)?;
-                if !V::is_unit() {
-                    out.push(b'\t');
-                    value.write_text(out)?;
-                }
-                out.push(b'\n');
-            }
+            Lines::Text => text::append_line(out, key, value)?,
             Lines::Csv(table) => csv::append(out, table, key, value)?,
             Lines::Json => json_lines::append(out, key, value)?,
         }

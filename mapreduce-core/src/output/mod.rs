@@ -13,6 +13,7 @@ mod parts;
 mod shared_staging;
 mod staging;
 mod table;
+mod text;
 
 pub use attempt_file::AttemptFile;
 pub use format::Format;
@@ -21,6 +22,7 @@ pub(crate) use part_file::WriteError;
 pub use parts::{Part, PartFiles, Written};
 pub use shared_staging::{NotShared, RefusedPart, SharedPart, SharedStaging};
 pub use staging::{StagedFile, StagedPart, Staging};
+pub(crate) use text::append_line;
 
 use crate::{
     Counters, Datum, Job, OutputKeyOf, OutputValueOf,

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Datum, Result,
     codec::CodecError,
+    error::Misuse,
     schema::{Column, ColumnKind},
 };
 use parquet::{
@@ -56,7 +57,7 @@ impl ParquetPart {
     pub(super) fn new<K: ?Sized + Datum, V: ?Sized + Datum>(file: PartFile) -> Result<Self> {
         let path = file.file().path().to_path_buf();
         let table = Table::of::<K, V>();
-        let schema = schema(&table)?;
+        let schema = schema(&table).map_err(Misuse::Columns)?;
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let writer = SerializedFileWriter::new(Sink(file), schema, Arc::new(properties))
             .map_err(|error| unwritable(&path, error))?;

@@ -1,7 +1,7 @@
 //! [`PartFile`]: the bytes of one part file on their way to disk.
 
 use super::{attempt_file::NewFile, staging::StagedFile};
-use crate::{Error, error::room_for};
+use crate::{Error, error::way_out};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -63,7 +63,7 @@ impl PartFile {
 
 /// A part file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}{}", path.display(), room_for(source))]
+#[error("{}: {source}{}", path.display(), way_out(source))]
 pub(crate) struct WriteError {
     path: PathBuf,
     source: io::Error,
@@ -83,5 +83,42 @@ impl WriteError {
 impl From<WriteError> for Error {
     fn from(WriteError { path, source }: WriteError) -> Self {
         Self::Output { path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn create(folder: &Path) -> PartFile {
+        PartFile::new(NewFile::create(folder, "part".into()).unwrap())
+    }
+
+    #[test]
+    fn a_file_that_is_not_finished_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        let mut file = create(folder.path());
+        file.buffer().extend_from_slice(b"a\n");
+        file.appended(1).unwrap();
+        assert!(path.exists());
+        drop(file);
+        assert!(!path.exists());
+
+        let mut file = create(folder.path());
+        file.buffer().extend_from_slice(b"a\n");
+        file.flush().unwrap();
+        let staged = file.finish();
+        assert_eq!((fs::read(&path).unwrap(), staged.bytes), (b"a\n".to_vec(), 2));
+    }
+
+    #[test]
+    fn an_error_of_a_full_disk_names_the_way_out() {
+        let error = WriteError::new(Path::new("counts/part"), io::ErrorKind::StorageFull.into());
+        let expected = "; make room there, or choose a folder on another disk";
+        assert!(error.to_string().ends_with(expected), "{error}");
+        let error = Error::from(error).to_string();
+        assert!(error.starts_with("counts/part") && error.ends_with(expected), "{error}");
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{jobs::*, map, refused, sorted};
 use mapreduce_core::{
-    Memory,
     filter::{self, FilterError, FilterOptions},
     prelude::*,
 };
@@ -168,11 +167,4 @@ fn what_cannot_be_read_or_written_is_said() {
     ));
     let lines = map(&Count, b"a\n", &options);
     assert!(matches!(filter::reduce(&Count, &(), &*lines, Broken, &options), Err(FilterError::Write { .. })));
-}
-
-#[test]
-fn a_budget_that_is_too_small_is_refused() {
-    let options = FilterOptions { memory: Memory::limited(1 << 20), ..FilterOptions::default() };
-    let refused = filter::map(&Count, &(), &b"a"[..], Vec::new(), &options);
-    assert!(matches!(refused, Err(FilterError::Job(mapreduce_core::Error::MemoryTooSmall { .. }))));
 }

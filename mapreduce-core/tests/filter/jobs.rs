@@ -211,3 +211,22 @@ impl SimpleJob for Grep {
     type Combiner = NoCombiner;
     type Reducer = NoReducer;
 }
+
+/// The number of lines, under no key.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct CountAll;
+
+impl Mapper for CountAll {
+    type Input = Lines;
+    type Key = ();
+    type Value = u64;
+    fn map(&self, _: &[u8], out: &mut impl Emit<(), u64>) -> Result {
+        out.emit(&(), &1)
+    }
+}
+
+impl SimpleJob for CountAll {
+    const NAME: &'static str = "count-all";
+    type Combiner = Sum;
+    type Reducer = Fold<Sum>;
+}

@@ -209,3 +209,10 @@ fn a_map_that_emits_more_than_its_memory_spills() {
     assert!(memory.spilled_bytes() > 0);
     assert!(output == run(&Multiply, &input));
 }
+
+#[test]
+fn a_key_that_is_nothing_is_left_out_of_the_output_as_in_a_run() {
+    let input = b"a\nb\nc\n";
+    assert_eq!(run(&CountAll, input), b"3\n");
+    assert_eq!(filters(&CountAll, input, 2, &FilterOptions::default()), b"3\n");
+}

@@ -6,6 +6,7 @@
 mod errors;
 mod jobs;
 mod lines;
+mod pieces;
 mod streams;
 
 use mapreduce_core::{

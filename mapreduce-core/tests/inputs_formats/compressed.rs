@@ -182,3 +182,31 @@ fn a_part_of_a_compressed_file_is_no_split() {
     let error = files.fingerprint(&split).unwrap_err();
     assert!(matches!(error, ReadError::Malformed { .. }), "{error}");
 }
+
+/// As on tapes: GNU gzip reads them too.
+#[test]
+fn zeros_behind_the_last_member_are_passed_over() {
+    let folder = Folder::new();
+    for zeros in [1, 1_000, 300_000] {
+        for members in [vec![gzip(b"a\nb\n")], vec![gzip(b"a\n"), gzip(b""), gzip(b"b\n")]] {
+            let path = folder.file("tape.gz", [members.concat(), vec![0; zeros]].concat());
+            let read = read(&TextFiles::open_bytes([path]).unwrap(), &[1], <[u8]>::to_vec);
+            assert_eq!(read, [b"a", b"b"]);
+        }
+    }
+}
+
+#[test]
+fn other_bytes_behind_the_last_member_are_named() {
+    let folder = Folder::new();
+    let member = gzip(b"a\nb\n");
+    for behind in [&b"text"[..], b"\x1f\x8c", &[&[0; 9][..], &member].concat(), b"\0\0x"] {
+        let path = folder.file("text.gz", [&member, behind].concat());
+        let error = failure(TextFiles::open([&path]).unwrap());
+        assert!(error.is_permanent(), "{error}");
+        let expected = "there are other bytes behind the last member";
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let path = folder.file("text.gz", [&member, &member[..member.len() - 1]].concat());
+    assert!(failure(TextFiles::open([path]).unwrap()).to_string().contains("it was cut off"));
+}

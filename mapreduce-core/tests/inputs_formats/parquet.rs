@@ -429,3 +429,55 @@ fn rows_are_sent_to_other_nodes_and_not_shared() {
     let error = Dataset::new(input).unwrap().on_shared_storage().unwrap_err().to_string();
     assert!(error.contains("leave `on_shared_storage` out"), "{error}");
 }
+
+#[test]
+fn a_decimal_of_many_bytes_is_read_if_its_number_fits_128_bits() {
+    let folder = Folder::new();
+    let path = folder.join("wide.parquet");
+    let wide = |front: u8, number: i128| [vec![front; 16], number.to_be_bytes().to_vec()].concat();
+    let numbers = [wide(0, 12_345), wide(0xff, -12_345), wide(0, i128::MAX), wide(0xff, i128::MIN)];
+    let schema = "REQUIRED FIXED_LEN_BYTE_ARRAY (32) sum (DECIMAL(76, 2)); REQUIRED BYTE_ARRAY total (DECIMAL(76, 0));";
+    let write = |sums: &[Vec<u8>], totals: &[Vec<u8>]| {
+        let columns = vec![Values::Fixed(sums.to_vec()), Values::Bytes(totals.to_vec())];
+        write(&path, schema, Compression::SNAPPY, &[columns]);
+    };
+    write(&numbers, &numbers);
+    let rows = ParquetFiles::<(String, f64)>::open_columns([&path], &["sum", "total"]).unwrap();
+    let read = read(&rows, &[1], Clone::clone);
+    assert_eq!(read[0], ("123.45".into(), 12_345.0));
+    assert_eq!(read[1], ("-123.45".into(), -12_345.0));
+    assert_eq!(read[2].0, "1701411834604692317316873037158841057.27");
+    assert_eq!(read[3], ("-1701411834604692317316873037158841057.28".into(), i128::MIN as f64));
+
+    let one = numbers[..1].to_vec();
+    for too_wide in [wide(0, -1), wide(0xff, 1), wide(1, 0)] {
+        write(std::slice::from_ref(&too_wide), &one);
+        let error = failure(ParquetFiles::<(String,)>::open_columns([&path], &["sum"]).unwrap());
+        assert!(error.is_permanent() && matches!(error, ReadError::Malformed { .. }), "{error}");
+        let expected = "column `sum`: a decimal number of more digits than 128 bits hold; read it as bytes";
+        assert!(error.to_string().contains(expected), "{error}");
+        let bytes = ParquetFiles::<(Vec<u8>,)>::open_columns([&path], &["sum"]).unwrap();
+        assert_eq!(opened(&Dataset::new(bytes).unwrap(), |row| row.0.clone()).unwrap(), [too_wide]);
+    }
+    write(&one, &[vec![]]);
+    let error = failure(ParquetFiles::<(String,)>::open_columns([&path], &["total"]).unwrap()).to_string();
+    assert!(error.contains("column `total`: a decimal number without bytes"), "{error}");
+}
+
+#[test]
+fn a_row_group_of_fewer_rows_than_none_is_refused() {
+    let folder = Folder::new();
+    let path = folder.join("small.parquet");
+    write(&path, "REQUIRED INT64 id;", Compression::UNCOMPRESSED, &[vec![Values::I64(vec![7; 57])]]);
+    let whole = fs::read(&path).unwrap();
+    // 57 and -58 in the footer.
+    let places = (0..whole.len()).filter(|at| whole[*at] == 2 * 57);
+    let refused = places.filter(|at| {
+        let mut damaged = whole.clone();
+        damaged[*at] = 2 * 57 + 1;
+        fs::write(&path, damaged).unwrap();
+        let expected = "is damaged: row group 0 has -58 rows; make or copy it again";
+        ParquetFiles::<Small>::open([&path]).is_err_and(|error| error.to_string().contains(expected))
+    });
+    assert_eq!(refused.count(), 1);
+}

@@ -136,8 +136,8 @@ impl Engine for AnyEngine {
         events: &'e mut dyn FnMut(Event),
     ) -> Result<AnyRounds<'e>, Error> {
         Ok(AnyRounds(match self {
-            Self::Local(local) => Either::Local(Box::new(local.begin(job, options, events)?)),
-            Self::Pool(pool) => Either::Pool(Box::new(pool.begin(job, options, events)?)),
+            Self::Local(local) => Chosen::Local(Box::new(local.begin(job, options, events)?)),
+            Self::Pool(pool) => Chosen::Pool(Box::new(pool.begin(job, options, events)?)),
         }))
     }
 
@@ -150,9 +150,9 @@ impl Engine for AnyEngine {
 }
 
 /// What drives the rounds of a job on an [`AnyEngine`].
-pub struct AnyRounds<'e>(Either<'e>);
+pub struct AnyRounds<'e>(Chosen<'e>);
 
-enum Either<'e> {
+enum Chosen<'e> {
     Local(Box<LocalRounds<'e>>),
     Pool(Box<Driving<'e>>),
 }
@@ -169,8 +169,8 @@ impl Rounds for AnyRounds<'_> {
         I: Input<Records = InputOf<J>>,
     {
         match &mut self.0 {
-            Either::Local(rounds) => rounds.round(job, shared, data),
-            Either::Pool(rounds) => rounds.round(job, shared, data),
+            Chosen::Local(rounds) => rounds.round(job, shared, data),
+            Chosen::Pool(rounds) => rounds.round(job, shared, data),
         }
     }
 
@@ -186,15 +186,15 @@ impl Rounds for AnyRounds<'_> {
         I: Input<Records = InputOf<J>>,
     {
         match &mut self.0 {
-            Either::Local(rounds) => rounds.round_to_files(job, shared, data, staging),
-            Either::Pool(rounds) => rounds.round_to_files(job, shared, data, staging),
+            Chosen::Local(rounds) => rounds.round_to_files(job, shared, data, staging),
+            Chosen::Pool(rounds) => rounds.round_to_files(job, shared, data, staging),
         }
     }
 
     fn into_report(self) -> Report {
         match self.0 {
-            Either::Local(rounds) => rounds.into_report(),
-            Either::Pool(rounds) => rounds.into_report(),
+            Chosen::Local(rounds) => rounds.into_report(),
+            Chosen::Pool(rounds) => rounds.into_report(),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 /// The options of a command that holds map output: `[--memory SIZE] [--spill-to DIR]`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct MemoryArgs {
-    /// Memory for what mappers have emitted, such as 200MB or 1.5GiB; what does not fit goes to temporary files [default: half
-    /// of what this machine has]
+    /// Memory of this process for the data of jobs, such as 200MB or 1.5GiB: what was emitted, fetched and shipped; what does
+    /// not fit goes to temporary files [default: half of what this machine has]
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = size)]
     pub memory: Option<u64>,
     /// The folder of the temporary files [default: that of the system]

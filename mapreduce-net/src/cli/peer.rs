@@ -51,7 +51,7 @@ pub struct PeerArgs {
 
 impl PeerArgs {
     /// Works on the jobs of `registry` until Ctrl-C or SIGTERM, then finishes what it has begun, tells the others, and
-    /// leaves. A second signal ends it at once.
+    /// leaves. A second signal ends it at once; the same one again only if it comes a second later.
     ///
     /// Prints one line on standard output when it is ready, `ready: peer ID at ADDRESS[, ADDRESS] with N threads`. Logs
     /// to standard error. To be called outside of any async runtime; it makes one of its own.
@@ -86,18 +86,23 @@ impl PeerArgs {
         let starting = Peer::start(identity, file.addresses().to_vec(), registry, options);
         let Some(peer) = unless_signalled(starting, &mut signals).await? else { return Ok(()) };
         print(&ready(&peer))?;
-        let exhausted = tokio::select! {
-            _ = signals.next() => false,
-            () = peer.exhausted() => true,
+        let signal = tokio::select! {
+            status = signals.next() => Some(status),
+            () = peer.exhausted() => None,
         };
         info!("draining: finishing what is running here and still needed; a signal ends at once");
         tokio::select! {
             () = peer.drain() => info!("drained"),
-            status = signals.next() => return Err(CliError::NotDrained { status }),
+            status = async {
+                match signal {
+                    Some(first) => signals.second(first).await,
+                    None => signals.next().await,
+                }
+            } => return Err(CliError::NotDrained { status }),
         }
-        match exhausted {
-            true => Err(CliError::Exhausted { threads: peer.threads() }),
-            false => Ok(()),
+        match signal {
+            None => Err(CliError::Exhausted { threads: peer.threads() }),
+            Some(_) => Ok(()),
         }
     }
 

@@ -51,8 +51,8 @@ const STATUS_USAGE: u8 = 2;
 /// fn main() -> std::process::ExitCode {
 ///     Program::running::<Sort>(|run| {
 ///         let lines = run.dataset(TextFiles::open_bytes(run.inputs)?)?;
-///         let sample = lines.sample(1_000, <[u8]>::to_vec)?;
-///         let ranges = RangePartitioner::from_sample::<[u8]>(&sample, run.options.partitions_for(lines.bytes()));
+///         let parts = run.options.partitions_for(lines.bytes());
+///         let ranges = RangePartitioner::from_dataset::<[u8], _>(&lines, 1_000, parts, <[u8]>::to_vec)?;
 ///         Ok(run.write(&Sort, &ranges, &lines)?)
 ///     })
 ///     .filters(|_| Ok((Sort, RangePartitioner::default())))

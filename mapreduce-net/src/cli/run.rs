@@ -25,7 +25,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub overwrite: bool,
     /// Parts of the output [default: one for every 32 MiB of input, at most 64]
-    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = super::engine::positive::<NonZeroU32>)]
+    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = partitions)]
     pub partitions: Option<NonZeroU32>,
     /// Threads of this process or a pool.
     #[command(flatten)]
@@ -80,6 +80,15 @@ impl RunArgs {
             .overwrite(self.overwrite)
             .with_format(self.format)
             .on_shared_storage(self.pool.shared)
+    }
+}
+
+/// Parses what `--partitions` is given.
+fn partitions(text: &str) -> Result<NonZeroU32, String> {
+    let max = Options::PARTITIONS_MAX;
+    match text.parse::<NonZeroU32>() {
+        Ok(partitions) if partitions.get() <= max => Ok(partitions),
+        _ => Err(format!("give a whole number from 1 to {max}")),
     }
 }
 

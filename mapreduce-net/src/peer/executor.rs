@@ -11,6 +11,9 @@ use std::{
 };
 use tokio::sync::watch;
 
+#[cfg(test)]
+mod tests;
+
 /// Threads of its own, at most as many pieces of work at once, and a turn for each queue that has any.
 ///
 /// Nothing here waits: work is queued and says itself when it is done.
@@ -54,8 +57,8 @@ struct State {
     queues: HashMap<u64, VecDeque<Queued>>,
     /// The same queues in the order of their turns.
     turns: VecDeque<u64>,
-    /// Work that was begun and is not over.
-    begun: HashSet<Ticket>,
+    /// Work that was begun and is not over, with the limit that it counts for.
+    begun: HashMap<Ticket, Option<Limit>>,
     /// That of it which will not end, as far as anybody can tell.
     lost: HashSet<Ticket>,
     /// What is to be dropped, ahead of all work: that gives memory back, however long the queues are.
@@ -80,14 +83,20 @@ impl Executor {
         self.0.lost.subscribe()
     }
 
-    /// Notes that a piece of work keeps its thread although it was told to stop. `false` if it is over.
+    /// Notes that a piece of work keeps its thread although it was told to stop: it counts for its limit no longer, since
+    /// others would wait for it for ever. `false` if it is over.
     pub(super) fn lose(&self, ticket: Ticket) -> bool {
         let mut state = self.0.state();
-        let is_begun = state.begun.contains(&ticket);
-        if is_begun && state.lost.insert(ticket) {
+        let Some(limit) = state.begun.get_mut(&ticket) else { return false };
+        let limit = limit.take();
+        if state.lost.insert(ticket) {
             self.0.lost.send_replace(state.lost.len());
         }
-        is_begun
+        if let Some(limit) = limit {
+            limit.leave();
+            self.0.call(&mut state);
+        }
+        true
     }
 
     /// A queue with turns of its own.
@@ -107,7 +116,7 @@ impl Queue {
         self.push_limited(None, work)
     }
 
-    /// The same for work of which no more than the limit says may run at once. What is behind it in this queue waits as well.
+    /// The same for work of which no more than the limit says may run at once. Others overtake it while it may not begin.
     pub(super) fn push_limited(&self, limit: Option<Limit>, work: impl FnOnce() + Send + 'static) -> Ticket {
         let mut state = self.executor.state();
         let ticket = Ticket(state.number());
@@ -147,30 +156,33 @@ impl Drop for Queue {
 }
 
 impl Inner {
-    /// What a thread does until nothing is queued.
-    fn run(&self) {
+    /// What a thread does until nothing is left that may begin.
+    fn run(self: &Arc<Self>) {
         let mut last = None;
-        while let Some(Queued { ticket, work, limit }) = self.next(last) {
+        while let Some(Queued { ticket, work, .. }) = self.next(last) {
             contain(work);
-            last = Some((ticket, limit));
+            last = Some(ticket);
         }
     }
 
     /// What a thread does after it is done with `last`.
-    fn next(&self, last: Option<(Ticket, Option<Limit>)>) -> Option<Queued> {
+    fn next(self: &Arc<Self>, last: Option<Ticket>) -> Option<Queued> {
         let mut state = self.state();
-        if let Some((last, limit)) = last {
-            if let Some(limit) = limit {
+        if let Some(last) = last {
+            // One that was lost has left its limit already.
+            if let Some(Some(limit)) = state.begun.remove(&last) {
                 limit.leave();
             }
-            state.begun.remove(&last);
             if state.lost.remove(&last) {
                 self.lost.send_replace(state.lost.len());
             }
         }
         let work = state.take();
         match &work {
-            Some(Queued { ticket, .. }) => drop(state.begun.insert(*ticket)),
+            Some(Queued { ticket, limit, .. }) => {
+                state.begun.insert(*ticket, limit.clone());
+                self.call(&mut state);
+            }
             None => state.running -= 1,
         }
         work
@@ -183,9 +195,10 @@ impl Inner {
         self.call(&mut state);
     }
 
-    /// Calls a thread to what was just queued, unless all are at it.
+    /// Calls a thread, if one is idle and there is something that may begin. To be called after each change that may have
+    /// made it so: no thread idles while there is work for it.
     fn call(self: &Arc<Self>, state: &mut State) {
-        if state.running < self.pool.current_num_threads() {
+        if state.running < self.pool.current_num_threads() && state.has_work() {
             state.running += 1;
             let executor = self.clone();
             self.pool.spawn(move || executor.run());
@@ -204,25 +217,36 @@ impl State {
         self.numbers
     }
 
-    /// What is to be dropped, else the first work of the queue whose turn it is. Whoever ends work that has a limit asks
-    /// again, so what cannot begin now is not forgotten.
+    /// What is to be dropped, else what may begin in the queue whose turn it is.
     fn take(&mut self) -> Option<Queued> {
         if let Some(burial) = self.burials.pop_front() {
             return Some(burial);
         }
-        let first = |id: &u64| self.queues.get(id).and_then(VecDeque::front);
-        let may_begin =
-            |id: &u64| first(id).is_none_or(|queued| queued.limit.as_ref().is_none_or(Limit::enter));
-        let turn = self.turns.iter().position(may_begin)?;
+        let (turn, at) = self.first()?;
         let id = self.turns.remove(turn)?;
         let queue = self.queues.get_mut(&id)?;
-        let work = queue.pop_front()?;
+        let work = queue.remove(at)?;
+        if let Some(limit) = &work.limit {
+            limit.enter();
+        }
         if queue.is_empty() {
             self.queues.remove(&id);
         } else {
             self.turns.push_back(id);
         }
         Some(work)
+    }
+
+    /// Whether a thread would find something.
+    fn has_work(&self) -> bool {
+        !self.burials.is_empty() || self.first().is_some()
+    }
+
+    /// The next turn with work that may begin, and where in its queue that is.
+    fn first(&self) -> Option<(usize, usize)> {
+        let may_begin = |queued: &Queued| queued.limit.as_ref().is_none_or(Limit::is_free);
+        let first = |id| self.queues.get(id).and_then(|queue| queue.iter().position(may_begin));
+        self.turns.iter().enumerate().find_map(|(turn, id)| Some((turn, first(id)?)))
     }
 
     /// Takes a queue out.
@@ -238,14 +262,14 @@ impl Limit {
         Self(Arc::new((running_max, AtomicUsize::new(0))))
     }
 
-    /// Counts one more, unless there are as many as there may be. Only under the lock of the state.
-    fn enter(&self) -> bool {
+    /// Whether one more may run. It and what follows only under the lock of the state.
+    fn is_free(&self) -> bool {
         let (running_max, running) = &*self.0;
-        let is_free = running.load(Ordering::Relaxed) < *running_max;
-        if is_free {
-            running.fetch_add(1, Ordering::Relaxed);
-        }
-        is_free
+        running.load(Ordering::Relaxed) < *running_max
+    }
+
+    fn enter(&self) {
+        self.0.1.fetch_add(1, Ordering::Relaxed);
     }
 
     fn leave(&self) {
@@ -258,170 +282,5 @@ fn contain(run: impl FnOnce()) {
     // What the closure may leave half-done is dropped with it.
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
         tracing::error!("a panic came through to the executor");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::mpsc::{self, Receiver, Sender};
-
-    /// An executor of one thread that is held up until the sender is dropped or used.
-    fn held_up() -> (Executor, Queue, Sender<()>) {
-        let executor = Executor::new(1).unwrap();
-        let queue = executor.queue();
-        let (release, wait) = mpsc::channel::<()>();
-        let (begun, begins) = mpsc::channel();
-        queue.push(move || {
-            begun.send(()).unwrap();
-            let _ = wait.recv();
-        });
-        begins.recv().unwrap();
-        (executor, queue, release)
-    }
-
-    fn all<T>(receiver: Receiver<T>) -> Vec<T> {
-        receiver.into_iter().collect()
-    }
-
-    #[test]
-    fn queues_take_turns_whatever_they_hold() {
-        let (executor, first, release) = held_up();
-        let second = executor.queue();
-        let (done, order) = mpsc::channel();
-        for (queue, name, count) in [(&first, 'a', 5), (&second, 'b', 2)] {
-            for i in 0..count {
-                let done = done.clone();
-                queue.push(move || done.send((name, i)).unwrap());
-            }
-        }
-        drop((done, release));
-        let expected = [('a', 0), ('b', 0), ('a', 1), ('b', 1), ('a', 2), ('a', 3), ('a', 4)];
-        assert_eq!(all(order), expected);
-    }
-
-    #[test]
-    fn no_more_runs_at_once_than_there_are_threads() {
-        let executor = Executor::new(2).unwrap();
-        let queue = executor.queue();
-        let (begun, begins) = mpsc::channel();
-        let gates: Vec<_> = (0..3)
-            .map(|i| {
-                let (open, gate) = mpsc::channel::<()>();
-                let begun = begun.clone();
-                queue.push(move || {
-                    begun.send(i).unwrap();
-                    let _ = gate.recv();
-                });
-                open
-            })
-            .collect();
-        let mut first = [begins.recv().unwrap(), begins.recv().unwrap()];
-        first.sort_unstable();
-        assert_eq!(first, [0, 1]);
-        assert!(begins.try_recv().is_err());
-        drop(gates);
-        assert_eq!(begins.recv(), Ok(2));
-    }
-
-    #[test]
-    fn no_more_runs_at_once_than_a_limit_says() {
-        let executor = Executor::new(2).unwrap();
-        let (limited, other) = (executor.queue(), executor.queue());
-        let limit = Limit::new(1);
-        let (begun, begins) = mpsc::channel();
-        let push = |queue: &Queue, limit, name| {
-            let (open, gate) = mpsc::channel::<()>();
-            let begun = begun.clone();
-            queue.push_limited(limit, move || {
-                begun.send(name).unwrap();
-                let _ = gate.recv();
-            });
-            open
-        };
-        let first = push(&limited, Some(limit.clone()), 'a');
-        assert_eq!(begins.recv(), Ok('a'));
-        let second = push(&limited, Some(limit.clone()), 'b');
-        let unlimited = push(&other, None, 'c');
-        assert_eq!(begins.recv(), Ok('c'));
-        drop(unlimited);
-        drop(push(&other, None, 'd'));
-        assert_eq!(begins.recv(), Ok('d'));
-        assert!(begins.try_recv().is_err());
-        drop(first);
-        assert_eq!(begins.recv(), Ok('b'));
-        drop(second);
-    }
-
-    #[test]
-    fn work_that_was_taken_back_or_left_in_a_dropped_queue_does_not_run() {
-        let (executor, first, release) = held_up();
-        let second = executor.queue();
-        let (done, ran) = mpsc::channel();
-        let push = |queue: &Queue, name| {
-            let done = done.clone();
-            queue.push(move || done.send(name).unwrap())
-        };
-        let taken = push(&first, "taken back");
-        push(&first, "stays");
-        push(&second, "dropped");
-        assert!(first.remove(taken));
-        assert!(!first.remove(taken) && !second.remove(taken));
-        drop(second);
-        drop((done, release));
-        assert_eq!(all(ran), ["stays"]);
-    }
-
-    #[test]
-    fn what_is_to_be_dropped_does_not_wait_for_what_is_queued() {
-        struct Says(Sender<&'static str>);
-        impl Drop for Says {
-            fn drop(&mut self) {
-                self.0.send("dropped").unwrap();
-            }
-        }
-        let (executor, queue, release) = held_up();
-        let (done, order) = mpsc::channel();
-        for _ in 0..2 {
-            let done = done.clone();
-            queue.push(move || done.send("worked").unwrap());
-        }
-        executor.bury(Says(done));
-        drop(release);
-        assert_eq!(all(order), ["dropped", "worked", "worked"]);
-    }
-
-    #[test]
-    fn a_thread_is_lost_for_as_long_as_its_work_does_not_end() {
-        let (executor, queue, release) = held_up();
-        let mut lost = executor.lost();
-        let (done, ran) = mpsc::channel();
-        let waits = queue.push(move || done.send(()).unwrap());
-        let holds = *executor.0.state().begun.iter().next().unwrap();
-        assert!(!executor.lose(waits), "it has not begun");
-        assert!(executor.lose(holds) && executor.lose(holds));
-        assert_eq!(*lost.borrow_and_update(), 1);
-        drop(release);
-        ran.recv().unwrap();
-        assert_eq!(*lost.borrow_and_update(), 0);
-        assert!(!executor.lose(holds));
-    }
-
-    #[test]
-    fn a_panic_costs_no_thread() {
-        struct Panics;
-        impl Drop for Panics {
-            fn drop(&mut self) {
-                panic!("in a drop");
-            }
-        }
-        let executor = Executor::new(1).unwrap();
-        let queue = executor.queue();
-        queue.push(|| panic!("in work"));
-        executor.bury(Panics);
-        let (done, ran) = mpsc::channel();
-        queue.push(move || done.send(1).unwrap());
-        assert_eq!(ran.recv(), Ok(1));
-        assert_eq!(executor.threads(), 1);
     }
 }

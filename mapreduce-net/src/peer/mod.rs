@@ -39,7 +39,7 @@ use crate::{
 };
 use executor::Executor;
 use host::{Drain, Host};
-use mapreduce_core::{Held, Memory, Registry};
+use mapreduce_core::{HeldApart, Memory, Registry};
 use outputs::Shelves;
 use splits::Splits;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -112,7 +112,7 @@ struct Shared {
     /// For what is fetched.
     budget: Budget,
     /// Sets the budget apart in the memory.
-    _fetching: Held,
+    _fetching: HeldApart,
     compression: Compression,
     timing: Timing,
 }
@@ -146,7 +146,7 @@ impl Peer {
             listen: Some(options.listen),
             advertise: options.advertise,
             offer: Some(Offer { threads: threads as u32, jobs }),
-            limits: options.limits,
+            limits: options.limits.within(options.memory.budget_bytes()),
             timing: options.timing.clone(),
         })?;
         let shared = Arc::new(Shared {
@@ -156,7 +156,7 @@ impl Peer {
             splits: Splits::new(cache_bytes),
             shelves: Shelves::default(),
             budget: Budget::new(fetch_bytes),
-            _fetching: options.memory.hold(fetch_bytes),
+            _fetching: options.memory.set_apart(fetch_bytes),
             memory: options.memory,
             compression: options.compression,
             timing: options.timing,

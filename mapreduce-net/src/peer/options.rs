@@ -27,7 +27,7 @@ pub struct PeerOptions {
     /// Threads that work on tasks; default 0, which is one for each processor. Messages and data take some of the
     /// processors' time beside them.
     pub threads: usize,
-    /// Windows, counts and timeouts of connections.
+    /// Windows, counts and timeouts of connections. The windows are smaller where `memory` is small ([`Limits::within`]).
     pub limits: Limits,
     /// How often the peer says that it lives, and how long it waits to hear that others do.
     pub timing: Timing,

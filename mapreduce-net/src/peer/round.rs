@@ -13,14 +13,11 @@ use crate::{
     wire::message::{AttemptFailure, BeginRound, Payload},
 };
 use mapreduce_core::{
-    Block, Error, FailureKind, Memory, TaskMemory, codec,
+    Block, Error, FailureKind, Memory, Options, TaskMemory, codec,
     exec::{ErasedJob, ErasedRound},
     input::SharedFiles,
 };
-use std::sync::Arc;
-
-/// The most partitions of a round: each costs every map attempt some bytes, whether it puts anything there or not.
-const PARTITIONS_MAX: u32 = 1 << 20;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What attempts of a round work with.
 pub(super) struct Parts {
@@ -38,7 +35,15 @@ pub(super) struct Parts {
     pub(super) folder: Option<DriverFolder>,
     /// Attempts that may run at once, because more do not fit into the memory.
     pub(super) limit: Limit,
-    _working: TaskMemory,
+    working: Mutex<Option<TaskMemory>>,
+}
+
+impl Parts {
+    /// Gives back the memory that its attempts work in, ahead of the parts themselves: those may have to wait for a thread,
+    /// and the next round would reserve what is left beside them. What still runs is about to stop.
+    pub(super) fn release(&self) {
+        self.working.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
 }
 
 /// What the parts are made of.
@@ -69,10 +74,11 @@ impl Recipe {
         begin: BeginRound,
     ) -> Result<(Self, Ingredients<Payload>), AttemptFailure> {
         let job = shared.registry.get(&begin.id).map_err(|error| failure::node(error.to_string()))?;
-        if !(1..=PARTITIONS_MAX).contains(&begin.partitions) {
+        if !(1..=Options::PARTITIONS_MAX).contains(&begin.partitions) {
             let message = format!(
-                "{} partitions are not from 1 to {PARTITIONS_MAX}; choose another number",
-                begin.partitions
+                "{} partitions are not from 1 to {}; choose another number",
+                begin.partitions,
+                Options::PARTITIONS_MAX
             );
             return Err(failure::permanent(FailureKind::User, message));
         }
@@ -116,7 +122,7 @@ impl Recipe {
             memory,
             folder,
             limit,
-            _working: working,
+            working: Mutex::new(Some(working)),
         })
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     NodeId,
-    transfer::{Arrived, Held},
+    transfer::{Arrived, Portion},
     wire::message::{AttemptFailure, InlineRun, OutputPlace},
 };
 use mapreduce_core::{
@@ -55,7 +55,7 @@ pub(super) struct ReduceWork {
     pub(super) partition: u32,
     /// In the order of the splits.
     pub(super) runs: Vec<StagedRun>,
-    pub(super) held: Vec<Held>,
+    pub(super) held: Vec<Portion>,
     /// Where what does not fit was spilled to, and will be.
     pub(super) memory: Memory,
     pub(super) permit: OwnedSemaphorePermit,

@@ -35,7 +35,7 @@ pub(super) enum Counted {
     /// In the memory of the node.
     InMemory(Held),
     /// In what is fetched.
-    Fetched(transfer::Held),
+    Fetched(transfer::Portion),
 }
 
 /// What mappers have left about a split. Dropping it runs their code, so let that happen on a thread for it.

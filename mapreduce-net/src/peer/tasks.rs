@@ -224,6 +224,9 @@ impl Tasks {
             (*of, attempt.round) == (job, round) && matches!(attempt.task, TaskId::Reduce(_)) && !staged
         };
         let waiting: Vec<_> = self.attempts.extract_if(waits).collect();
+        if let Some(of_round) = self.rounds.get_mut(&(job, round)) {
+            of_round.early.retain(|(attempt, _)| matches!(attempt.task, TaskId::Map(_)));
+        }
         for (key, live) in waiting {
             if let Place::Staging(task) = live.place {
                 task.abort();
@@ -296,6 +299,7 @@ impl Tasks {
             self.lose_later(vec![*making]);
         }
         if let Phase::Ready(parts) = &ended.phase {
+            parts.release();
             let unwanted: Vec<_> = ended
                 .leftovers
                 .drain()
@@ -447,6 +451,11 @@ impl Drop for Tasks {
             Phase::Begun(making) => making,
             Phase::Ready(_) | Phase::Broken(_) => None,
         }));
+        for round in self.rounds.values() {
+            if let Phase::Ready(parts) = &round.phase {
+                parts.release();
+            }
+        }
         self.lose_later(running);
         let (rounds, executor) = (mem::take(&mut self.rounds), &self.shared.executor);
         executor.bury((rounds, self.shared.splits.close_all(self.epoch)));

@@ -272,7 +272,7 @@ impl<'e> Driving<'e> {
         if self.closed {
             return Err(self.pool_closed());
         }
-        let partitions = partitions::<J, I>(self.options, data);
+        let partitions = partitions::<J, I>(self.options, data)?;
         let work = Work::new(self.hub(), id, (job, shared), data, &on_pool, destination, partitions)?;
         let splits = data.splits().len();
         let round = self

@@ -55,7 +55,7 @@ pub(super) struct Shared {
     sessions: watch::Sender<Option<usize>>,
     /// Output that was fetched counts in the memory at once: this bounds the streams only.
     streams: Budget,
-    memory: Memory,
+    pub(super) memory: Memory,
     started: Instant,
 }
 

@@ -34,6 +34,7 @@ mod probe;
 mod roster;
 mod serve;
 mod session;
+mod shipping;
 mod work;
 
 pub use driving::Driving;
@@ -107,7 +108,7 @@ impl Pool {
             listen: None,
             advertise: Vec::new(),
             offer: None,
-            limits: options.limits.clone(),
+            limits: options.limits.within(options.memory.budget_bytes()),
             timing: options.timing.clone(),
         })?;
         let hub = Hub::start(mesh.clone(), incoming, &options);

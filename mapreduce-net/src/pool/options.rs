@@ -28,13 +28,14 @@ pub struct PoolOptions {
     /// If all map output of a round comes so, it is reduced in this process. 0 reduces everything on the peers. Costs as
     /// much memory for each peer, and control messages of that size.
     pub inline_bytes: u32,
-    /// Splits that are read and sent to peers at once; default 8, 0 acts as 1. Each costs its own size in memory; fewer
-    /// than there are peers leaves some of them waiting.
+    /// Splits that are read and sent to peers at once; default 8, 0 acts as 1, and fewer while a quarter of `memory` has
+    /// no room for another one. Each costs its own size in memory; fewer than there are peers leaves some of them waiting.
     pub splits_shipped_max: usize,
-    /// What output that comes from the peers may hold in this process, and where what does not fit is spilled to; default
+    /// What output that comes from the peers and splits on their way to them may hold in this process, and where output that
+    /// does not fit is spilled to; default
     /// [`Memory::of_machine`].
     pub memory: Memory,
-    /// Bounds of connections.
+    /// Bounds of connections. The windows are smaller where `memory` is small ([`Limits::within`]).
     pub limits: Limits,
     /// How often peers are asked whether they are there, and how long they may be silent.
     pub timing: Timing,

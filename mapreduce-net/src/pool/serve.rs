@@ -1,6 +1,10 @@
 //! What peers ask of a driver: values by their hash, and splits of its input.
 
-use super::{hub::Shared, mailbox::SplitReply};
+use super::{
+    hub::Shared,
+    mailbox::SplitReply,
+    shipping::{Shipment, Shipping},
+};
 use crate::{
     NodeId, Role,
     mesh::{Incoming, Mesh, OpenError},
@@ -16,10 +20,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::{
-    sync::{Semaphore, SemaphorePermit, mpsc},
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Bytes that peers may fetch by their hash.
@@ -83,13 +84,14 @@ impl Opener for DataStreams<'_> {
     }
 }
 
-/// Answers what comes in, for as long as the mesh lives. At most `splits_max` splits are in memory at once.
+/// Answers what comes in, for as long as the mesh lives. At most `splits_max` splits are in memory at once, and fewer if it is
+/// tight.
 pub(super) async fn serve_all(
     shared: Arc<Shared>,
     mut incoming: mpsc::Receiver<Incoming>,
     splits_max: usize,
 ) {
-    let splits = Arc::new(Semaphore::new(splits_max.clamp(1, Semaphore::MAX_PERMITS)));
+    let splits = Arc::new(Shipping::new(splits_max, shared.memory.clone()));
     let mut serving = JoinSet::new();
     loop {
         tokio::select! {
@@ -106,14 +108,14 @@ pub(super) async fn serve_all(
     }
 }
 
-async fn answer(shared: Arc<Shared>, splits: Arc<Semaphore>, incoming: Incoming) {
+async fn answer(shared: Arc<Shared>, splits: Arc<Shipping>, incoming: Incoming) {
     let Incoming { from, role, open, mut writer, reader } = incoming;
     let request = match open {
         Open::Fetch(request) if role == Role::Member => request,
         // Dropping the stream resets it.
         open => return tracing::warn!(%from, %role, ?open, "a stream came that a driver does not serve"),
     };
-    let (body, permit) = tokio::select! {
+    let (body, shipment) = tokio::select! {
         found = find(&shared, &splits, request) => found,
         // Nobody waits for it any more.
         _ = writer.stream().stopped() => return,
@@ -129,23 +131,23 @@ async fn answer(shared: Arc<Shared>, splits: Arc<Semaphore>, incoming: Incoming)
             refuse(writer, refusal).await;
         }
     }
-    drop(permit);
+    drop(shipment);
 }
 
-/// What is asked for, and a permit to be held until it was sent.
+/// What is asked for, and what counts it until it was sent.
 async fn find<'a>(
     shared: &Shared,
-    splits: &'a Semaphore,
+    splits: &'a Shipping,
     request: Request,
-) -> (Result<Body, Refusal>, Option<SemaphorePermit<'a>>) {
+) -> (Result<Body, Refusal>, Option<Shipment<'a>>) {
     match request {
         Request::Stored { hash } => match shared.store.find(hash) {
             Some(bytes) => (Ok(one_blob(bytes)), None),
             None => (Err(unknown(format!("the value {hash:032x}"))), None),
         },
         Request::Split { dataset, split } => {
-            let permit = splits.acquire().await.ok();
-            (split_body(shared, dataset, split).await, permit)
+            let mut shipment = splits.begin().await;
+            (split_body(shared, dataset, split, &mut shipment).await, Some(shipment))
         }
         request @ (Request::Runs { .. } | Request::Reduced { .. }) => {
             (Err(unknown(format!("{request:?}, which a driver does not have,"))), None)
@@ -153,11 +155,17 @@ async fn find<'a>(
     }
 }
 
-async fn split_body(shared: &Shared, dataset: u64, split: u32) -> Result<Body, Refusal> {
+async fn split_body(
+    shared: &Shared,
+    dataset: u64,
+    split: u32,
+    shipment: &mut Shipment<'_>,
+) -> Result<Body, Refusal> {
     let (reply, answer) = SplitReply::new();
     shared.roster().handle_want_split(dataset, split, reply);
     // No job uses the dataset, or the one that does is over.
     let blocks = answer.await.map_err(|_| unknown(format!("split {split} of dataset {dataset}")))??;
+    shipment.has(blocks.iter().map(|block| block.len() as u64).sum());
     let mut body = Body::new();
     for (index, block) in (0..).zip(blocks) {
         body.push(index, 0, block);

@@ -23,7 +23,7 @@ pub(crate) struct Budget {
 
 /// A part of a budget, which is given back when this is dropped. Whoever has one must not wait for another fetch with the
 /// same budget: two that do so would wait for each other.
-pub(crate) struct Held(Option<OwnedSemaphorePermit>);
+pub(crate) struct Portion(Option<OwnedSemaphorePermit>);
 
 impl Budget {
     /// A budget of `bytes`, of which up to 4 TiB count.
@@ -48,7 +48,7 @@ impl Budget {
     }
 
     /// Waits for as many bytes as the parts have in sum, in the order of the calls, and gives each its own.
-    pub(super) async fn acquire(&self, parts: &[u64]) -> Vec<Held> {
+    pub(super) async fn acquire(&self, parts: &[u64]) -> Vec<Portion> {
         let sum = parts.iter().fold(0u32, |sum, &bytes| sum.saturating_add(units(bytes)));
         let permit = match sum.min(self.units_max) {
             // Nothing does not have to queue.
@@ -58,12 +58,12 @@ impl Budget {
                 Some(units.expect("the semaphore is never closed"))
             }
         };
-        let mut whole = Held(permit);
+        let mut whole = Portion(permit);
         parts.iter().map(|&bytes| whole.take(units(bytes))).collect()
     }
 }
 
-impl Held {
+impl Portion {
     /// How many bytes it is.
     pub(super) fn bytes(&self) -> u64 {
         self.0.as_ref().map_or(0, |permit| permit.num_permits() as u64 * UNIT_BYTES)
@@ -86,8 +86,8 @@ impl fmt::Debug for Budget {
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for Portion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Held({} bytes)", self.bytes())
+        write!(f, "Portion({} bytes)", self.bytes())
     }
 }

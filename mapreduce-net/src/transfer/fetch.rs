@@ -1,9 +1,9 @@
 //! The requester's side of a transfer, up to the body.
 
 use super::{
-    Answer, Blob, Budget, Credit, Fetched, Held, PATIENCE, Refusal, WAITING,
+    Answer, Blob, Budget, Credit, Fetched, PATIENCE, Portion, Refusal, WAITING,
     join::join_all,
-    receive::{InMemory, Incoming, Take},
+    receive::{Incoming, Take, ToBlobs},
     runs::{Arrived, ToRuns},
 };
 use crate::{
@@ -89,7 +89,7 @@ pub(crate) async fn fetch_all(
     requests: Vec<(NodeId, Request)>,
     budget: &Budget,
 ) -> Result<Vec<Fetched>, (NodeId, FetchError)> {
-    fetch_all_within(Pace::default(), opener, requests, &InMemory, budget).await
+    fetch_all_within(Pace::default(), opener, requests, &ToBlobs, budget).await
 }
 
 /// As [`fetch_all`], of runs that are used soon: what is more than the whole budget counts in `memory`, or is spilled as
@@ -182,14 +182,25 @@ async fn begin(
         Request::Split { .. } => Duration::MAX,
         _ => ANSWER_PATIENCE,
     };
+    let blobs_max = blobs_max(&request);
     let (writer, mut reader) = opener.open(node, &Open::Fetch(request)).await?;
     let answer = tokio::time::timeout(patience, reader.expect::<Answer>()).await;
     match answer.map_err(|_| FetchError::Stalled { waited: patience })?? {
-        Answer::Offer(offer) => Ok((node, Incoming::new(writer, reader, offer, pace.patience)?)),
+        Answer::Offer(offer) => Ok((node, Incoming::new(writer, reader, offer, blobs_max, pace.patience)?)),
         Answer::Compressed(offer) => {
-            Ok((node, Incoming::new(writer, reader, offer, pace.patience)?.compressed()))
+            Ok((node, Incoming::new(writer, reader, offer, blobs_max, pace.patience)?.compressed()))
         }
         Answer::Refused(refusal) => Err(FetchError::Refused(refusal)),
+    }
+}
+
+/// The most blobs that an answer may have.
+fn blobs_max(request: &Request) -> u64 {
+    match request {
+        Request::Runs { outputs, .. } => outputs.len() as u64,
+        Request::Reduced { .. } | Request::Stored { .. } => 1,
+        // As many blocks as the driver's own input has made.
+        Request::Split { .. } => u64::MAX,
     }
 }
 
@@ -199,7 +210,7 @@ async fn admit(
     streams: &mut [(NodeId, Incoming)],
     take: &impl Take,
     budget: &Budget,
-) -> Result<Vec<Held>, (NodeId, FetchError)> {
+) -> Result<Vec<Portion>, (NodeId, FetchError)> {
     let cost = |(_, stream): &(NodeId, Incoming)| {
         let (blobs, bytes) = stream.size();
         take.cost(blobs, bytes)

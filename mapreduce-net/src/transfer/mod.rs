@@ -44,25 +44,26 @@ mod budget;
 mod compression;
 mod fetch;
 mod join;
+mod message;
 mod receive;
 mod runs;
 mod serve;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use budget::{Budget, Held};
+pub(crate) use budget::{Budget, Portion};
 pub use compression::Compression;
 #[cfg(test)]
 use fetch::fetch_all;
 pub(crate) use fetch::{FetchError, Opener, fetch, fetch_output, fetch_runs};
+pub(crate) use message::Refusal;
+use message::{Answer, Credit, Offer};
 pub(crate) use receive::{Blob, Fetched};
 pub(crate) use runs::Arrived;
 pub(crate) use serve::{Body, ServeError, refuse, serve, serve_compressed};
 
 #[cfg(doc)]
 use crate::wire::{WireError, message::Open};
-use mapreduce_core::TaskFailure;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Bytes of the body that a request grants.
@@ -85,49 +86,3 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a requester that waits for its budget says that it is there.
 const WAITING: Duration = Duration::from_secs(15);
-
-/// The first words of a server.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum Answer {
-    /// The body follows.
-    Offer(Offer),
-    /// It follows in blocks, compressed as far as that makes them smaller.
-    Compressed(Offer),
-    /// It does not.
-    Refused(Refusal),
-}
-
-/// What a server has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Offer {
-    /// The blobs.
-    blobs: u64,
-    /// Bytes of the body: of the blobs and what is in front of each.
-    bytes: u64,
-}
-
-/// Allows the server to send more of the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Credit {
-    /// How much more. 0 says that the requester is there and waits.
-    bytes: u64,
-}
-
-/// Why a request is not served.
-#[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// It is not there, or no longer.
-    #[error("{what} is not there, or no longer")]
-    Unknown {
-        /// What was asked for.
-        what: String,
-    },
-    /// The split could not be read.
-    #[error("the input cannot be read: {failure}")]
-    Read {
-        /// What went wrong.
-        failure: TaskFailure,
-        /// Another attempt would fail in the same way.
-        permanent: bool,
-    },
-}

@@ -1,7 +1,7 @@
 //! The requester's side of a transfer, from the offer on.
 
 use super::{
-    BLOB_HEADER_BYTES, BODY_BYTES_MAX, Credit, FIRST_BYTES, FetchError, Held, Offer, TRAILER_BYTES,
+    BLOB_HEADER_BYTES, BODY_BYTES_MAX, Credit, FIRST_BYTES, FetchError, Offer, Portion, TRAILER_BYTES,
     WINDOW_BYTES,
     compression::{BLOCK_HEADER_BYTES, Unpacker},
 };
@@ -30,7 +30,7 @@ pub(crate) struct Blob {
 #[derive(Debug)]
 pub(crate) struct Fetched<T = Blob> {
     items: Vec<T>,
-    held: Held,
+    held: Portion,
 }
 
 impl<T> Fetched<T> {
@@ -41,7 +41,7 @@ impl<T> Fetched<T> {
     }
 
     /// What has come, and what is to be dropped with the last of it.
-    pub(crate) fn into_parts(self) -> (Vec<T>, Held) {
+    pub(crate) fn into_parts(self) -> (Vec<T>, Portion) {
         (self.items, self.held)
     }
 }
@@ -72,9 +72,9 @@ pub(super) struct BlobHeader {
 }
 
 /// All of a body stays in memory, within the budget.
-pub(super) struct InMemory;
+pub(super) struct ToBlobs;
 
-impl Take for InMemory {
+impl Take for ToBlobs {
     type Item = Blob;
 
     fn cost(&self, blobs: u64, bytes: u64) -> u64 {
@@ -112,18 +112,19 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// Takes the offer, if it can be true.
+    /// Takes the offer, if it can be true and has at most `blobs_max` blobs: each takes some memory, even one of no bytes.
     pub(super) fn new(
         writer: FrameWriter,
         reader: FrameReader,
         offer: Offer,
+        blobs_max: u64,
         patience: Duration,
     ) -> Result<Self, FetchError> {
         let bytes_max = BODY_BYTES_MAX.min(isize::MAX as u64);
         if offer.bytes > bytes_max {
             return Err(FetchError::TooLarge { bytes: offer.bytes, bytes_max });
         }
-        let blobs_max = offer.bytes / BLOB_HEADER_BYTES as u64;
+        let blobs_max = blobs_max.min(offer.bytes / BLOB_HEADER_BYTES as u64);
         if offer.blobs > blobs_max {
             return Err(corrupt("the offer has blobs:", offer.blobs, blobs_max));
         }
@@ -163,7 +164,7 @@ impl Incoming {
     pub(super) async fn receive<T: Take>(
         mut self,
         take: &T,
-        held: Held,
+        held: Portion,
     ) -> Result<Fetched<T::Item>, FetchError> {
         let mut items = Vec::new();
         let mut share = held.bytes();

@@ -16,11 +16,12 @@ pub(crate) struct Arrived {
     /// The split, or the partition.
     pub(crate) index: u32,
     pairs: u64,
-    content: Content,
+    landed: Landed,
 }
 
+/// Where it is.
 #[derive(Debug)]
-enum Content {
+enum Landed {
     /// Within the budget of transfers, or held of the node's memory.
     Memory(Vec<u8>, Option<Held>),
     /// Looked at as it came.
@@ -30,11 +31,11 @@ enum Content {
 impl Arrived {
     /// The run, once it was looked at. `None` if it is not the pairs that were announced.
     pub(crate) fn into_run(self) -> Option<Run> {
-        let Self { pairs, content, .. } = self;
-        match content {
-            Content::Memory(bytes, Some(held)) => Run::from_held_bytes(bytes, pairs, held),
-            Content::Memory(bytes, None) => Run::from_bytes(bytes, pairs),
-            Content::Spilled(run) => Some(run),
+        let Self { pairs, landed, .. } = self;
+        match landed {
+            Landed::Memory(bytes, Some(held)) => Run::from_held_bytes(bytes, pairs, held),
+            Landed::Memory(bytes, None) => Run::from_bytes(bytes, pairs),
+            Landed::Spilled(run) => Some(run),
         }
     }
 }
@@ -75,13 +76,13 @@ impl Take for ToRuns<'_> {
         let left = share.checked_sub(bytes + index_bytes);
         *share = left.unwrap_or(*share);
         let held = if left.is_some() { None } else { self.memory.try_hold(bytes) };
-        let content = if left.is_some() || held.is_some() {
-            Content::Memory(incoming.blob(length).await?, held)
+        let landed = if left.is_some() || held.is_some() {
+            Landed::Memory(incoming.blob(length).await?, held)
         } else {
             let run = spill(self.memory, incoming, length, pairs).await?;
-            Content::Spilled(run.ok_or(FetchError::NotPairs { index, pairs })?)
+            Landed::Spilled(run.ok_or(FetchError::NotPairs { index, pairs })?)
         };
-        Ok(Arrived { index, pairs, content })
+        Ok(Arrived { index, pairs, landed })
     }
 }
 

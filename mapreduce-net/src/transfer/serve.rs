@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes that are written at once, where there are as many.
-const PIECE_BYTES: usize = 256 << 10;
+const WRITE_BYTES: usize = 256 << 10;
 
 /// Bytes of a blob from which on it is not worth copying it behind others.
 const LARGE_BYTES: usize = 32 << 10;
@@ -72,7 +72,7 @@ impl Body {
     pub(crate) fn push_run(&mut self, index: u32, run: Run) {
         let pairs = run.pairs();
         match run.in_memory() {
-            Some(_) => self.push(index, pairs, InMemory(run)),
+            Some(_) => self.push(index, pairs, RunBytes(run)),
             None => self.parts.push(Part { index, pairs, content: Content::Spilled(run) }),
         }
     }
@@ -133,6 +133,10 @@ pub(super) async fn serve_within(
         Some(_) => Answer::Compressed(offer),
         None => Answer::Offer(offer),
     })?;
+    if body.parts.iter().any(|part| matches!(part.content, Content::Spilled(_))) {
+        // It else leaves with the first bytes, and the requester waits longer for those than for an answer.
+        within(patience, writer.flush()).await?;
+    }
     let (credit, gathered, hash) = (FIRST_BYTES, Vec::new(), Xxh3::new());
     let mut sender = Sender { patience, writer, reader, credit, gathered, packer, hash };
     let mut parts = body.parts.into_iter().peekable();
@@ -191,7 +195,7 @@ impl Sender {
             return self.write(bytes).await;
         }
         self.gathered.extend_from_slice(bytes);
-        if self.gathered.len() >= PIECE_BYTES {
+        if self.gathered.len() >= WRITE_BYTES {
             self.flush().await?;
         }
         Ok(())
@@ -226,7 +230,7 @@ impl Sender {
                 let credit = within(self.patience, self.reader.expect::<Credit>()).await?;
                 self.credit = self.credit.saturating_add(credit.bytes);
             }
-            let piece_max = if self.packer.is_some() { BLOCK_BYTES } else { PIECE_BYTES };
+            let piece_max = if self.packer.is_some() { BLOCK_BYTES } else { WRITE_BYTES };
             let (piece, rest) = bytes.split_at(bytes.len().min(piece_max).min(clamp(self.credit)));
             self.hash.update(piece);
             let packed = self.packer.as_mut().map_or(piece, |packer| packer.pack(piece));
@@ -254,9 +258,9 @@ impl Sender {
 }
 
 /// A run in memory.
-struct InMemory(Run);
+struct RunBytes(Run);
 
-impl AsRef<[u8]> for InMemory {
+impl AsRef<[u8]> for RunBytes {
     fn as_ref(&self) -> &[u8] {
         self.0.in_memory().unwrap_or_default()
     }
@@ -270,11 +274,11 @@ struct SpillReader {
 }
 
 impl SpillReader {
-    /// Reads the next piece where that may block: about [`PIECE_BYTES`], and none behind the last.
+    /// Reads the next piece where that may block: about [`WRITE_BYTES`], and none behind the last.
     fn read_on(mut self) -> JoinHandle<Result<(Self, Vec<u8>), SpillError>> {
         spawn_blocking(move || {
             let mut piece = Vec::new();
-            while piece.len() < PIECE_BYTES {
+            while piece.len() < WRITE_BYTES {
                 if let Some(chunks) = &mut self.chunks {
                     match chunks.next_chunk()? {
                         Some(chunk) => piece.extend_from_slice(chunk),

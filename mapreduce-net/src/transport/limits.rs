@@ -160,6 +160,25 @@ impl Limits {
         }
     }
 
+    /// The same for a process with a budget of memory: a window of data connections is at most a 32nd of it, and at least
+    /// 1 MiB. Each connection may take as much in each direction. From 512 MiB on the defaults are as they are.
+    ///
+    /// ```
+    /// use mapreduce_net::transport::Limits;
+    /// let windows = |budget| Limits::default().within(budget).data.receive_window_bytes >> 20;
+    /// assert_eq!([1 << 20, 64 << 20, 1 << 30].map(windows), [1, 2, 16]);
+    /// ```
+    #[must_use]
+    pub fn within(&self, budget_bytes: u64) -> Self {
+        let window_max = u32::try_from(budget_bytes / 32).unwrap_or(u32::MAX).max(MIB);
+        let data = ChannelLimits {
+            receive_window_bytes: self.data.receive_window_bytes.min(window_max),
+            send_window_bytes: self.data.send_window_bytes.min(window_max),
+            ..self.data
+        };
+        Self { stream_window_bytes: self.stream_window_bytes.min(window_max), data, ..self.clone() }
+    }
+
     pub(super) fn channel(&self, channel: Channel) -> &ChannelLimits {
         match channel {
             Channel::Control => &self.control,

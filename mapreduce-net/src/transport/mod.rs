@@ -63,8 +63,8 @@ impl Channel {
     /// The name and version by which the two sides agree on the protocol.
     pub const fn alpn(self) -> &'static str {
         match self {
-            Self::Control => "mapreduce-control/1",
-            Self::Data => "mapreduce-data/1",
+            Self::Control => "mapreduce-control/2",
+            Self::Data => "mapreduce-data/2",
         }
     }
 

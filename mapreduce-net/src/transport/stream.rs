@@ -35,7 +35,7 @@ impl SendStream {
     /// Bytes a second that congestion control lets through to the other side at the moment: its window, over the
     /// round-trip time. At the begin of a connection, and while there is little to send, it is less than the path could
     /// carry. `None` if the other side is on this machine.
-    pub fn rate(&self) -> Option<u64> {
+    pub(crate) fn rate(&self) -> Option<u64> {
         if canonical(self.connection.remote_address()).ip().is_loopback() {
             return None;
         }

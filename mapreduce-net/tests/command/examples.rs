@@ -235,16 +235,36 @@ fn page_rank_says_how_many_rounds_it_took_and_when_they_are_too_many() {
     let rounds = said.lines().find_map(|line| line.strip_prefix("rounds: ")).unwrap();
     assert!((5..100).contains(&rounds.parse::<u32>().unwrap()), "{said}");
     let ended = lab.run("run links.tsv --output few --rounds-max 3");
-    assert!(ended.refused(1).contains("page-rank"), "{ended:?}");
+    let expected = "the ranks of page-rank still move after 3 rounds; raise --rounds-max or --tolerance";
+    assert!(ended.refused(1).ends_with(expected), "{ended:?}");
     assert_eq!(names(lab.folder()), ["lab.pool", "lab.pool.client", "links.tsv", "ranks"]);
 }
 
 #[test]
-fn page_rank_has_no_filters_and_says_why() {
-    for command in ["map", "reduce"] {
-        let error = refused("page_rank", command, b"a\tb\n");
-        assert!(error.ends_with("filters are of one job: use `run`\n"), "{error}");
+fn page_rank_settles_as_far_as_rounding_lets_it_and_refuses_more() {
+    let lab = Lab::start(example("page_rank"), 0);
+    let mut random = Random::new(7);
+    let links: String =
+        (0..5_000).map(|_| format!("{}\t{}\n", random.below(300), random.below(300))).collect();
+    fs::write(lab.path("links.tsv"), links).unwrap();
+    for damping in [0.0, 0.5, 0.85, 0.99] {
+        let args = format!("run links.tsv --output ranks --overwrite --damping {damping} --tolerance");
+        let ended = lab.run(&format!("{args} 1e-18"));
+        let error = ended.refused(1);
+        assert!(error.contains("--tolerance 1e-18 is less than the "), "{error}");
+        let least = error.split("less than the ").nth(1).unwrap().split(' ').next().unwrap();
+        let least: f64 = least.parse().unwrap();
+        assert!(least < 1e-11, "{least}");
+        // What it says is rounded.
+        lab.run(&format!("{args} {:e}", least * 1.5)).succeeded();
     }
+}
+
+#[test]
+fn the_filters_of_page_rank_list_the_links_of_each_page() {
+    let pairs = piped("page_rank", "map", b"b\ta\na\tc\nb\tc\n");
+    let lists = piped("page_rank", "reduce", &sort(&pairs));
+    assert_eq!(String::from_utf8(lists).unwrap(), "a\t[\"c\"]\nb\t[\"a\",\"c\"]\nc\t[]\n");
 }
 
 #[test]
@@ -283,7 +303,8 @@ fn arguments_that_make_no_sense_are_refused() {
         ("grep", "run ( a --output out", "unclosed group"),
         ("grep", "map [", "unclosed character class"),
         ("page_rank", "run a --output out --damping 1", "give a number from 0 to less than 1"),
-        ("page_rank", "run a --output out --tolerance=-1", "give a number from 0 to less than 1"),
+        ("page_rank", "run a --output out --tolerance=-1", "give a number above 0 and less than 1"),
+        ("page_rank", "run a --output out --tolerance 0", "give a number above 0 and less than 1"),
     ] {
         let ended = lab(name).run(args);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");

@@ -45,13 +45,15 @@ where
 {
     let (attempt, memory) = (Attempt::default(), Memory::limited(1 << 30));
     let segments = Segments::new(&memory, shape.partitions, shape.segment_bytes);
-    let mut table = Table::new(TaskContext::new(&attempt), combiner, &HashPartitioner, segments);
+    let (arenas, tables) = (Pool::new(), Pool::new());
+    let task = TaskContext::new(&attempt);
+    let mut table = Table::new(task, combiner, &HashPartitioner, segments, &arenas, &tables);
     (table.first_look, table.next_look) = (shape.first_look, shape.first_look);
     for (key, value) in pairs {
         Emit::<K, V>::emit(&mut table, key.borrow(), value.borrow()).unwrap();
     }
     let folding = table.folding;
-    let runs = table.finish().unwrap().0.finish().unwrap();
+    let runs = table.finish().unwrap().0.finish(&attempt).unwrap();
     let read = |run: &Run| {
         let (mut reader, mut values) = (run.reader(), BTreeMap::<_, Vec<_>>::new());
         while let Some((key, value)) = reader.next_pair().unwrap() {

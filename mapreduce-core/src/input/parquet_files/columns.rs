@@ -47,7 +47,8 @@ impl RowGroup {
         columns: &[usize],
     ) -> Result<Self, GroupError> {
         let group = metadata.row_group(index);
-        let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+        // A file in which it is negative was refused.
+        let rows = group.num_rows().unsigned_abs();
         let bytes = columns.iter().map(|column| group.column(*column).uncompressed_size());
         let bytes = bytes.fold(0, |sum: u64, bytes| sum.saturating_add_signed(bytes));
         let at_once = (BLOCK_BYTES / (bytes / rows.max(1)).max(1)).clamp(1, ROWS) as usize;
@@ -223,14 +224,21 @@ impl Column {
 fn bytes_cell(bytes: &[u8], meaning: Meaning) -> Cell<'_> {
     match meaning {
         Meaning::Text => Cell::Text(bytes),
-        // Big-endian, in two's complement; more than 16 bytes are more digits than an `i128` has.
-        Meaning::Decimal { scale } if (1..=16).contains(&bytes.len()) => {
-            let sign = if bytes[0] & 0x80 == 0 { 0 } else { -1 };
-            let unscaled = bytes.iter().fold(sign, |number: i128, byte| number << 8 | i128::from(*byte));
-            Cell::Decimal { unscaled, scale }
-        }
-        _ => Cell::Bytes(bytes),
+        Meaning::Decimal { scale } => match unscaled(bytes) {
+            Some(unscaled) => Cell::Decimal { unscaled, scale },
+            None => Cell::NoDecimal(bytes),
+        },
+        Meaning::AsTheyAre | Meaning::Unsigned => Cell::Bytes(bytes),
     }
+}
+
+/// The number that bytes are: big-endian, in two's complement. `None` if there are none, or more than an `i128` holds.
+fn unscaled(bytes: &[u8]) -> Option<i128> {
+    let sign = if bytes.first()? & 0x80 == 0 { 0 } else { -1 };
+    // Bytes in front that only repeat the sign say nothing.
+    let (front, number) = bytes.split_at(bytes.len().saturating_sub(16));
+    let fits = front.iter().all(|byte| *byte == sign as u8) && (number[0] & 0x80 == 0) == (sign == 0);
+    fits.then(|| number.iter().fold(sign, |number: i128, byte| number << 8 | i128::from(*byte)))
 }
 
 fn read<T: DataType>(

@@ -108,7 +108,12 @@ pub(super) enum Cell<'a> {
     F64(f64),
     Text(&'a [u8]),
     Bytes(&'a [u8]),
-    Decimal { unscaled: i128, scale: i32 },
+    Decimal {
+        unscaled: i128,
+        scale: i32,
+    },
+    /// What should be a decimal number, and is none or one of too many digits.
+    NoDecimal(&'a [u8]),
 }
 
 impl<'a> Cell<'a> {
@@ -138,6 +143,11 @@ impl<'de> Deserializer<'de> for Cell<'_> {
             Self::Text(_) => visitor.visit_str(self.text()?.unwrap_or_default()),
             Self::Bytes(bytes) => visitor.visit_bytes(bytes),
             Self::Decimal { unscaled, scale } => visitor.visit_string(decimal(unscaled, scale)),
+            Self::NoDecimal([]) => Err(Error::custom("a decimal number without bytes; make the file again")),
+            Self::NoDecimal(_) => Err(Error::custom(
+                "a decimal number of more digits than 128 bits hold; read it as bytes (`Vec<u8>`, big-endian), or write \
+                 the column with a precision of at most 38",
+            )),
         }
     }
 
@@ -161,7 +171,9 @@ impl<'de> Deserializer<'de> for Cell<'_> {
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self {
-            Self::Text(bytes) | Self::Bytes(bytes) => visitor.visit_bytes(bytes),
+            Self::Text(bytes) | Self::Bytes(bytes) | Self::NoDecimal(bytes @ [_, ..]) => {
+                visitor.visit_bytes(bytes)
+            }
             _ => self.deserialize_any(visitor),
         }
     }
@@ -173,7 +185,7 @@ impl<'de> Deserializer<'de> for Cell<'_> {
     /// A `Vec<u8>` asks for this.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self {
-            Self::Text(bytes) | Self::Bytes(bytes) => {
+            Self::Text(bytes) | Self::Bytes(bytes) | Self::NoDecimal(bytes @ [_, ..]) => {
                 visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied()))
             }
             _ => self.deserialize_any(visitor),

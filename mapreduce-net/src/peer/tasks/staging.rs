@@ -13,6 +13,10 @@ use crate::{
 impl Tasks {
     /// Brings the input of an attempt here, or lets it wait for its round.
     pub(super) fn stage(&mut self, key: AttemptKey, work: Work) {
+        if !self.attempts.contains_key(&key) {
+            // It was answered already.
+            return;
+        }
         let (job, attempt) = key;
         let Some(round) = self.rounds.get_mut(&(job, attempt.round)) else { return };
         let parts = match &round.phase {

@@ -2,6 +2,7 @@
 
 use super::{
     driver::{JOB, Link, counts, inline, inline_counts, map, oracle, reduce, round},
+    jobs::Gate,
     *,
 };
 use crate::wire::message::{BeginRound, Command, Request, Source};
@@ -169,6 +170,47 @@ async fn nothing_is_waited_for_from_a_node_that_the_driver_has_lost() {
     link.sources(Vec::new()).await;
     link.reduce(AttemptId { number: 2, ..reduce(0) }).await;
     assert!(link.completed().await.inline().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_node_that_is_lost_before_a_round_is_ready_fails_its_attempts_once() {
+    let pool = Pool::one(options()).await;
+    let (driver, mut link) = pool.session().await;
+    let (mut gate, node) = (Gate::new("source lost early"), driver.node_id());
+    link.begin(BeginRound { shared: inline(&"gate source lost early"), ..round(1) }).await;
+    gate.reached().await;
+    link.reduce(reduce(0)).await;
+    link.tell(Command::SourceLost { job: JOB, round: Round(1), node }).await;
+    assert_eq!(link.failed().await.0, reduce(0));
+    gate.open();
+    // It is ready when its first map attempt has run, and what waited for that was looked at before.
+    driver.split(0, &["word\n"]);
+    link.map(map(0)).await;
+    assert_eq!(link.completed().await.attempt, map(0));
+    assert!(link.until_pong().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_memory_of_a_round_is_free_when_it_ends_whatever_the_threads_do() {
+    let pool = Pool::one(options()).await;
+    let (driver, mut link) = pool.session().await;
+    let mut gate = Gate::new("between rounds");
+    driver.split(0, &["word\n"]);
+    driver.split(1, &["!gate between rounds\n"]);
+    for number in [1, 2] {
+        link.begin(round(number)).await;
+        link.map(AttemptId { round: Round(number), ..map(0) }).await;
+        link.completed().await;
+    }
+    link.map(AttemptId { round: Round(2), ..map(1) }).await;
+    gate.reached().await;
+    let held = || pool.peer().shared.memory.held_bytes();
+    let before = held();
+    link.end_round(1).await;
+    assert!(link.until_pong().await.is_empty());
+    let segments = 2 * round(1).segment_bytes;
+    assert!(held() + segments <= before, "{} of {before} bytes are held", held());
+    gate.open();
 }
 
 #[tokio::test]

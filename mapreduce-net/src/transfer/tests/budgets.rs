@@ -46,7 +46,7 @@ async fn more_than_the_whole_budget_is_let_in_when_it_is_alone() {
         fetch::Pace { patience: PATIENCE, waiting: Duration::from_millis(20) },
         &nodes,
         vec![(ids[0], request(0))],
-        &receive::InMemory,
+        &receive::ToBlobs,
         &budget,
     ));
     let watching = async {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::transport::StreamError;
+use mapreduce_core::schedule::{AttemptId, Round, TaskId};
 
 /// What comes of a server that changes its offer, its body and its trailer, and then finishes.
 async fn changed(
@@ -77,6 +78,32 @@ async fn an_offer_that_cannot_be() {
     })
     .await;
     assert!(matches!(error, FetchError::Wire(WireError::Truncated)), "{error}");
+}
+
+#[tokio::test]
+async fn more_blobs_than_were_asked_for() {
+    // Of no bytes each: they would cost the requester more than the server.
+    let (nodes, ids) =
+        servers(&Limits::default(), 1, |number| (0..number as u32).map(|index| blob(index, 0)).collect())
+            .await;
+    let (budget, memory) = (Budget::new(1 << 20), mapreduce_core::Memory::limited(1 << 20));
+    let one = AttemptId { round: Round(1), task: TaskId::Reduce(0), number: 1 };
+    let output = async |job| {
+        let request = Request::Reduced { job, attempt: one };
+        soon(fetch_output(&nodes, ids[0], request, &budget, &memory)).await
+    };
+    assert_eq!(output(1).await.unwrap().len(), 1);
+    assert_corrupt(output(2).await.unwrap_err(), "the offer has blobs:");
+    assert_corrupt(output(1_000_000).await.unwrap_err(), "the offer has blobs:");
+    let runs = async |job| {
+        let (driver, outputs) = (ids[0], vec![(0, 1), (7, 2)]);
+        let request = Request::Runs { driver, job, round: Round(1), partition: 0, outputs };
+        let fetched = soon(fetch_runs(&nodes, vec![(ids[0], request)], &budget, &memory)).await;
+        fetched.map(|fetched| fetched[0].items().len()).map_err(|(_, error)| error)
+    };
+    assert_eq!(runs(2).await.unwrap(), 2);
+    assert_corrupt(runs(3).await.unwrap_err(), "the offer has blobs:");
+    assert_eq!(budget.free_bytes(), 1 << 20);
 }
 
 #[tokio::test]
@@ -191,7 +218,7 @@ async fn a_server_that_goes_silent() {
     for number in 0..4 {
         let requests = vec![(ids[0], request(number))];
         let budget = Budget::new(1 << 20);
-        let (_, error) = soon(fetch::fetch_all_within(pace, &nodes, requests, &receive::InMemory, &budget))
+        let (_, error) = soon(fetch::fetch_all_within(pace, &nodes, requests, &receive::ToBlobs, &budget))
             .await
             .unwrap_err();
         assert!(matches!(error, FetchError::Stalled { .. }), "{number}: {error}");

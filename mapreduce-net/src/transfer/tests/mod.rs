@@ -19,7 +19,7 @@ use crate::{
         tests::{PATIENCE, connections, messages::check},
     },
 };
-use mapreduce_core::codec;
+use mapreduce_core::{TaskFailure, codec};
 use std::{
     collections::HashMap,
     future::Future,
@@ -63,9 +63,11 @@ where
                 let handle = handle.clone();
                 tokio::spawn(async move {
                     match reader.expect().await {
-                        Ok(Open::Fetch(Request::Split { dataset, .. })) => {
-                            handle(dataset, writer, reader).await;
-                        }
+                        Ok(Open::Fetch(
+                            Request::Split { dataset: number, .. }
+                            | Request::Reduced { job: number, .. }
+                            | Request::Runs { job: number, .. },
+                        )) => handle(number, writer, reader).await,
                         other => panic!("not a request: {other:?}"),
                     }
                 });

@@ -59,7 +59,7 @@ async fn fetched_runs(
     node: NodeId,
     budget: &Budget,
     memory: &Memory,
-) -> Result<(Vec<Run>, Vec<Held>), FetchError> {
+) -> Result<(Vec<Run>, Vec<Portion>), FetchError> {
     let fetched = soon(fetch_runs(nodes, vec![(node, request(0))], budget, memory)).await;
     let (mut runs, mut held) = (Vec::new(), Vec::new());
     for part in fetched.map_err(|(_, error)| error)? {
@@ -141,6 +141,45 @@ async fn several_that_are_larger_than_the_budget_do_not_wait_for_ever() {
         done.unwrap();
     }
     assert_eq!((budget.free_bytes(), memory.held_bytes()), (64 << 10, 0));
+}
+
+#[test]
+fn the_answer_does_not_wait_for_the_file() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (memory, _folder) = memory(0);
+        let run = spilled(&memory, &pairs(1, 20_000), 20_000);
+        let pair = connections(&Limits::default(), 1).await.pop().unwrap();
+        // Files are read on a thread that does not get to it.
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let reading = tokio::task::spawn_blocking(move || wait.recv().is_err());
+        let (dialled, accepted) = pair;
+        let serving = async {
+            let (send, receive) = accepted.accept_bi().await.unwrap();
+            let mut reader = FrameReader::new(receive);
+            reader.expect::<Open>().await.unwrap();
+            let mut body = Body::new();
+            body.push_run(0, run);
+            serve(FrameWriter::new(send), reader, body).await
+        };
+        let asking = async {
+            let (send, receive) = dialled.open_bi().await.unwrap();
+            let mut writer = FrameWriter::new(send);
+            writer.send(&Open::Fetch(request(0))).await.unwrap();
+            let answer = FrameReader::new(receive).expect::<Answer>().await.unwrap();
+            assert!(matches!(answer, Answer::Offer(Offer { blobs: 1, .. })), "{answer:?}");
+            drop(go_on);
+        };
+        // Whoever asks has gone by the time that the file is read.
+        let (served, ()) = soon(async { tokio::join!(serving, asking) }).await;
+        assert!(served.is_err());
+        assert!(reading.await.unwrap());
+    });
 }
 
 /// What comes of a server whose one run is changed on its way, without memory for it.

@@ -245,7 +245,7 @@ async fn another_version_of_the_protocol_is_refused() {
     let (file, _) = pool();
     let good = member(&file);
     let mut listener = Listener::start(member(&file));
-    for protocols in [vec![b"mapreduce-control/2".to_vec()], vec![b"h3".to_vec()], vec![]] {
+    for protocols in [vec![b"mapreduce-control/1".to_vec()], vec![b"h3".to_vec()], vec![]] {
         let mut tls = good.client_config(Channel::Control);
         tls.alpn_protocols = protocols.clone();
         match attack(tls, listener.address()).await {
