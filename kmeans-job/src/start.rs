@@ -153,8 +153,9 @@ fn plus_plus<T: Scalar, E: Engine>(
             _ => {
                 let batches: Vec<Vec<f64>> = chosen.iter().cloned().chain([drawn.concat()]).collect();
                 let tried = session.run(&Sample::<T>::new(Purpose::Try, seed, d), &batches, data)?.pairs;
-                let costs = tried.iter().flat_map(|((), sampled)| &sampled.costs).map(ExactSum::value);
-                let best = costs.enumerate().min_by(|(_, a), (_, b)| a.total_cmp(b));
+                let gains = tried.iter().flat_map(|((), sampled)| &sampled.gains).map(ExactSum::value);
+                let best =
+                    gains.enumerate().reduce(|best, other| if other.1 > best.1 { other } else { best });
                 best.map_or(0, |(index, _)| index)
             }
         };

@@ -336,3 +336,17 @@ fn one_number_of_clusters_leaves_nothing_to_tell_of_others() {
     assert!(!run.stdout.contains("trials"), "{}", run.stdout);
     assert!(run.stderr.starts_with("iteration 1 cost "), "{}", run.stderr);
 }
+
+#[test]
+fn an_image_gets_as_many_colours_as_suit_it_best() {
+    let folder = Folder::new();
+    // Three colours, each in four shades.
+    let pixels = (0..48).flat_map(|i| {
+        let mut pixel = [0_u8; 3];
+        pixel[i % 3] = 250 - (i / 3 % 4) as u8;
+        pixel
+    });
+    folder.put("three.ppm", [b"P6 8 6 255\n".to_vec(), pixels.collect()].concat());
+    let run = folder.succeed("quantize three.ppm --k 2..6 --output o.png --json --quiet");
+    assert_eq!(serde_json::from_str::<Value>(&run.stdout).unwrap()["k"], 3);
+}

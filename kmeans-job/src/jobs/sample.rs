@@ -32,8 +32,8 @@ pub enum Purpose {
     },
     /// Counts for each candidate the rows that are nearest to it.
     Weigh,
-    /// Finds for each candidate of the last batch the sum of the squared distances of all rows to the nearest candidate,
-    /// if it alone of that batch were one.
+    /// Finds for each candidate of the last batch what it would take off the sum of the squared distances of all rows to
+    /// the nearest candidate, if it alone joined those of the batches before.
     Try,
 }
 
@@ -61,19 +61,19 @@ pub struct Sampled {
     pub rows: TopRows,
     /// For each candidate, how many rows are nearest to it.
     pub weights: Block<u64>,
-    /// For each candidate that was tried, the sum of the squared distances.
-    pub costs: Vec<ExactSum>,
+    /// For each candidate that was tried, what it would take off the sum of the squared distances.
+    pub gains: Vec<ExactSum>,
 }
 
 impl AddAssign<&Sampled> for Sampled {
     fn add_assign(&mut self, other: &Sampled) {
         self.rows += &other.rows;
         self.weights += &other.weights;
-        if self.costs.is_empty() {
-            self.costs.clone_from(&other.costs);
+        if self.gains.is_empty() {
+            self.gains.clone_from(&other.gains);
             return;
         }
-        self.costs.iter_mut().zip(&other.costs).for_each(|(cost, other)| *cost += other);
+        self.gains.iter_mut().zip(&other.gains).for_each(|(gain, other)| *gain += other);
     }
 }
 
@@ -155,16 +155,22 @@ impl<T: Scalar> Sampler<T> {
         }
     }
 
-    /// Adds to the cost of each candidate that is tried.
-    fn try_each(&self, values: &[T], distance: &[f64], costs: &mut [ExactSum]) {
+    /// Adds to the gain of each candidate that is tried. Few rows are nearer to it than to those there are: most add
+    /// nothing.
+    fn try_each(&self, values: &[T], distance: &[f64], gains: &mut [ExactSum]) {
         let d = self.job.d as usize;
         let mut squared = [0.0; ROWS];
         for (values, distance) in values.chunks(ROWS * d).zip(distance.chunks(ROWS)) {
             let squared = &mut squared[..distance.len()];
-            for (label, cost) in (0..).zip(&mut *costs) {
+            for (label, gain) in (0..).zip(&mut *gains) {
                 let labels = &[label; ROWS][..distance.len()];
                 squared_distances(Isa::detect(), values, d, labels, &self.tried, squared);
-                cost.extend(squared.iter().zip(distance).map(|(new, &known)| new.min(known)));
+                for (&new, &known) in squared.iter().zip(distance) {
+                    if new < known {
+                        gain.add(known);
+                        gain.add(-new);
+                    }
+                }
             }
         }
     }
@@ -200,7 +206,7 @@ impl<T: Scalar> Mapper for Sampler<T> {
             Purpose::Draw { count, .. } => sampled.rows = TopRows::new(count as usize),
             Purpose::Weigh => sampled.weights = Block::zeros(self.candidates),
             Purpose::Try => {
-                sampled.costs = vec![ExactSum::new(); self.tried.len() / self.job.d as usize];
+                sampled.gains = vec![ExactSum::new(); self.tried.len() / self.job.d as usize];
             }
         }
         let mut done = 0;
@@ -223,7 +229,7 @@ impl<T: Scalar> Mapper for Sampler<T> {
                 Purpose::Weigh => {
                     candidate.iter().for_each(|&candidate| sampled.weights[candidate as usize] += 1);
                 }
-                Purpose::Try => self.try_each(block.values, distance, &mut sampled.costs),
+                Purpose::Try => self.try_each(block.values, distance, &mut sampled.gains),
             }
         }
         nearest.batches = self.batches.len();
