@@ -24,8 +24,9 @@
 //!
 //! # Layout
 //!
-//! * [`data`]: points in memory, and reading them from `.npy`, `.csv`, `.tsv` and images. [`model`]: the model file.
-//!   [`output`]: files that appear whole or not at all. [`palette`]: images of few colours.
+//! * [`data`]: points in memory, and reading them from `.npy`, `.csv`, `.tsv`, Parquet files and images. [`generate`]: points
+//!   made from a seed. [`model`]: the model file. [`output`]: files that appear whole or not at all. [`palette`]: images of
+//!   few colours.
 //! * [`jobs`]: the map-reduce jobs of the phases. Start here to learn how jobs are written: [`jobs::lloyd`] has `map`,
 //!   the textbook's step, and `map_split`, the same with a kernel and a cache.
 //! * [`kernel`]: nearest centroids and distances, for the instruction sets of the machine.
@@ -35,8 +36,10 @@
 
 mod centred;
 pub mod data;
+mod distances;
 mod error;
 mod fit;
+pub mod generate;
 mod iterations;
 pub mod jobs;
 pub mod kernel;
@@ -52,6 +55,7 @@ mod session;
 mod silhouette;
 mod start;
 
+pub use distances::{DistancesError, distances};
 pub use error::{DataError, FitError, OptionsError, PredictError};
 pub use fit::{Fit, Iteration, Trial};
 pub use jobs::register;

@@ -1,20 +1,28 @@
-//! Files that appear whole or not at all.
+//! Files that appear whole or not at all, and labels, distances and centroids in them.
 //!
 //! A file is written under a private name in the folder of its target, and renamed over the target when it is
 //! complete. Whoever opens the target sees the old file or the new one, never a part; an error, a panic or an
 //! interruption leaves the old one. (A process that is killed outright leaves a `.kmeans-job-*.partial` file behind.)
 
-use std::fs::{self, Metadata};
+mod arrays;
+mod error;
+mod folder;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
+
+use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use npyz::{DType, WriterBuilder};
 use tempfile::NamedTempFile;
+
+pub(crate) use arrays::{little_endian, write_npy_header};
+pub use arrays::{stage_centroids_npy, stage_distances, stage_labels, stage_labels_npy, write_labels_npy};
+pub use error::OutputError;
+pub use folder::AtomicFolder;
 
 /// Links followed from one to the next, as many as Linux follows.
 const LINKS_MAX: usize = 40;
-/// Labels converted to little-endian bytes at once.
-const LABELS_CHUNK: usize = 16 * 1024;
 
 /// A file that is being written and that nobody sees before [`commit`](Self::commit). Dropped without it, the file is
 /// gone.
@@ -58,15 +66,8 @@ impl AtomicFile {
         };
         let folder = folder_of(&target);
         check_folder(path, folder)?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".kmeans-job-").suffix(".partial");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // The mode that any program asks for; the umask takes its bits off.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let partial = builder.tempfile_in(folder).map_err(|problem| OutputError::new(path, problem))?;
+        let partial = private(0o666, |builder| builder.tempfile_in(folder))
+            .map_err(|problem| OutputError::new(path, problem))?;
         if let Some(existing) = existing {
             partial
                 .as_file()
@@ -74,6 +75,14 @@ impl AtomicFile {
                 .map_err(|problem| OutputError::new(path, problem))?;
         }
         Ok(Self { path: path.to_owned(), target, partial: BufWriter::new(partial) })
+    }
+
+    /// Another handle of the private file, with a position of its own: for threads that each write a piece of it. What
+    /// was written here is ahead of it.
+    pub(crate) fn reopen(&mut self) -> Result<File, OutputError> {
+        let failed = |problem| OutputError::new(&self.path, problem);
+        self.partial.flush().map_err(failed)?;
+        self.partial.get_ref().reopen().map_err(failed)
     }
 
     /// Puts the file in its place, replacing the one that is there.
@@ -182,125 +191,15 @@ pub fn check_writable(path: &Path) -> Result<(), OutputError> {
     AtomicFile::create(path).map(drop)
 }
 
-/// Writes labels as a one-dimensional `.npy` array of int32: `numpy.load(path)` reads them.
-///
-/// # Errors
-/// [`OutputError`]; the target is as it was.
-pub fn write_labels_npy(path: &Path, labels: &[i32]) -> Result<(), OutputError> {
-    stage_labels_npy(path, labels)?.commit()
-}
-
-/// As [`write_labels_npy`], up to the point where the file would take its place.
-///
-/// # Errors
-/// [`OutputError`]; the target is as it was.
-pub fn stage_labels_npy(path: &Path, labels: &[i32]) -> Result<AtomicFile, OutputError> {
-    stage_file(path, |file| {
-        let dtype = "<i4".parse().expect("the type of a little-endian 32-bit integer");
-        npyz::WriteOptions::new_header_only()
-            .dtype(DType::new_scalar(dtype))
-            .shape(&[labels.len() as u64])
-            .writer(&mut *file)
-            .write_header_only()?;
-        let mut chunk = Vec::with_capacity(LABELS_CHUNK);
-        for labels in labels.chunks(LABELS_CHUNK) {
-            chunk.clear();
-            chunk.extend(labels.iter().map(|label| label.to_le()));
-            file.write_all(bytemuck::cast_slice(&chunk))?;
-        }
-        Ok(())
-    })
-}
-
-/// Why a file cannot be written. Whatever stood in its place is as it was.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OutputError {
-    /// The path ends in no file name.
-    #[error("{}: this names no file; give a path that ends in a file name", show(path))]
-    NoFileName {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The path names a folder.
-    #[error("{path}: this is a folder; give the name of a file in it")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The path names a pipe, a device or a socket.
-    #[error(
-        "{path}: this is a pipe or a device, which cannot be replaced by a file; give the name of a file"
-    )]
-    NotRegular {
-        /// The pipe or device.
-        path: PathBuf,
-    },
-    /// The file is there and write-protected.
-    #[error("{path}: this file is read-only; choose another name, or allow to replace it (`chmod u+w`)")]
-    ReadOnly {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The folder of the path is missing.
-    #[error("{path}: the folder {folder} does not exist; create it (`mkdir -p`) or correct the path")]
-    NoFolder {
-        /// The file.
-        path: PathBuf,
-        /// Its folder.
-        folder: PathBuf,
-    },
-    /// What should be a folder is a file.
-    #[error("{path}: {folder} is not a folder; correct the path")]
-    NotAFolder {
-        /// The file.
-        path: PathBuf,
-        /// What should be its folder.
-        folder: PathBuf,
-    },
-    /// The user may not make files in the folder.
-    #[error(
-        "{path}: no permission to write in its folder; choose another one or change its mode (`ls -ld` shows it)"
-    )]
-    PermissionDenied {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The disk or the user's share of it is full.
-    #[error("{path}: the disk is full; free some space or choose another disk")]
-    DiskFull {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Any other failure of the operating system.
-    #[error("{path}: cannot write it: {problem}; check the disk or choose another folder")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        problem: io::Error,
-    },
-}
-
-impl OutputError {
-    fn new(path: &Path, problem: io::Error) -> Self {
-        use io::ErrorKind;
-
-        let path = path.to_owned();
-        match problem.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::PermissionDenied { path },
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                Self::DiskFull { path }
-            }
-            ErrorKind::IsADirectory => Self::Folder { path },
-            _ => Self::Io { path, problem },
-        }
-    }
-}
-
-/// An empty path would be invisible in a message.
-fn show(path: &Path) -> String {
-    if path.as_os_str().is_empty() { "(empty path)".to_owned() } else { path.display().to_string() }
+/// Makes a file or folder under a private name, with the mode that any program asks for; the umask takes its bits off.
+fn private<T>(mode: u32, make: impl FnOnce(&tempfile::Builder<'_, '_>) -> io::Result<T>) -> io::Result<T> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".kmeans-job-").suffix(".partial");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    make(&builder)
 }
 
 /// The file at `path`, if there is one; an error if what is there is no regular file, or nothing can be there.
@@ -363,21 +262,5 @@ fn check_folder(path: &Path, folder: &Path) -> Result<(), OutputError> {
             Err(OutputError::NoFolder { path, folder })
         }
         Err(problem) => Err(OutputError::new(&path, problem)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_disk_is_told_from_other_failures() {
-        let path = Path::new("model.json");
-        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge] {
-            let error = OutputError::new(path, kind.into());
-            assert!(matches!(&error, OutputError::DiskFull { path } if path.as_os_str() == "model.json"));
-        }
-        let error = OutputError::new(path, io::ErrorKind::TimedOut.into());
-        assert!(matches!(error, OutputError::Io { .. }));
     }
 }

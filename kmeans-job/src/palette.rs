@@ -1,6 +1,10 @@
-//! Writing an image of few colours: a palette and the label of each pixel.
+//! Writing an image of few colours: a palette and the label of each pixel. [`dither`] finds labels that hide how few
+//! they are, [`stage_gpl`] writes the palette itself.
 //!
 //! Up to 256 colours make an indexed PNG, one byte a pixel; more make an RGB one.
+
+mod dither;
+mod gimp;
 
 use std::io::Write;
 use std::path::Path;
@@ -8,7 +12,10 @@ use std::path::Path;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
-use crate::output::{self, OutputError};
+use crate::output::{self, AtomicFile, OutputError};
+
+pub use dither::dither;
+pub use gimp::{encode_gpl, stage_gpl};
 
 /// The most colours of an indexed image: its pixels are bytes.
 const INDEXED_COLOURS_MAX: usize = 256;
@@ -32,8 +39,22 @@ pub fn write_png(
     palette: &[[u8; 3]],
     labels: &[i32],
 ) -> Result<(), PaletteError> {
+    Ok(stage_png(path, width, height, palette, labels)?.commit()?)
+}
+
+/// As [`write_png`], up to the point where the file would take its place.
+///
+/// # Errors
+/// Those of [`write_png`].
+pub fn stage_png(
+    path: &Path,
+    width: u32,
+    height: u32,
+    palette: &[[u8; 3]],
+    labels: &[i32],
+) -> Result<AtomicFile, PaletteError> {
     let png = encode_png(width, height, palette, labels)?;
-    Ok(output::write_file(path, |file| file.write_all(&png))?)
+    Ok(output::stage_file(path, |file| file.write_all(&png))?)
 }
 
 /// Encodes what [`write_png`] writes.

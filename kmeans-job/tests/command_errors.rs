@@ -72,7 +72,34 @@ fn wrong_usage() {
         ("misspelt option", &[], "fit IRIS --label l.npy", 2, &["'--labels'"]),
         ("unknown command", &[], "train IRIS", 2, &["'train'", "--help"]),
         ("no input", &[], "fit", 2, &["<INPUT>"]),
-        ("predict without labels", &[], "predict m.json IRIS", 2, &["--labels <OUT.npy>"]),
+        ("predict without labels", &[], "predict m.json IRIS", 2, &["--labels <OUT.npy|OUT.parquet>"]),
+        ("labels of another kind", &[], "fit IRIS --labels l.csv", 2, &["'l.csv'", ".npy or .parquet"]),
+        ("distances of another kind", &[], "fit IRIS --distances l", 2, &["'l'", ".npy or .parquet"]),
+        ("centroids of another kind", &[], "fit IRIS --centroids c.parquet", 2, &["'c.parquet'", ".npy"]),
+        ("a palette of another kind", &[], "quantize a.png --output b.png --palette c.act", 2, &[".gpl"]),
+        ("an empty column", &[], "fit IRIS --columns a,,b", 2, &["'--columns <A,B,..>'", "a name is empty"]),
+        (
+            "an unknown shape",
+            &[],
+            "generate rings --rows 9 --columns 2 --output a.npy",
+            2,
+            &["'rings'", "blobs"],
+        ),
+        (
+            "no rows",
+            &[],
+            "generate blobs --rows 0 --columns 2 --output a.npy",
+            2,
+            &["'--rows <N>'", "1 or more"],
+        ),
+        ("no output", &[], "generate blobs --rows 9 --columns 2", 2, &["--output"]),
+        (
+            "a negative spread",
+            &[],
+            "generate blobs --rows 9 --columns 2 --spread -1 --output a.npy",
+            2,
+            &["'--spread <S>'", "0 or more"],
+        ),
         ("quantize without output", &[], "quantize a.png --k 4", 2, &["--output <OUT.png>"]),
         ("an output that is no PNG", &[], "quantize a.png --k 4 --output a.jpg", 2, &["'a.jpg'", ".png"]),
     ]);
@@ -92,7 +119,8 @@ fn inputs_that_cannot_be_opened() {
             1,
             &["-: there is no such file", "standard input is not read"],
         ),
-        ("folder", &[], "fit . --k 2", 1, &[".: this is a folder", "name one file"]),
+        ("empty folder", &[], "fit . --k 2", 1, &[".: there are no files in this folder", "name the files"]),
+        ("folder of others", &[("a.txt", b"1,2")], "fit . --k 1", 1, &["a.txt: the extension"]),
         ("extension", &[("a.txt", b"1,2")], "fit a.txt --k 1", 1, &["a.txt: the extension", ".npy, .csv"]),
     ]);
 }
@@ -304,20 +332,27 @@ fn outputs_that_cannot_be_written() {
     fs::create_dir(folder.path("folder")).unwrap();
     folder.put("file", "old");
     folder.put("m.json", "old");
-    for (option, args) in [
-        ("--model", "fit IRIS --k 3 --labels l.npy --model"),
-        ("--labels", "fit IRIS --k 3 --model m.json --labels"),
-        ("--labels", "predict m.json IRIS --labels"),
-        ("--output", "quantize a.png --k 4 --output"),
+    for (option, name, args) in [
+        ("--model", "o.json", "fit IRIS --k 3 --labels l.npy --model"),
+        ("--labels", "o.npy", "fit IRIS --k 3 --model m.json --labels"),
+        ("--labels", "o.parquet", "predict m.json IRIS --labels"),
+        ("--distances", "o.parquet", "fit IRIS --k 3 --distances"),
+        ("--distances", "o.npy", "predict m.json IRIS --labels l.npy --distances"),
+        ("--centroids", "o.npy", "fit IRIS --k 3 --centroids"),
+        ("--output", "o.png", "quantize a.png --k 4 --output"),
+        ("--palette", "o.gpl", "quantize a.png --k 4 --output b.png --palette"),
+        ("--output", "o.npy", "generate uniform --rows 9 --columns 2 --output"),
+        ("--output", "o", "generate uniform --rows 9 --columns 2 --output"),
     ] {
-        for (path, part) in [
-            ("no/o.png", "the folder no does not exist"),
-            ("file/o.png", "file is not a folder"),
-            ("folder/../no/o.png", "does not exist"),
+        for (place, part) in [
+            ("no", "the folder no does not exist"),
+            ("file", "file is not a folder"),
+            ("folder/../no", "does not exist"),
         ] {
+            let path = format!("{place}/{name}");
             refused(
                 &folder,
-                path,
+                &path,
                 &format!("{args} {path}"),
                 1,
                 &[&format!("error: {option} {path}: "), part],
@@ -328,13 +363,13 @@ fn outputs_that_cannot_be_written() {
         refused(
             &folder,
             "read-only",
-            &format!("{args} /sys/o.png"),
+            &format!("{args} /sys/{name}"),
             1,
-            &[option, "/sys/o.png: no permission"],
+            &[option, &format!("/sys/{name}: no permission")],
         );
     }
     refused(&folder, "folder", "fit IRIS --k 3 --model folder", 1, &["--model folder: this is a folder"]);
-    refused(&folder, "device", "fit IRIS --k 3 --labels /dev/null", 1, &["--labels /dev/null: "]);
+    refused(&folder, "device", "fit IRIS --k 3 --model /dev/null", 1, &["--model /dev/null: "]);
     let mut permissions = fs::metadata(folder.path("m.json")).unwrap().permissions();
     permissions.set_readonly(true);
     fs::set_permissions(folder.path("m.json"), permissions).unwrap();
@@ -366,25 +401,25 @@ fn the_demo_in_a_folder_that_cannot_be_written() {
 #[test]
 fn files_that_would_replace_each_other() {
     let points = npy_f64(2, 1, [0.0, 1.0]);
-    let files: &[(&str, &[u8])] = &[("a.npy", &points), ("m.json", b"old")];
+    let files: &[(&str, &[u8])] = &[("a.npy", &points), ("l.npy", b"old")];
     check(&[
         (
             "outputs",
             files,
-            "fit a.npy --k 2 --model o --labels ./o",
+            "fit a.npy --k 2 --model o.npy --labels ./o.npy",
             1,
-            &["--labels ./o: this is also --model"],
+            &["--labels ./o.npy: this is also --model"],
         ),
         (
             "existing outputs",
             files,
-            "fit a.npy --k 2 --model m.json --labels ./m.json",
+            "fit a.npy --k 2 --model l.npy --labels ./l.npy",
             1,
             &["this is also --model"],
         ),
         ("input", files, "fit a.npy --k 2 --labels a.npy", 1, &["--labels a.npy: this is also INPUT"]),
         ("start", files, "fit IRIS --k 2 --init a.npy --labels ././a.npy", 1, &["this is also --init"]),
-        ("model", files, "predict m.json a.npy --labels m.json", 1, &["--labels m.json: this is also MODEL"]),
+        ("model", files, "predict l.npy a.npy --labels l.npy", 1, &["--labels l.npy: this is also MODEL"]),
         (
             "image",
             &[("a.png", b"")],

@@ -46,3 +46,23 @@ fn ctrl_c_in_the_middle_ends_the_run_and_leaves_no_file() {
     assert!(output.stdout.is_empty());
     assert!(folder.content() == before, "the folder has changed");
 }
+
+#[test]
+fn ctrl_c_while_points_are_made_leaves_no_file() {
+    let folder = Folder::new();
+    folder.put("points.npy", "old points");
+    let before = folder.content();
+    // Far more than is written until somebody looks.
+    let args = words("generate uniform --rows 1000000000 --columns 4 --threads 1 --output points.npy");
+    let mut child = folder.command(&args).spawn().expect("the command can be started");
+    while folder.names().len() < 2 {
+        assert!(child.try_wait().expect("a child").is_none(), "it has ended");
+        std::thread::yield_now();
+    }
+    send("-INT", &child);
+    let output = child.wait_with_output().expect("an end");
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "error: interrupted; nothing was written\n");
+    assert!(output.stdout.is_empty());
+    assert!(folder.content() == before, "the folder has changed");
+}

@@ -4,7 +4,7 @@ use clap::{
     Args as _, FromArgMatches as _, Parser, Subcommand,
     builder::{OsStringValueParser, TypedValueParser},
 };
-use kmeans_job::KRange;
+use kmeans_job::{KRange, data::Dtype, generate::FileFormat};
 use mapreduce_net::cli::{PeerArgs, PoolArgs, PoolCommand};
 use std::{
     ffi::OsString,
@@ -27,15 +27,18 @@ const EXAMPLES: &str = "\
 Examples:
   kmeans-job
   kmeans-job fit points.csv --k 3 --model model.json --labels labels.npy
+  kmeans-job fit trips/ --columns distance,fare --k 12
   kmeans-job predict model.json new.npy --labels new_labels.npy
   kmeans-job quantize photo.jpg --k 16 --output photo-16.png
+  kmeans-job generate blobs --rows 1000000 --columns 16 --clusters 64 --output blobs.npy
 
 On several machines, each with this program and the file lab.pool:
   kmeans-job pool create --address 10.0.0.1 --output lab.pool
   kmeans-job peer --pool lab.pool
   kmeans-job fit points.npy --k 3 --model model.json --pool lab.pool
 
-Points are read from .npy (two dimensions, f32 or f64), .csv, .tsv, or an image (one point a pixel).";
+Points are read from .npy (two dimensions, f32 or f64), .csv, .tsv, .parquet, or images (one point a pixel); from one
+file, several of a kind, or a folder of them.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -45,6 +48,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Reduce an image to k colours
     Quantize(QuantizeArgs),
+    /// Write points to try it on: clusters, or none
+    Generate(GenerateArgs),
     /// Work for a pool, until Ctrl-C or SIGTERM
     Peer(PeerArgs),
     /// Make the files of a pool, or show who is in it
@@ -54,16 +59,22 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FitArgs {
-    /// The points: a .npy, .csv, .tsv or image file
-    pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) search: Search,
     /// Write the model to this file
     #[arg(long, value_name = "OUT.json")]
     pub(crate) model: Option<PathBuf>,
+    /// Write the centroids to this file, one row each, as f64
+    #[arg(long, value_name = "OUT.npy", value_parser = OsStringValueParser::new().try_map(npy))]
+    pub(crate) centroids: Option<PathBuf>,
     /// Write the cluster of each point to this file, as int32
-    #[arg(long, value_name = "OUT.npy")]
+    #[arg(long, value_name = "OUT.npy|OUT.parquet", value_parser = OsStringValueParser::new().try_map(array))]
     pub(crate) labels: Option<PathBuf>,
+    /// Write the distance of each point to its centroid to this file, as f64. Takes the memory of the points once more
+    #[arg(long, value_name = "OUT.npy|OUT.parquet", value_parser = OsStringValueParser::new().try_map(array))]
+    pub(crate) distances: Option<PathBuf>,
     /// Bytes of points in a task [default: a size that suits the data]; no result depends on it
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = whole::<u64>(1))]
     pub(crate) split_size: Option<u64>,
@@ -75,11 +86,14 @@ pub(crate) struct FitArgs {
 pub(crate) struct PredictArgs {
     /// The model: a file that `kmeans-job fit --model` wrote
     pub(crate) model: PathBuf,
-    /// The points: a .npy, .csv, .tsv or image file
-    pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: Input,
     /// Write the cluster of each point to this file, as int32
-    #[arg(long, value_name = "OUT.npy")]
+    #[arg(long, value_name = "OUT.npy|OUT.parquet", value_parser = OsStringValueParser::new().try_map(array))]
     pub(crate) labels: PathBuf,
+    /// Write the distance of each point to its centroid to this file, as f64. Takes the memory of the points once more
+    #[arg(long, value_name = "OUT.npy|OUT.parquet", value_parser = OsStringValueParser::new().try_map(array))]
+    pub(crate) distances: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) run: Run,
 }
@@ -90,11 +104,111 @@ pub(crate) struct QuantizeArgs {
     pub(crate) image: PathBuf,
     #[command(flatten)]
     pub(crate) search: Search,
+    /// Mix the colours of neighbouring pixels, so that fewer are enough to the eye (Floyd and Steinberg)
+    #[arg(long)]
+    pub(crate) dither: bool,
+    /// Write the colours to this file, as a palette for GIMP, Inkscape or Krita
+    #[arg(long, value_name = "OUT.gpl", value_parser = OsStringValueParser::new().try_map(gpl))]
+    pub(crate) palette: Option<PathBuf>,
     /// Write the image of k colours to this file
     #[arg(long, value_name = "OUT.png", value_parser = OsStringValueParser::new().try_map(png))]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) run: Run,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GenerateArgs {
+    /// What the points look like
+    pub(crate) shape: ShapeName,
+    /// Number of points
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>(1))]
+    pub(crate) rows: u64,
+    /// Number of columns
+    #[arg(long, value_name = "D", allow_negative_numbers = true, value_parser = whole::<usize>(1))]
+    pub(crate) columns: usize,
+    /// Number of clusters [default: 8, for hibench 5]
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = whole::<usize>(1))]
+    pub(crate) clusters: Option<usize>,
+    /// Standard deviation of blobs in each column [default: 1]
+    #[arg(long, value_name = "S", allow_hyphen_values = true, value_parser = tolerance)]
+    pub(crate) spread: Option<f64>,
+    /// Seed of the random numbers
+    #[arg(long, value_name = "S", default_value_t = 0, allow_negative_numbers = true, value_parser = whole::<u64>(0))]
+    pub(crate) seed: u64,
+    /// Type of the values
+    #[arg(long, value_enum, default_value_t = DtypeName::F32)]
+    pub(crate) dtype: DtypeName,
+    /// Write to this file; or, without an extension, to several files in a folder of this name
+    #[arg(long, value_name = "OUT.npy|OUT.parquet|DIR")]
+    pub(crate) output: PathBuf,
+    /// Files of a folder [default: 16]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1))]
+    pub(crate) files: Option<u32>,
+    /// Format of the files of a folder [default: npy]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FormatName>,
+    /// Threads; 0 means as many as there are cores. No result depends on it
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = threads)]
+    pub(crate) threads: usize,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// A shape of generated points.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ShapeName {
+    /// Gaussian clusters of one spread, centres uniform in a box from -10 to 10
+    Blobs,
+    /// Each value uniform from 0 to 1
+    Uniform,
+    /// As HiBench's K-means workload: means uniform from 0 to 1000, deviations from 0.01 to 100
+    Hibench,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum DtypeName {
+    F32,
+    F64,
+}
+
+impl From<DtypeName> for Dtype {
+    fn from(name: DtypeName) -> Self {
+        match name {
+            DtypeName::F32 => Self::F32,
+            DtypeName::F64 => Self::F64,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum FormatName {
+    Npy,
+    Parquet,
+}
+
+impl From<FormatName> for FileFormat {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Npy => Self::Npy,
+            FormatName::Parquet => Self::Parquet,
+        }
+    }
+}
+
+/// The points.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Input {
+    /// The points: .npy, .csv, .tsv, .parquet or image files, all of one kind, or folders of them
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Columns of Parquet files [default: all]
+    #[arg(long, value_name = "A,B,..", value_delimiter = ',', value_parser = column)]
+    pub(crate) columns: Vec<String>,
 }
 
 /// What to look for, and how.
@@ -176,6 +290,36 @@ fn png(value: OsString) -> Result<PathBuf, &'static str> {
         return Err("a PNG is written; give a path that ends in .png");
     }
     Ok(value.into())
+}
+
+fn gpl(value: OsString) -> Result<PathBuf, &'static str> {
+    if !has_extension(Path::new(&value), "gpl") {
+        return Err("a GIMP palette is written; give a path that ends in .gpl");
+    }
+    Ok(value.into())
+}
+
+fn npy(value: OsString) -> Result<PathBuf, &'static str> {
+    if !has_extension(Path::new(&value), "npy") {
+        return Err("a numpy array is written; give a path that ends in .npy");
+    }
+    Ok(value.into())
+}
+
+fn array(value: OsString) -> Result<PathBuf, &'static str> {
+    let path = Path::new(&value);
+    if !has_extension(path, "npy") && !has_extension(path, "parquet") {
+        return Err("give a path that ends in .npy or .parquet");
+    }
+    Ok(value.into())
+}
+
+fn column(name: &str) -> Result<String, &'static str> {
+    if name.is_empty() {
+        Err("a name is empty; separate names by one comma each")
+    } else {
+        Ok(name.to_owned())
+    }
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

@@ -2,17 +2,22 @@
 //! name the file.
 
 use super::{
-    args::{Init, Search},
+    args::{Init, Input, Search},
+    bar::Bar,
     error::CommandError,
+    paths::Named,
     progress,
 };
 use kmeans_job::{
     Fit, FitError, KMeans, Start,
-    data::{self, LoadError, Matrix, Points, npy},
+    data::{self, LoadError, LoadOptions, Matrix, Points, Progress, npy},
 };
 use mapreduce_core::Cancel;
 use mapreduce_net::cli::AnyEngine;
-use std::path::Path;
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 /// The start centroids that `--init` names. Read ahead of the data, which may be large.
 pub(crate) fn load_start(init: &Init, cancel: &Cancel) -> Result<Start, CommandError> {
@@ -36,9 +41,41 @@ pub(crate) fn load_start(init: &Init, cancel: &Cancel) -> Result<Start, CommandE
     }))
 }
 
-/// Loads points; the first signal ends it.
-pub(crate) fn load_points(path: &Path, cancel: &Cancel) -> Result<Points, CommandError> {
-    Ok(data::load(path, &|| cancel.is_cancelled())?)
+/// The points of a command line, as far as they can be looked at ahead of the wait for a pool.
+pub(crate) struct Source<'a> {
+    files: Vec<PathBuf>,
+    columns: &'a [String],
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn open(input: &'a Input) -> Result<Self, CommandError> {
+        data::check(&input.paths)?;
+        Ok(Self { files: data::list(&input.paths)?, columns: &input.columns })
+    }
+
+    /// All files, each an input of the command.
+    pub(crate) fn named(&self) -> impl Iterator<Item = Named<'_>> {
+        self.files.iter().map(|path| Named { name: "INPUT", path })
+    }
+
+    /// Loads the points; the first signal ends it.
+    pub(crate) fn load(&self, quiet: bool, cancel: &Cancel) -> Result<Points, CommandError> {
+        let bar = Bar::of_bytes(quiet);
+        let observe = |Progress { bytes, bytes_total }| {
+            bar.update(bytes, bytes_total);
+            if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        Ok(data::load_all(&self.files, LoadOptions { columns: self.columns, observe: &observe })?)
+    }
+
+    /// What messages call them.
+    pub(crate) fn name(&self) -> PathBuf {
+        match &self.files[..] {
+            [one] => one.clone(),
+            [first, rest @ ..] => format!("{} and {} more", first.display(), rest.len()).into(),
+            [] => PathBuf::new(),
+        }
+    }
 }
 
 /// A fit that is to be run.

@@ -1,7 +1,8 @@
 //! What went wrong, in one line that ends with the way out.
 
 use kmeans_job::{
-    DataError, OptionsError, data::LoadError, model::ModelError, output::OutputError, palette::PaletteError,
+    DataError, OptionsError, data::LoadError, generate::GenerateError, model::ModelError,
+    output::OutputError, palette::PaletteError,
 };
 use mapreduce_core::RegistryError;
 use mapreduce_net::cli::{CliError, signal_status};
@@ -69,11 +70,20 @@ pub(crate) enum CommandError {
     Other { path: PathBuf, problem: Box<dyn Error + Send + Sync> },
     #[error("{0}")]
     Palette(PaletteError),
+    #[error("{0}")]
+    Generate(GenerateError),
+    #[error("{option}: the shape {shape} has none; leave it out")]
+    Unused { option: &'static str, shape: &'static str },
     #[error("cannot write to standard output: {0}; check where it leads")]
     Stdout(io::Error),
 }
 
 impl CommandError {
+    /// The error of the file that an option names.
+    pub(crate) fn output(option: &'static str) -> impl Fn(OutputError) -> Self {
+        move |problem| Self::Output { option, problem }
+    }
+
     /// What the process exits with.
     pub(crate) fn status(&self) -> u8 {
         match self {

@@ -2,42 +2,43 @@
 
 use super::{
     args::{FitArgs, Init},
-    cluster::{self, Clustering},
+    cluster::{self, Clustering, Source},
     error::CommandError,
     interrupt,
     paths::{self, Named},
     report::{self, FitReport},
+    rows::Rows,
 };
-use kmeans_job::{
-    data,
-    output::{self, OutputError},
-};
+use kmeans_job::output;
 use mapreduce_core::Cancel;
 use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
-    let FitArgs { input, search, model, labels, split_size, run } = args;
+    let FitArgs { input, search, model, centroids, labels, distances, split_size, run } = args;
     let started = Instant::now();
-    let outputs: Vec<Named<'_>> = [("--model", model), ("--labels", labels)]
-        .into_iter()
-        .filter_map(|(name, path)| Some(Named { name, path: path.as_deref()? }))
-        .collect();
-    let mut inputs = vec![Named { name: "INPUT", path: input }];
+    let options =
+        [("--model", model), ("--centroids", centroids), ("--labels", labels), ("--distances", distances)];
+    let outputs: Vec<Named<'_>> =
+        options.into_iter().filter_map(|(name, path)| Some(Named { name, path: path.as_deref()? })).collect();
+    // What is soon read is read ahead of the wait for a pool.
+    let source = Source::open(input)?;
+    let mut inputs: Vec<Named<'_>> = source.named().collect();
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
     }
     cluster::check(search)?;
     paths::check(&inputs, &outputs)?;
-    // What is soon read is read ahead of the wait for a pool.
-    data::check(input)?;
     let start = cluster::load_start(&search.init, cancel)?;
     let engine = run.pool.engine(run.threads, cancel)?;
-    let points = cluster::load_points(input, cancel)?;
+    let name = source.name();
+    let points = source.load(run.quiet, cancel)?;
+    // A fit takes the points with it.
+    let kept = distances.as_ref().map(|_| points.clone());
     let load_seconds = started.elapsed().as_secs_f64();
 
     let clustering = Clustering {
         engine: &engine,
-        path: input,
+        path: &name,
         search,
         start,
         split_bytes: *split_size,
@@ -51,14 +52,16 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     if let Some(path) = model {
         files.push(fit.model.stage(path)?);
     }
-    let failed = |option| move |problem: OutputError| CommandError::Output { option, problem };
-    if let Some(path) = labels {
-        files.push(output::stage_labels_npy(path, &fit.labels).map_err(failed("--labels"))?);
+    if let Some(path) = centroids {
+        let staged = output::stage_centroids_npy(path, &fit.model.centroids);
+        files.push(staged.map_err(CommandError::output("--centroids"))?);
     }
+    let rows = Rows { points: kept, labels: &fit.labels, model: &fit.model, threads: run.threads };
+    files.extend(rows.stage(labels.as_deref(), distances.as_deref())?);
     interrupt::check(cancel)?;
     output::commit_all(files).map_err(CommandError::Write)?;
 
     let report = FitReport::new(&fit, &engine, load_seconds, started.elapsed().as_secs_f64());
     let written: Vec<&Path> = outputs.iter().map(|output| output.path).collect();
-    report::print(&if run.json { report::json(&report) } else { report.summary(input, &written) })
+    report::print(&if run.json { report::json(&report) } else { report.summary(&name, &written) })
 }

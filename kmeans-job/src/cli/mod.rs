@@ -3,25 +3,32 @@
 //! | module | what |
 //! |---|---|
 //! | `args` | the command line |
-//! | `demo`, `fit`, `predict`, `quantize` | one command each; `peer` and `pool` are `mapreduce_net`'s |
+//! | `demo`, `fit`, `predict`, `quantize`, `generate` | one command each; `peer` and `pool` are `mapreduce_net`'s |
 //! | `cluster` | what `fit`, `quantize` and the demo have in common |
+//! | `rows` | labels and distances, as files |
 //! | `paths` | checks of input and output paths, ahead of all work |
 //! | `interrupt` | Ctrl-C |
 //! | `progress` | a line an iteration on standard error |
+//! | `bar` | how far reading or writing is, on standard error |
+//! | `table` | the clusters one by one |
 //! | `report` | the result on standard output, for people or as JSON |
 //! | `error` | what went wrong, in one line |
 
 mod args;
+mod bar;
 mod cluster;
 mod demo;
 mod error;
 mod fit;
+mod generate;
 mod interrupt;
 mod paths;
 mod predict;
 mod progress;
 mod quantize;
 mod report;
+mod rows;
+mod table;
 
 use args::{Args, Command};
 use clap::Parser as _;
@@ -51,6 +58,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Fit(args)) => interruptible(move |cancel| fit::run(&args, cancel)),
         Some(Command::Predict(args)) => interruptible(move |cancel| predict::run(&args, cancel)),
         Some(Command::Quantize(args)) => interruptible(move |cancel| quantize::run(&args, cancel)),
+        Some(Command::Generate(args)) => interruptible(move |cancel| generate::run(&args, cancel)),
         Some(Command::Pool(command)) => interruptible(move |cancel| Ok(command.run(cancel)?)),
     };
     done.unwrap_or_else(|error| fail(&CommandError::Signals(error)))

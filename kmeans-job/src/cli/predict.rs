@@ -2,26 +2,33 @@
 
 use super::{
     args::PredictArgs,
-    cluster,
+    cluster::Source,
     error::CommandError,
     interrupt,
     paths::{self, Named},
     report::{self, PredictReport, PredictSeconds},
+    rows::Rows,
 };
-use kmeans_job::{Model, PredictError, PredictOptions, data, output};
+use kmeans_job::{Model, PredictError, PredictOptions, output};
 use mapreduce_core::Cancel;
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandError> {
-    let PredictArgs { model: model_path, input, labels, run } = args;
+    let PredictArgs { model: model_path, input, labels, distances, run } = args;
     let started = Instant::now();
-    let inputs = [Named { name: "MODEL", path: model_path }, Named { name: "INPUT", path: input }];
-    paths::check(&inputs, &[Named { name: "--labels", path: labels }])?;
+    let source = Source::open(input)?;
+    let mut inputs = vec![Named { name: "MODEL", path: model_path }];
+    inputs.extend(source.named());
+    let mut outputs = vec![Named { name: "--labels", path: labels }];
+    outputs.extend(distances.as_deref().map(|path| Named { name: "--distances", path }));
+    paths::check(&inputs, &outputs)?;
     // What is soon read is read ahead of the wait for a pool.
     let model = Model::load(model_path)?;
-    data::check(input)?;
     let engine = run.pool.engine(run.threads, cancel)?;
-    let points = cluster::load_points(input, cancel)?;
+    let name = source.name();
+    let points = source.load(run.quiet, cancel)?;
+    // A prediction takes the points with it.
+    let kept = distances.as_ref().map(|_| points.clone());
     let load = started.elapsed().as_secs_f64();
 
     let predicting = Instant::now();
@@ -30,19 +37,20 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     let prediction = model.predict_on(&engine, points, &options).map_err(|error| match error {
         PredictError::Job(error) => error.into(),
         PredictError::Columns { expected, found } => {
-            CommandError::Columns { path: input.clone(), found, model: model_path.clone(), expected }
+            CommandError::Columns { path: name.clone(), found, model: model_path.clone(), expected }
         }
-        PredictError::Data(problem) => CommandError::Data { path: input.clone(), problem },
-        error => CommandError::Other { path: input.clone(), problem: error.into() },
+        PredictError::Data(problem) => CommandError::Data { path: name.clone(), problem },
+        error => CommandError::Other { path: name.clone(), problem: error.into() },
     })?;
     let predict = predicting.elapsed().as_secs_f64();
 
-    let failed = |problem| CommandError::Output { option: "--labels", problem };
-    let file = output::stage_labels_npy(labels, &prediction.labels).map_err(failed)?;
+    let rows = Rows { points: kept, labels: &prediction.labels, model: &model, threads: run.threads };
+    let files = rows.stage(Some(labels), distances.as_deref())?;
     interrupt::check(cancel)?;
-    file.commit().map_err(failed)?;
+    output::commit_all(files).map_err(CommandError::Write)?;
 
     let seconds = PredictSeconds { load, predict, total: started.elapsed().as_secs_f64() };
     let report = PredictReport::new(&prediction, model.k(), model.d(), &engine, seconds);
-    report::print(&if run.json { report::json(&report) } else { report.summary(input, labels) })
+    let written: Vec<&Path> = outputs.iter().map(|output| output.path).collect();
+    report::print(&if run.json { report::json(&report) } else { report.summary(&name, &written) })
 }

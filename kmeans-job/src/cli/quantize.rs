@@ -14,14 +14,14 @@ use kmeans_job::{
         Matrix, Points,
         image::{self, RgbPixels},
     },
-    palette,
+    output, palette,
 };
 use mapreduce_core::Cancel;
 use mapreduce_net::cli::AnyEngine;
 use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandError> {
-    let QuantizeArgs { image: input, search, output, run } = args;
+    let QuantizeArgs { image: input, search, dither, palette: gpl, output: out, run } = args;
     let started = Instant::now();
     let mut inputs = vec![Named { name: "IMAGE", path: input }];
     if let Init::File(path) = &search.init {
@@ -31,7 +31,9 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
         return Err(CommandError::SharedImage { path: input.clone() });
     }
     cluster::check(search)?;
-    paths::check(&inputs, &[Named { name: "--output", path: output }])?;
+    let mut outputs = vec![Named { name: "--output", path: out }];
+    outputs.extend(gpl.as_deref().map(|path| Named { name: "--palette", path }));
+    paths::check(&inputs, &outputs)?;
     let start = cluster::load_start(&search.init, cancel)?;
     let image = image::load_rgb(input)?;
     interrupt::check(cancel)?;
@@ -41,11 +43,26 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
     let job = Quantization { engine: &engine, path: input, search, start, quiet: run.quiet, cancel };
     let fit = job.run(&image)?;
     interrupt::check(cancel)?;
-    write(output, &image, &fit)?;
+    let colours = colours(&fit);
+    let labels = match dither {
+        true => {
+            palette::dither(&image, &colours, &|| cancel.is_cancelled()).ok_or(CommandError::Interrupted)?
+        }
+        false => fit.labels.clone(),
+    };
+    let mut files = vec![palette::stage_png(out, image.width, image.height, &colours, &labels)?];
+    if let Some(path) = gpl {
+        let name = out.file_stem().unwrap_or_default().to_string_lossy();
+        let staged = palette::stage_gpl(path, &name, &colours);
+        files.push(staged.map_err(CommandError::output("--palette"))?);
+    }
+    interrupt::check(cancel)?;
+    output::commit_all(files).map_err(CommandError::Write)?;
 
     let report = FitReport::new(&fit, &engine, load_seconds, started.elapsed().as_secs_f64());
-    let report = report.with_output(output);
-    report::print(&if run.json { report::json(&report) } else { report.summary(input, &[output]) })
+    let report = report.with_output(out).with_colours(&colours);
+    let written: Vec<&Path> = outputs.iter().map(|output| output.path).collect();
+    report::print(&if run.json { report::json(&report) } else { report.summary(input, &written) })
 }
 
 /// A search for the colours of an image.

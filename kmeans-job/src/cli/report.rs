@@ -1,6 +1,6 @@
 //! The result on standard output: one JSON object, or a summary for people.
 
-use super::error::CommandError;
+use super::{args::GenerateArgs, error::CommandError, table};
 use kmeans_job::{Fit, Prediction, Trial, data::Dtype};
 use mapreduce_core::Report;
 use mapreduce_net::cli::AnyEngine;
@@ -11,9 +11,6 @@ use std::{
     io::{self, Write as _},
     path::Path,
 };
-
-/// Clusters whose sizes a summary lists one by one.
-const SIZES_MAX: usize = 32;
 
 /// The result of `fit` or `quantize`, in the order of the JSON object.
 #[derive(Debug, Serialize)]
@@ -39,6 +36,9 @@ pub(crate) struct FitReport<'a> {
     dtype: Dtype,
     #[serde(skip)]
     sizes: &'a [u64],
+    /// Those of the clusters of an image.
+    #[serde(skip)]
+    colours: Option<&'a [[u8; 3]]>,
     #[serde(skip)]
     workers: String,
 }
@@ -100,6 +100,7 @@ impl<'a> FitReport<'a> {
             output: None,
             dtype: model.dtype,
             sizes: &model.counts,
+            colours: None,
             workers: workers(engine, report.tasks_by_peer.len()),
         }
     }
@@ -109,10 +110,15 @@ impl<'a> FitReport<'a> {
         Self { output: Some(path.display().to_string()), ..self }
     }
 
+    /// The same with the colours that the clusters are of.
+    pub(crate) fn with_colours(self, colours: &'a [[u8; 3]]) -> Self {
+        Self { colours: Some(colours), ..self }
+    }
+
     /// For people. `input` is what was read, `written` what was written.
     pub(crate) fn summary(&self, input: &Path, written: &[&Path]) -> String {
         let &Self { n, d, k, iterations, converged, inertia, ref seconds, .. } = self;
-        let mut text = table(&self.trials, k);
+        let mut text = list_trials(&self.trials, k);
         text += &summary_head(input, n, d, k);
         let end = if converged { "converged" } else { "not converged: --max-iter ended them" };
         line(&mut text, "iterations", format_args!("{iterations}, {end}"));
@@ -128,6 +134,7 @@ impl<'a> FitReport<'a> {
             "seconds",
             format_args!("{total:.3} (load {load:.3}, start centroids {init:.3}, fit {fit:.3})"),
         );
+        add_table(&mut text, self.sizes, self.colours);
         text
     }
 }
@@ -189,15 +196,46 @@ impl<'a> PredictReport<'a> {
     }
 
     /// For people. `input` is what was read, `written` what was written.
-    pub(crate) fn summary(&self, input: &Path, written: &Path) -> String {
+    pub(crate) fn summary(&self, input: &Path, written: &[&Path]) -> String {
         let &Self { n, d, k, inertia, seconds, .. } = self;
         let mut text = summary_head(input, n, d, k);
         line(&mut text, "inertia", format_args!("{inertia:?}"));
         line(&mut text, "sizes", format_args!("{}", sizes(&self.sizes)));
         line(&mut text, "computed", format_args!("on {}", self.workers));
-        line(&mut text, "wrote", format_args!("{}", written.display()));
+        for path in written {
+            line(&mut text, "wrote", format_args!("{}", path.display()));
+        }
         let PredictSeconds { load, predict, total } = seconds;
         line(&mut text, "seconds", format_args!("{total:.3} (load {load:.3}, predict {predict:.3})"));
+        add_table(&mut text, &self.sizes, None);
+        text
+    }
+}
+
+/// The result of `generate`, in the order of the JSON object.
+#[derive(Debug, Serialize)]
+pub(crate) struct GenerateReport {
+    n: u64,
+    d: usize,
+    dtype: Dtype,
+    seed: u64,
+    output: String,
+    seconds: f64,
+}
+
+impl GenerateReport {
+    pub(crate) fn new(args: &GenerateArgs, seconds: f64) -> Self {
+        let &GenerateArgs { rows, columns, dtype, seed, ref output, .. } = args;
+        Self { n: rows, d: columns, dtype: dtype.into(), seed, output: output.display().to_string(), seconds }
+    }
+
+    /// For people.
+    pub(crate) fn summary(&self) -> String {
+        let Self { n, d, dtype, seed, output, seconds } = self;
+        let mut text = String::new();
+        line(&mut text, "points", format_args!("{n} x {d} of {dtype}, seed {seed}"));
+        line(&mut text, "wrote", format_args!("{output}"));
+        line(&mut text, "seconds", format_args!("{seconds:.3}"));
         text
     }
 }
@@ -233,7 +271,7 @@ fn summary_head(input: &Path, n: u64, d: usize, k: usize) -> String {
 }
 
 /// The numbers of clusters that were tried, with a mark at the one that was chosen. Empty if there was no choice.
-fn table(trials: &[TrialReport], chosen: usize) -> String {
+fn list_trials(trials: &[TrialReport], chosen: usize) -> String {
     let mut text = String::new();
     if trials.is_empty() {
         return text;
@@ -256,8 +294,13 @@ fn line(text: &mut String, name: &str, value: std::fmt::Arguments<'_>) {
 
 fn sizes(sizes: &[u64]) -> String {
     let (Some(min), Some(max)) = (sizes.iter().min(), sizes.iter().max()) else { return String::new() };
-    if sizes.len() > SIZES_MAX {
-        return format!("from {min} to {max}");
+    format!("from {min} to {max}")
+}
+
+/// Lists the clusters one by one, if they are few enough to be looked at.
+fn add_table(text: &mut String, sizes: &[u64], colours: Option<&[[u8; 3]]>) {
+    if sizes.len() <= table::CLUSTERS_MAX {
+        text.push('\n');
+        text.push_str(&table::clusters(sizes, colours, table::shows_colours()));
     }
-    sizes.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
 }

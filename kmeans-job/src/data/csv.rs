@@ -15,6 +15,7 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
+use super::watch::{self, Watch};
 use super::{FileError, LoadError, Matrix};
 
 /// Bytes read by one call; interruption is asked for before each.
@@ -29,8 +30,31 @@ const QUOTE_CHARS_MAX: usize = 40;
 /// # Errors
 /// [`LoadError::File`], [`LoadError::Csv`] or [`LoadError::Interrupted`].
 pub fn load(path: &Path, delimiter: u8, interrupted: &dyn Fn() -> bool) -> Result<Matrix<f64>, LoadError> {
+    let mut values = Vec::new();
+    let table = append(path, delimiter, &mut values, &Watch::new(&watch::unless(interrupted)))?;
+    Ok(Matrix::new(table.rows, table.d, values)
+        .expect("a table has a row, and a row as many values as columns"))
+}
+
+/// What one file of a table has.
+pub(super) struct Table {
+    /// Fields of a row.
+    pub(super) d: usize,
+    /// Names of the columns, if the file has a header line.
+    pub(super) names: Option<Vec<String>>,
+    /// At least 1.
+    pub(super) rows: usize,
+}
+
+/// Reads the values of a file behind those that are there.
+pub(super) fn append(
+    path: &Path,
+    delimiter: u8,
+    values: &mut Vec<f64>,
+    watch: &Watch<'_>,
+) -> Result<Table, LoadError> {
     let io_error = |problem| LoadError::File(FileError::new(path, problem));
-    let (mut file, _) = super::open(path)?;
+    let (mut file, _) = super::load::open(path)?;
     if starts_as_utf16(&mut file).map_err(io_error)? {
         return Err(LoadError::Csv { path: path.to_owned(), problem: CsvError::Utf16 });
     }
@@ -39,8 +63,8 @@ pub fn load(path: &Path, delimiter: u8, interrupted: &dyn Fn() -> bool) -> Resul
         .flexible(true)
         .delimiter(delimiter)
         .buffer_capacity(BUFFER_BYTES)
-        .from_reader(Polled { file, interrupted, stopped: false });
-    let mut table = Table::default();
+        .from_reader(Polled { file, watch, stopped: false });
+    let mut rows = Rows { d: None, names: None, rows: 0, values };
     let mut record = ByteRecord::new();
     loop {
         match reader.read_byte_record(&mut record) {
@@ -49,12 +73,12 @@ pub fn load(path: &Path, delimiter: u8, interrupted: &dyn Fn() -> bool) -> Resul
             Err(_) if reader.get_ref().stopped => return Err(LoadError::Interrupted),
             Err(problem) => return Err(io_error(problem.into())),
         }
-        if let Err(problem) = table.push(&record) {
+        if let Err(problem) = rows.push(&record) {
             let line = line_of(&record, &mut reader.get_mut().file).map_err(io_error)?;
             return Err(LoadError::Csv { path: path.to_owned(), problem: CsvError::Row { line, problem } });
         }
     }
-    table.finish().map_err(|problem| LoadError::Csv { path: path.to_owned(), problem })
+    rows.finish().map_err(|problem| LoadError::Csv { path: path.to_owned(), problem })
 }
 
 /// Why a file is no table of numbers.
@@ -161,16 +185,15 @@ fn separator_hint(text: &str) -> &'static str {
 }
 
 /// The rows read so far.
-#[derive(Default)]
-struct Table {
+struct Rows<'a> {
     /// The fields of a row, once there was one.
     d: Option<usize>,
     names: Option<Vec<String>>,
     rows: usize,
-    values: Vec<f64>,
+    values: &'a mut Vec<f64>,
 }
 
-impl Table {
+impl Rows<'_> {
     fn push(&mut self, record: &ByteRecord) -> Result<(), RowError> {
         // A line of spaces. A table of one column has no other way to write an empty field.
         if self.d != Some(1) && record.len() == 1 && record[0].trim_ascii().is_empty() {
@@ -217,10 +240,14 @@ impl Table {
         Column { number: index + 1, name }
     }
 
-    fn finish(self) -> Result<Matrix<f64>, CsvError> {
-        let Some(d) = self.d else { return Err(CsvError::Empty) };
-        // Without rows there was a header: any other first line is a row or an error.
-        Matrix::new(self.rows, d, self.values).map_err(|_| CsvError::OnlyHeader)
+    fn finish(self) -> Result<Table, CsvError> {
+        let Self { d, names, rows, .. } = self;
+        match d {
+            None => Err(CsvError::Empty),
+            // There was a header: any other first line is a row or an error.
+            Some(_) if rows == 0 => Err(CsvError::OnlyHeader),
+            Some(d) => Ok(Table { d, names, rows }),
+        }
     }
 }
 
@@ -270,17 +297,19 @@ fn starts_as_utf16(file: &mut File) -> io::Result<bool> {
 /// A file that asks before each read whether to go on.
 struct Polled<'a> {
     file: File,
-    interrupted: &'a dyn Fn() -> bool,
+    watch: &'a Watch<'a>,
     stopped: bool,
 }
 
 impl Read for Polled<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if (self.interrupted)() {
+        if self.watch.ask().is_err() {
             self.stopped = true;
             // Not `ErrorKind::Interrupted`, which buffered readers take as an invitation to try again.
             return Err(io::Error::other("interrupted"));
         }
-        self.file.read(buffer)
+        let bytes = self.file.read(buffer)?;
+        self.watch.add(bytes as u64);
+        Ok(bytes)
     }
 }

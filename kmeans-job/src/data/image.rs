@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ::image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
-use super::{LoadError, Matrix};
+use super::LoadError;
 
 /// The extensions that [`load`](super::load) takes for an image. What the file is, its content says.
 pub const EXTENSIONS: [&str; 12] =
@@ -35,11 +35,9 @@ pub struct RgbPixels {
 }
 
 impl RgbPixels {
-    /// The pixels as points to cluster: one row a pixel, three columns from 0 to 255.
-    pub(super) fn to_matrix(&self) -> Matrix<f32> {
-        let values = self.pixels.iter().flatten().map(|&level| f32::from(level)).collect();
-        Matrix::new(self.pixels.len(), 3, values)
-            .expect("a decoded image has pixels, and a pixel three values")
+    /// Puts the pixels, as points to cluster, behind those that are there: three values from 0 to 255 each.
+    pub(super) fn append(&self, values: &mut Vec<f32>) {
+        values.extend(self.pixels.iter().flatten().map(|&level| f32::from(level)));
     }
 }
 
@@ -48,7 +46,7 @@ impl RgbPixels {
 /// # Errors
 /// [`LoadError::File`], or [`LoadError::Image`] if it is no image, cut off, or too large.
 pub fn load_rgb(path: &Path) -> Result<RgbPixels, LoadError> {
-    let bytes = super::read(path)?;
+    let bytes = super::load::read(path)?;
     decode_rgb(&bytes).map_err(|problem| LoadError::Image { path: path.to_owned(), problem })
 }
 

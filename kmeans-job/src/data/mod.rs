@@ -1,26 +1,33 @@
-//! Points to cluster: the matrix in memory, and reading one from a file whose format its extension names.
+//! Points to cluster: the matrix in memory, and reading one from files whose format their extension names.
 //!
 //! | extension | read as | type of the values |
 //! |---|---|---|
 //! | `.npy` | a two-dimensional numpy array, see [`npy`] | its own: f32 or f64 |
 //! | `.csv`, `.tsv` | a table of numbers, with or without a header line, see [`csv`] | f64 |
+//! | `.parquet` | columns of numbers, all or some (feature `parquet`, on by default), see [`parquet`] | f32 if that holds them all, else f64 |
 //! | `.png`, `.jpg`, `.jpeg`, `.bmp`, `.gif`, `.tif`, `.tiff`, `.webp`, `.ppm`, `.pgm`, `.pbm`, `.pnm` | an image, one point a pixel: red, green, blue, see [`image`] | f32 |
 //!
-//! What is loaded is finite: a NaN or an infinity in a file is an error that names its row and column.
+//! [`load`] reads one file, [`load_all`] several and folders of them. What is loaded is finite: a NaN or an infinity in a file is an error that names its row and column.
 
 use std::fmt;
-use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 pub mod csv;
+mod error;
 pub mod image;
+mod load;
 pub mod npy;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 mod stored;
+mod watch;
 
+pub use error::{Difference, FileError, LoadError};
+pub(crate) use load::read;
+pub use load::{LoadOptions, check, list, load, load_all};
 pub use stored::{ShareError, StoredRows};
+pub use watch::Progress;
 
 /// A dense matrix, stored row by row: one row a point, one column a coordinate. Never empty.
 ///
@@ -185,209 +192,4 @@ impl Points {
             Self::F64(_) => Dtype::F64,
         }
     }
-}
-
-/// Loads the points of a file, in the format that its extension names (in upper or lower case).
-///
-/// `interrupted` is asked before every few hundred kilobytes that are read of a matrix or a table, and before and
-/// after an image is decoded; once it answers `true`, loading ends with [`LoadError::Interrupted`].
-///
-/// # Errors
-/// [`LoadError`], each naming the file, what is wrong in it and where, and what to do about it.
-///
-/// ```
-/// use kmeans_job::data;
-/// use std::path::Path;
-///
-/// let iris = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/iris.csv"));
-/// let points = data::load(iris, &|| false)?;
-/// assert_eq!((points.rows(), points.d(), points.dtype()), (150, 4, data::Dtype::F64));
-/// # Ok::<(), data::LoadError>(())
-/// ```
-pub fn load(path: &Path, interrupted: &dyn Fn() -> bool) -> Result<Points, LoadError> {
-    match format(path)? {
-        Format::Npy => npy::load(path, interrupted),
-        Format::Table { delimiter } => csv::load(path, delimiter, interrupted).map(Points::F64),
-        Format::Image => {
-            if interrupted() {
-                return Err(LoadError::Interrupted);
-            }
-            let image = image::load_rgb(path)?;
-            if interrupted() {
-                return Err(LoadError::Interrupted);
-            }
-            Ok(Points::F32(image.to_matrix()))
-        }
-    }
-}
-
-/// Whether [`load`] could begin: the file can be opened, and its extension names a format. For those who have other work
-/// to do first that would be in vain.
-///
-/// # Errors
-/// Those of [`load`].
-pub fn check(path: &Path) -> Result<(), LoadError> {
-    format(path).map(drop)
-}
-
-fn format(path: &Path) -> Result<Format, LoadError> {
-    check_readable(path)?;
-    Format::of(path)
-}
-
-/// The formats that [`load`] reads.
-enum Format {
-    Npy,
-    Table { delimiter: u8 },
-    Image,
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self, LoadError> {
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        match extension.as_str() {
-            "npy" => Ok(Self::Npy),
-            "csv" => Ok(Self::Table { delimiter: b',' }),
-            "tsv" => Ok(Self::Table { delimiter: b'\t' }),
-            known if image::EXTENSIONS.contains(&known) => Ok(Self::Image),
-            _ => Err(LoadError::UnknownExtension { path: path.to_owned() }),
-        }
-    }
-}
-
-/// Why [`load`] has no points to give.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The file cannot be opened or read.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The extension names no format that is read here.
-    #[error(
-        "{path}: the extension names no known format; known are .npy, .csv, .tsv and the images .{}; rename or convert the file",
-        image::EXTENSIONS.join(", .")
-    )]
-    UnknownExtension {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is no numpy array that can be clustered.
-    #[error("{path}: {problem}")]
-    Npy {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: npy::NpyError,
-    },
-    /// The file is no table of numbers.
-    #[error("{path}: {problem}")]
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: csv::CsvError,
-    },
-    /// The file is no image that can be decoded.
-    #[error("{path}: {problem}")]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: image::ImageError,
-    },
-    /// The caller asked for an end.
-    #[error("interrupted while loading; nothing was changed")]
-    Interrupted,
-}
-
-/// Why a file cannot be opened or read at all, whatever its format.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FileError {
-    /// There is no such file.
-    #[error("{path}: there is no such file; {}", elsewhere(path))]
-    NotFound {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The path names a folder.
-    #[error("{path}: this is a folder; name one file in it")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The path names a pipe, a device or a socket.
-    #[error("{path}: this is a pipe or a device; store the data in a file first, its size has to be known")]
-    NotRegular {
-        /// The pipe or device.
-        path: PathBuf,
-    },
-    /// The user may not read the file.
-    #[error("{path}: no permission to read it; change its mode or owner (`ls -l` shows both)")]
-    PermissionDenied {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Any other failure of the operating system.
-    #[error("{path}: cannot read it: {problem}; check the disk or copy the file elsewhere")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        problem: io::Error,
-    },
-}
-
-impl FileError {
-    /// The error for a failed operation on `path`.
-    pub(crate) fn new(path: &Path, problem: io::Error) -> Self {
-        let path = path.to_owned();
-        match problem.kind() {
-            // A component of the path that is a file: what is asked for does not exist either.
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound { path },
-            io::ErrorKind::IsADirectory => Self::Folder { path },
-            io::ErrorKind::PermissionDenied => Self::PermissionDenied { path },
-            _ => Self::Io { path, problem },
-        }
-    }
-}
-
-/// Where to look for a file that is missing.
-fn elsewhere(path: &Path) -> &'static str {
-    if path.as_os_str() == "-" {
-        "standard input is not read: store the data in a file first"
-    } else {
-        "check the spelling, and the folder it is relative to"
-    }
-}
-
-/// Opens a regular file; its length in bytes comes along.
-pub(crate) fn open(path: &Path) -> Result<(File, u64), FileError> {
-    // Before the open, because opening a pipe waits until somebody writes to it.
-    check_regular(path)?;
-    let file = File::open(path).map_err(|problem| FileError::new(path, problem))?;
-    let length = file.metadata().map_err(|problem| FileError::new(path, problem))?.len();
-    Ok((file, length))
-}
-
-/// Reads a whole regular file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    check_regular(path)?;
-    std::fs::read(path).map_err(|problem| FileError::new(path, problem))
-}
-
-/// Whether a path can be opened, ahead of a look at its extension: a misspelt path is the likelier mistake.
-fn check_readable(path: &Path) -> Result<(), FileError> {
-    open(path).map(drop)
-}
-
-fn check_regular(path: &Path) -> Result<(), FileError> {
-    let metadata = std::fs::metadata(path).map_err(|problem| FileError::new(path, problem))?;
-    if metadata.is_dir() {
-        return Err(FileError::Folder { path: path.to_owned() });
-    }
-    if !metadata.is_file() {
-        return Err(FileError::NotRegular { path: path.to_owned() });
-    }
-    Ok(())
 }

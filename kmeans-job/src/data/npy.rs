@@ -8,12 +8,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytemuck::Pod;
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr};
 
-use super::{FileError, LoadError, Matrix, Points, StoredRows};
+use super::watch::{self, Interrupted, Watch};
+use super::{Dtype, FileError, LoadError, Matrix, Points, StoredRows};
 
 /// The longest header that is read. numpy itself stops at 10 000 bytes unless told otherwise.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
@@ -29,13 +30,7 @@ const CHUNK_BYTES: usize = 512 * 1024;
 /// # Errors
 /// [`LoadError::File`], [`LoadError::Npy`] or [`LoadError::Interrupted`].
 pub fn load(path: &Path, interrupted: &dyn Fn() -> bool) -> Result<Points, LoadError> {
-    let (file, length) = super::open(path)?;
-    let mut body = Body { path, file, length, interrupted };
-    body.points().map_err(|stop| match stop {
-        Stop::Npy(problem) => LoadError::Npy { path: path.to_owned(), problem },
-        Stop::Io(problem) => FileError::new(path, problem).into(),
-        Stop::Interrupted => LoadError::Interrupted,
-    })
+    points(&mut [NpyFile::open(path)?], &Watch::new(&watch::unless(interrupted)))
 }
 
 /// Loads start centroids: a two-dimensional `.npy` array of f32 or f64, one row a centroid.
@@ -171,60 +166,78 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// An `.npy` file that is being read from its start.
-struct Body<'a> {
-    path: &'a Path,
-    file: File,
-    length: u64,
-    interrupted: &'a dyn Fn() -> bool,
+impl From<Interrupted> for Stop {
+    fn from(Interrupted: Interrupted) -> Self {
+        Self::Interrupted
+    }
 }
 
-impl Body<'_> {
-    fn points(&mut self) -> Result<Points, Stop> {
-        let bytes = read_header(&mut self.file)?;
+impl Stop {
+    /// The same with the file.
+    fn of(self, path: &Path) -> LoadError {
+        match self {
+            Self::Npy(problem) => LoadError::Npy { path: path.to_owned(), problem },
+            Self::Io(problem) => FileError::new(path, problem).into(),
+            Self::Interrupted => LoadError::Interrupted,
+        }
+    }
+}
+
+/// An `.npy` file whose header has been read, and found to be that of points.
+pub(super) struct NpyFile {
+    pub(super) path: PathBuf,
+    /// Behind the header.
+    file: File,
+    rows: usize,
+    pub(super) d: usize,
+    pub(super) dtype: Dtype,
+    stored: StoredRows,
+}
+
+impl NpyFile {
+    pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
+        let (file, length) = super::load::open(path)?;
+        Self::read_header(path, file, length).map_err(|stop| stop.of(path))
+    }
+
+    fn read_header(path: &Path, mut file: File, length: u64) -> Result<Self, Stop> {
+        let bytes = read_header(&mut file)?;
         check_header(&bytes).map_err(|problem| NpyError::Header { problem: problem.to_owned() })?;
         let header = NpyHeader::from_reader(&bytes[..])
             .map_err(|problem| NpyError::Header { problem: problem.to_string() })?;
-        let value_bytes = float_bytes(&header.dtype())?;
+        let dtype = float_type(&header.dtype())?;
         let (rows, d) = check_shape(&header)?;
-        let found = self.length.saturating_sub(bytes.len() as u64);
+        let found = length.saturating_sub(bytes.len() as u64);
         // Before anything is allocated: a header of 100 bytes may promise any number of values.
-        let expected = u128::from(rows) * u128::from(d) * value_bytes as u128;
+        let expected = u128::from(rows) * u128::from(d) * bytes_of(dtype) as u128;
         if u128::from(found) < expected {
             return Err(NpyError::Truncated { expected, found }.into());
         }
         if u128::from(found) > expected {
             return Err(NpyError::TrailingBytes { expected, found }.into());
         }
-        let stored = StoredRows::new(self.path, &self.file, bytes.len() as u64)?;
-        Ok(match value_bytes {
-            4 => Points::F32(self.matrix(rows, d)?.stored_in(stored)),
-            _ => Points::F64(self.matrix(rows, d)?.stored_in(stored)),
-        })
+        let stored = StoredRows::new(path, &file, bytes.len() as u64)?;
+        let (Ok(rows), Ok(d)) = (usize::try_from(rows), usize::try_from(d)) else {
+            return Err(NpyError::OutOfMemory { bytes: usize::MAX }.into());
+        };
+        Ok(Self { path: path.to_owned(), file, rows, d, dtype, stored })
     }
 
-    fn matrix<T: Float>(&mut self, rows: u64, d: u64) -> Result<Matrix<T>, Stop> {
-        let too_large = |bytes| NpyError::OutOfMemory { bytes };
-        let (Ok(rows), Ok(d)) = (usize::try_from(rows), usize::try_from(d)) else {
-            return Err(too_large(usize::MAX).into());
-        };
-        let count = rows.checked_mul(d).ok_or(too_large(usize::MAX))?;
-        let bytes = count.saturating_mul(size_of::<T>());
-        let mut values: Vec<T> = Vec::new();
-        values.try_reserve_exact(count).map_err(|_| too_large(bytes))?;
-        while values.len() < count {
-            if (self.interrupted)() {
-                return Err(Stop::Interrupted);
-            }
-            let start = values.len();
-            values.resize(count.min(start + CHUNK_BYTES / size_of::<T>()), T::zeroed());
-            let chunk = &mut values[start..];
+    /// Reads the values behind those that are there.
+    fn append<T: Float>(&mut self, values: &mut Vec<T>, watch: &Watch<'_>) -> Result<(), Stop> {
+        let start = values.len();
+        let end = start + self.rows * self.d;
+        while values.len() < end {
+            watch.ask()?;
+            let chunk_start = values.len();
+            values.resize(end.min(chunk_start + CHUNK_BYTES / size_of::<T>()), T::zeroed());
+            let chunk = &mut values[chunk_start..];
             self.file.read_exact(bytemuck::cast_slice_mut(chunk)).map_err(|problem| {
                 match problem.kind() {
                     // The file was shortened after its size was looked up.
                     io::ErrorKind::UnexpectedEof => Stop::Npy(NpyError::Truncated {
-                        expected: bytes as u128,
-                        found: (start * size_of::<T>()) as u64,
+                        expected: ((end - start) * size_of::<T>()) as u128,
+                        found: ((chunk_start - start) * size_of::<T>()) as u64,
                     }),
                     _ => Stop::Io(problem),
                 }
@@ -234,12 +247,46 @@ impl Body<'_> {
             }
             // All of the chunk, without an early end, so that it runs at the speed of memory.
             if chunk.iter().fold(false, |bad, value| bad | !value.is_finite()) {
-                return Err(not_finite(&values, start, d).into());
+                return Err(not_finite(&values[start..], chunk_start - start, self.d).into());
             }
+            watch.add(size_of_val(chunk) as u64);
         }
-        // The shape was checked with the header.
-        Matrix::new(rows, d, values).map_err(|_| NpyError::NoValues { rows: rows as u64, d: d as u64 }.into())
+        Ok(())
     }
+}
+
+/// Reads the values of files that all have the type and the width of the first one.
+pub(super) fn points(files: &mut [NpyFile], watch: &Watch<'_>) -> Result<Points, LoadError> {
+    match files.first() {
+        None => Err(LoadError::NoFiles),
+        Some(NpyFile { dtype: Dtype::F32, .. }) => matrix(files, watch).map(Points::F32),
+        Some(NpyFile { dtype: Dtype::F64, .. }) => matrix(files, watch).map(Points::F64),
+    }
+}
+
+fn matrix<T: Float>(files: &mut [NpyFile], watch: &Watch<'_>) -> Result<Matrix<T>, LoadError> {
+    let [NpyFile { path, d, .. }, ..] = &*files else { return Err(LoadError::NoFiles) };
+    let (path, d) = (path.clone(), *d);
+    let too_large = |bytes| Stop::from(NpyError::OutOfMemory { bytes }).of(&path);
+    let rows = files.iter().try_fold(0_usize, |sum, file| sum.checked_add(file.rows));
+    let Some((rows, count)) = rows.and_then(|rows| Some((rows, rows.checked_mul(d)?))) else {
+        return Err(too_large(usize::MAX));
+    };
+    let bytes = count.saturating_mul(size_of::<T>());
+    let mut values: Vec<T> = Vec::new();
+    values.try_reserve_exact(count).map_err(|_| too_large(bytes))?;
+    watch.expect(bytes as u64);
+    for file in &mut *files {
+        file.append(&mut values, watch).map_err(|stop| stop.of(&file.path))?;
+    }
+    // The shapes were checked with the headers.
+    let matrix = Matrix::new(rows, d, values)
+        .map_err(|_| Stop::from(NpyError::NoValues { rows: rows as u64, d: d as u64 }).of(&path))?;
+    // The rows of several files lie in none of them.
+    Ok(match files {
+        [one] => matrix.stored_in(one.stored.clone()),
+        _ => matrix,
+    })
 }
 
 /// The first value at or after `start` that is NaN or infinite.
@@ -323,8 +370,14 @@ fn check_header(bytes: &[u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The size of a value in bytes, 4 or 8.
-fn float_bytes(dtype: &DType) -> Result<usize, NpyError> {
+fn bytes_of(dtype: Dtype) -> usize {
+    match dtype {
+        Dtype::F32 => 4,
+        Dtype::F64 => 8,
+    }
+}
+
+fn float_type(dtype: &DType) -> Result<Dtype, NpyError> {
     let unknown = |conversion| Err(NpyError::Dtype { dtype: dtype.descr(), conversion });
     let DType::Plain(plain) = dtype else {
         return unknown(
@@ -332,8 +385,8 @@ fn float_bytes(dtype: &DType) -> Result<usize, NpyError> {
         );
     };
     match (plain.type_char(), plain.endianness(), plain.size_field()) {
-        (TypeChar::Float, Endianness::Little, 4) => Ok(4),
-        (TypeChar::Float, Endianness::Little, 8) => Ok(8),
+        (TypeChar::Float, Endianness::Little, 4) => Ok(Dtype::F32),
+        (TypeChar::Float, Endianness::Little, 8) => Ok(Dtype::F64),
         _ => unknown(conversion(plain)),
     }
 }

@@ -4,5 +4,6 @@
 pub mod cost;
 pub mod exact;
 pub mod grid;
+pub mod normal;
 pub mod random;
 pub mod scalar;

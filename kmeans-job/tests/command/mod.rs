@@ -48,6 +48,12 @@ impl Folder {
         paths.map(|path| (path.clone(), fs::read(&path).ok())).collect()
     }
 
+    /// The names of all files, hidden ones too.
+    pub(crate) fn names(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.0.path()).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name().into()).collect()
+    }
+
     /// The command, not yet started.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kmeans-job"));
@@ -113,6 +119,14 @@ pub(crate) fn labels(file: &[u8]) -> Vec<i32> {
     let header = usize::from(u16::from_le_bytes([file[8], file[9]]));
     assert!(String::from_utf8_lossy(&file[10..10 + header]).contains("'<i4'"), "int32");
     file[10 + header..].as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes)).collect()
+}
+
+/// The f64 values of a file that the command wrote, and the header's text.
+pub(crate) fn doubles(file: &[u8]) -> (String, Vec<f64>) {
+    let header = usize::from(u16::from_le_bytes([file[8], file[9]]));
+    let text = String::from_utf8_lossy(&file[10..10 + header]).into_owned();
+    assert!(text.contains("'<f8'"), "{text}");
+    (text, file[10 + header..].as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect())
 }
 
 /// The same numbers from 0 to 1 on every run.

@@ -1,0 +1,55 @@
+//! [`Watch`]: who is told how far loading is, and asked whether to go on.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+
+/// How far loading is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the files that have been read.
+    pub bytes: u64,
+    /// Bytes of all files. Of Parquet files those of the chosen columns, as they are stored.
+    pub bytes_total: u64,
+}
+
+/// The end that the observer has asked for.
+#[derive(Debug)]
+pub(super) struct Interrupted;
+
+/// The observer of a load, with what it is told.
+pub(super) struct Watch<'a> {
+    observe: &'a dyn Fn(Progress) -> ControlFlow<()>,
+    bytes: Cell<u64>,
+    bytes_total: Cell<u64>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(observe: &'a dyn Fn(Progress) -> ControlFlow<()>) -> Self {
+        Self { observe, bytes: Cell::new(0), bytes_total: Cell::new(0) }
+    }
+
+    /// Adds to the bytes that are to be read.
+    pub(super) fn expect(&self, bytes: u64) {
+        self.bytes_total.set(self.bytes_total.get().saturating_add(bytes));
+    }
+
+    /// Adds to the bytes that have been read.
+    pub(super) fn add(&self, bytes: u64) {
+        self.bytes.set(self.bytes.get().saturating_add(bytes));
+    }
+
+    /// Tells how far loading is, and asks whether to go on.
+    pub(super) fn ask(&self) -> Result<(), Interrupted> {
+        // A file that grows while it is read is no more than all of it.
+        let bytes_total = self.bytes_total.get().max(self.bytes.get());
+        match (self.observe)(Progress { bytes: self.bytes.get(), bytes_total }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Interrupted),
+        }
+    }
+}
+
+/// An observer that only asks whether to end.
+pub(super) fn unless(interrupted: &dyn Fn() -> bool) -> impl Fn(Progress) -> ControlFlow<()> + '_ {
+    move |_| if interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
