@@ -115,7 +115,7 @@ fn a_run_stays_within_its_memory_and_gives_the_same() {
 
     for (args, named, way_out) in [
         ("--memory 1MB", "1000000 bytes of memory is too small", "; give more with --memory"),
-        ("--memory 40MB --spill-to nowhere", "nowhere: cannot spill: ", "with --spill-to, or "),
+        ("--memory 40MB --spill-to nowhere", "nowhere: nothing can be spilled there: ", "with --spill-to"),
     ] {
         let ended = run("sort", &folder, &format!("run text --output out --threads 1 {args}"));
         let error = ended.refused(1);

@@ -22,9 +22,14 @@ fn options(partitions: u32) -> Options {
     Options { partitions: Some(partitions), segment_bytes: SEGMENT_BYTES, ..Options::default() }
 }
 
-/// Peers that share a budget and a folder.
+/// A budget that leaves so many bytes, rounded up to sevens: a peer sets an eighth apart for what it fetches.
+const fn budget(bytes: u64) -> u64 {
+    bytes.div_ceil(7) * 8
+}
+
+/// Peers that each have a budget which leaves so many bytes to tasks, and share a folder.
 fn pool(peers: usize, bytes: u64, folder: &Path) -> TestPool {
-    let memory = Memory::limited(bytes).spilling_to(folder);
+    let memory = Memory::limited(budget(bytes)).spilling_to(folder);
     let options = PeerOptions { threads: 1, timing: quick(), memory, ..PeerOptions::default() };
     TestPool::start_with(peers, registry(), options).unwrap()
 }
@@ -137,13 +142,15 @@ fn spilled_map_output_that_is_damaged_is_made_again() {
 #[test]
 fn a_budget_that_holds_no_task_is_said() {
     let folder = Folder::new();
-    let pool = pool(2, TASK_BYTES - 1, folder.path());
+    let bytes = TASK_BYTES - 7;
+    let pool = pool(2, bytes, folder.path());
     let driver = PoolOptions { no_peers_timeout: Duration::from_millis(200), ..driver(2, 0, folder.path()) };
     let engine = pool.connect_with(driver).unwrap();
     let error = engine.run_with(&Gated::new(|_| Ok(())), &(), &numbers(100, 5), &options(1)).unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, Error::Scheduling { .. }), "{message}");
-    assert!(message.contains(&TASK_BYTES.to_string()), "{message}");
+    let needed = TASK_BYTES + budget(bytes) / 8;
+    assert!(message.contains(&needed.to_string()), "{message}");
 }
 
 #[test]
@@ -157,7 +164,8 @@ fn peers_that_cannot_spill_leave_the_job_without_any_and_the_folder_is_named() {
     let error = engine.write(&job, &(), &numbers(1_000, 50), &to, &options(3)).unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, Error::Scheduling { .. }), "{message}");
-    assert!(message.contains("nowhere: cannot spill: ") && message.contains("make room there"), "{message}");
+    assert!(message.contains("nowhere: nothing can be spilled there: "), "{message}");
+    assert!(message.contains("make the folder"), "{message}");
     assert!(folder.names().is_empty(), "{:?}", folder.names());
 }
 
