@@ -81,7 +81,7 @@ pub enum FilterError {
     },
     /// The memory does not hold what the map command works with.
     #[error(
-        "a budget of {budget_bytes} bytes of memory is too small: `map` takes {needed_bytes} at least; give it more"
+        "a budget of {budget_bytes} bytes of memory is too small: the map filter takes {needed_bytes} at least; give it more"
     )]
     MemoryTooSmall {
         /// The budget: that of [`FilterOptions::memory`](super::FilterOptions::memory).

@@ -105,6 +105,7 @@ const WAYS_OUT: &[(&str, &str)] = &[
     ("`min_peers`", "--min-peers"),
     ("`connect_timeout`", "--wait"),
     ("give more, or make `segment_bytes` smaller", "give more with --memory"),
+    ("at least; give it more", "at least; give more with --memory"),
     (
         "spill to another folder (`Memory::spilling_to`) or give more memory",
         "spill to another folder with --spill-to, or give more memory with --memory",

@@ -22,14 +22,14 @@ fn options(partitions: u32) -> Options {
     Options { partitions: Some(partitions), segment_bytes: SEGMENT_BYTES, ..Options::default() }
 }
 
-/// A budget that leaves so many bytes, rounded up to sevens: a peer sets an eighth apart for what it fetches.
-const fn budget(bytes: u64) -> u64 {
-    bytes.div_ceil(7) * 8
+/// A budget that leaves tasks so many bytes, or up to seven more: each peer sets an eighth apart for what it fetches.
+const fn budget(peers: usize, bytes: u64) -> u64 {
+    bytes.div_ceil(8 - peers as u64) * 8
 }
 
-/// Peers that each have a budget which leaves so many bytes to tasks, and share a folder.
+/// Peers that share a budget, which leaves so many bytes to tasks, and a folder.
 fn pool(peers: usize, bytes: u64, folder: &Path) -> TestPool {
-    let memory = Memory::limited(budget(bytes)).spilling_to(folder);
+    let memory = Memory::limited(budget(peers, bytes)).spilling_to(folder);
     let options = PeerOptions { threads: 1, timing: quick(), memory, ..PeerOptions::default() };
     TestPool::start_with(peers, registry(), options).unwrap()
 }
@@ -142,14 +142,14 @@ fn spilled_map_output_that_is_damaged_is_made_again() {
 #[test]
 fn a_budget_that_holds_no_task_is_said() {
     let folder = Folder::new();
-    let bytes = TASK_BYTES - 7;
+    let bytes = TASK_BYTES - 8;
     let pool = pool(2, bytes, folder.path());
     let driver = PoolOptions { no_peers_timeout: Duration::from_millis(200), ..driver(2, 0, folder.path()) };
     let engine = pool.connect_with(driver).unwrap();
     let error = engine.run_with(&Gated::new(|_| Ok(())), &(), &numbers(100, 5), &options(1)).unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, Error::Scheduling { .. }), "{message}");
-    let needed = TASK_BYTES + budget(bytes) / 8;
+    let needed = TASK_BYTES + 2 * (budget(2, bytes) / 8);
     assert!(message.contains(&needed.to_string()), "{message}");
 }
 
