@@ -80,7 +80,9 @@ fn jobs_give_the_same_bits_without_memory() {
     let sample = Dataset::new(bytes.clone()).unwrap().sample(100, <[u8]>::to_vec).unwrap();
     let ranges = RangePartitioner::from_sample::<[u8]>(&sample, 7);
     // Room for nothing, and for some of it.
-    for (peers, bytes_of_peers, bytes_of_driver) in [(1, TASK_BYTES, 0), (3, 4 * TASK_BYTES, 50_000)] {
+    for (peers, bytes_of_peers, bytes_of_driver) in
+        [(1, TASK_BYTES, 0), (3, 3 * TASK_BYTES + 100_000, 50_000)]
+    {
         let pool = pool(peers, bytes_of_peers, folder.path());
         let driver = driver(peers, bytes_of_driver, folder.path());
         check(&pool, &driver, &WordCount, &(), &lines);
