@@ -455,7 +455,9 @@ fn an_attempt_after_one_that_was_stopped_may_succeed() {
     });
     let options = Options { task_deadline: Some(Duration::from_millis(200)), ..Options::default() };
     let output = engine().run_with(&job, &(), &numbers(100, 4), &options).unwrap();
-    assert_eq!((output.pairs, output.report.attempts_failed), (sums(100), 1));
+    assert_eq!(output.pairs, sums(100));
+    // On a busy machine others may be late as well.
+    assert!(output.report.attempts_failed >= 1);
 }
 
 #[test]
