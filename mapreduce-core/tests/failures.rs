@@ -419,9 +419,7 @@ fn a_value_that_does_not_encode_or_decode_fails_the_job_at_once() {
 
 /// Emits until the attempt is told to stop.
 fn emit_for_ever(out: &mut probe::Out<'_>) -> Result {
-    loop {
-        out.emit(&0, &0)?;
-    }
+    (0..).try_for_each(|_| out.emit(&0, &0))
 }
 
 #[test]
@@ -455,9 +453,8 @@ fn an_attempt_after_one_that_was_stopped_may_succeed() {
     });
     let options = Options { task_deadline: Some(Duration::from_millis(200)), ..Options::default() };
     let output = engine().run_with(&job, &(), &numbers(100, 4), &options).unwrap();
-    assert_eq!(output.pairs, sums(100));
     // On a busy machine others may be late as well.
-    assert!(output.report.attempts_failed >= 1);
+    assert!(output.pairs == sums(100) && output.report.attempts_failed >= 1, "{output:?}");
 }
 
 #[test]
