@@ -118,7 +118,7 @@ pub struct FilterOptions {
     /// [`Memory::of_machine`].
     pub memory: Memory,
     /// The longest line that is read, in bytes; lines of 256 KiB always are. It is held whole. Default
-    /// [`LINE_BYTES_MAX`](crate::input::LINE_BYTES_MAX).
+    /// [`LINE_BYTES_MAX`].
     pub line_bytes_max: u64,
 }
 
