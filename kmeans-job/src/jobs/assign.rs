@@ -48,14 +48,22 @@ pub(super) struct Previous<T> {
     pub(super) drift: Drift,
 }
 
-/// Rows that are gathered before they are assigned: a whole number of tiles on every instruction set.
-const GATHERED: usize = 960;
+/// A multiple of the rows of a tile, which are 8 to 48: rows of a tile that is not full cost what others do.
+const TILES: usize = 192;
+
+/// Rows that are gathered before they are assigned.
+const GATHERED: usize = 5 * TILES;
 
 /// Rows whose bounds are widened at once.
 const WIDENED: usize = 4096;
 
-/// Multiply-adds of a row from which on bounds cost less than they save.
-const WORTH_BOUNDS: usize = 32;
+/// Multiply-adds of a row from which on bounds can cost less than they save.
+const WORTH_BOUNDS: usize = 128;
+
+/// Bounds that leave more than this many in a hundred rows uncertain cost more than they save, and a few rounds do
+/// without. Where centroids settle, bounds that were useless in one round serve in the next: the bar is high.
+const UNCERTAIN_PERCENT_MAX: usize = 95;
+const BOUNDS_PAUSE: u32 = 3;
 
 impl<T: Scalar> Mapper for Assign<T> {
     type Input = CentredRows<T>;
@@ -117,7 +125,10 @@ impl<T: Scalar> Assign<T> {
         }
         round.settle();
         out.count(MOVED, round.moved as u64);
-        let Round { mut known, sums, counts, .. } = round;
+        let Round { mut known, sums, counts, rows, uncertain, .. } = round;
+        if uncertain * 100 > rows * UNCERTAIN_PERCENT_MAX {
+            known.pause_bounds(BOUNDS_PAUSE);
+        }
         known.fingerprint = self.fingerprint;
         split.put_cache(Box::new(known));
         let d = self.grid.columns();
@@ -134,7 +145,7 @@ impl<T: Scalar> Assign<T> {
         self.previous.as_ref().is_some_and(|previous| previous.fingerprint == fingerprint)
     }
 
-    /// Whether rows get bounds.
+    /// Whether bounds may be worth it.
     fn keeps_bounds(&self) -> bool {
         self.step == Step::Change && self.packed.k() * self.packed.d() >= WORTH_BOUNDS
     }
@@ -176,9 +187,13 @@ struct Round<'a, T: Scalar> {
     /// Whether the labels were known from the round before, and the bounds.
     has_labels: bool,
     has_bounds: bool,
+    /// Whether rows get bounds.
+    keeps_bounds: bool,
     /// The number of rows that were seen.
     rows: usize,
     moved: usize,
+    /// Rows that bounds said nothing of.
+    uncertain: usize,
     sums: Vec<T::Sum>,
     counts: Vec<i64>,
     /// Rows that bounds say nothing of, by their position in the split.
@@ -202,16 +217,19 @@ impl<'a, T: Scalar> Round<'a, T> {
         let (k, d) = (mapper.packed.k(), mapper.grid.columns());
         let has_labels = cached.is_some();
         let mut known = cached.unwrap_or_default();
-        if !mapper.keeps_bounds() {
+        let keeps_bounds = mapper.keeps_bounds() && known.wants_bounds();
+        if !keeps_bounds {
             known.drop_bounds();
         }
         Self {
             mapper,
             has_labels,
             has_bounds: known.has_bounds(),
+            keeps_bounds,
             known,
             rows: 0,
             moved: 0,
+            uncertain: 0,
             sums: vec![T::Sum::default(); k * d],
             counts: vec![0; k],
             gathered: Vec::new(),
@@ -258,7 +276,7 @@ impl<'a, T: Scalar> Round<'a, T> {
         }
         let fresh = &mut self.scratch.labels;
         fresh.resize(rows.len(), 0);
-        let before = match self.mapper.keeps_bounds() {
+        let before = match self.keeps_bounds {
             true => {
                 self.known.add_bounds();
                 let (before, bounds) = self.known.with_bounds(range);
@@ -292,6 +310,7 @@ impl<'a, T: Scalar> Round<'a, T> {
         let (labels, bounds) = self.known.with_bounds(self.rows..self.rows + rows.len());
         let mut uncertain = std::mem::take(&mut self.scratch.uncertain);
         previous.drift.widen(mapper.isa, labels, bounds, &mut uncertain);
+        self.uncertain += uncertain.len();
         for &row in &uncertain {
             let row = row as usize;
             self.values.extend_from_slice(&rows.values[row * rows.width..][..rows.width]);
@@ -328,7 +347,7 @@ fn different(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).filter(|(a, b)| a != b).count()
 }
 
-/// Rows of about 32 KiB.
+/// Rows of about 32 KiB, and a whole number of tiles on every instruction set.
 fn rows_at_once<T>(width: usize) -> usize {
-    ((32 << 10) / size_of::<T>()).div_ceil(width).next_multiple_of(64)
+    ((32 << 10) / size_of::<T>()).div_ceil(width).next_multiple_of(TILES)
 }
