@@ -147,6 +147,11 @@ impl<T: Scalar> Centred<T> {
         session.dataset(&self.values, self.d, &self.shift_in_t)
     }
 
+    /// The centred rows, row-major.
+    pub(crate) fn values(&self) -> &[T] {
+        &self.values
+    }
+
     /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.values.len() / self.d

@@ -3,6 +3,7 @@
 use crate::{
     centred::{self, Centred, Columns, Spread},
     data::{Matrix, Points},
+    distinct::Distinct,
     error::FitError,
     iterations::{Fitted, Iterations},
     kmeans::KMeans,
@@ -115,10 +116,23 @@ fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, matrix: Matrix<T>) -
             Some(Silhouette::new(centred.rows(), kmeans.seed, &data, &mut session)?)
         }
     };
+    let distinct = match session.is_shared() {
+        true => None, // a file has the rows as they are
+        false => Distinct::find(centred.values(), centred.d(), range.to, kmeans.max_iter),
+    };
+    let distinct =
+        distinct.as_ref().map(|rows| session.dataset(&rows.values, rows.width, &[])).transpose()?;
     let mut init_seconds = started.elapsed().as_secs_f64();
 
     let (mut best, mut trials) = (None::<(Option<f64>, Run)>, Vec::new());
-    let search = Search { kmeans, centred: &centred, columns: &columns, spread: &spread, data: &data };
+    let search = Search {
+        kmeans,
+        centred: &centred,
+        columns: &columns,
+        spread: &spread,
+        data: &data,
+        distinct: distinct.as_ref(),
+    };
     for k in range.from..=range.to {
         let of_k = Instant::now();
         let run = search.best_run(k, &mut session, &mut init_seconds)?;
@@ -149,6 +163,8 @@ struct Search<'a, T: Scalar> {
     columns: &'a Columns<T>,
     spread: &'a Spread,
     data: &'a Data<'a, T>,
+    /// The distinct rows with their numbers, if that makes iterations faster.
+    distinct: Option<&'a Data<'a, T>>,
 }
 
 /// A run from start centroids to labels.
@@ -193,6 +209,7 @@ impl<T: Scalar> Search<'_, T> {
         let iterations = Iterations {
             centred,
             grid: &self.columns.grid,
+            weights_are_copies: self.distinct.is_some(),
             squares: &self.spread.squares,
             k,
             run: number,
@@ -202,7 +219,8 @@ impl<T: Scalar> Search<'_, T> {
             start,
             observer: &kmeans.observer,
         };
-        let Fitted { centroids, converged, costs } = session.iterate(&iterations, data)?.output;
+        let Fitted { centroids, converged, costs } =
+            session.iterate(&iterations, self.distinct.unwrap_or(data))?.output;
         let labelled = label(&centroids, centred, data, session)?;
         let restored = centred.restore(&centroids);
         let model = Model {

@@ -37,6 +37,7 @@
 mod centred;
 pub mod data;
 mod distances;
+mod distinct;
 mod error;
 mod fit;
 pub mod generate;

@@ -33,6 +33,7 @@ use mapreduce_core::{Block, RowBlock, prelude::*};
 pub struct Assign<T: Scalar> {
     pub(super) isa: Isa,
     pub(super) grid: Grid<T>,
+    pub(super) weights_are_copies: bool,
     pub(super) step: Step,
     pub(super) centroids: Vec<f64>,
     pub(super) packed: Packed<T>,
@@ -81,7 +82,7 @@ impl<T: Scalar> Mapper for Assign<T> {
         let label = nearest(&self.packed, row).0;
         let before = self.previous.as_ref().map(|previous| nearest(&previous.packed, row).0);
         let has_moved = before != Some(label);
-        out.count(MOVED, has_moved.into());
+        out.count(MOVED, if has_moved { self.copies(row) } else { 0 });
         let (sums, count) = self.grid.of_row(row);
         let sums: Block<T::Sum> = sums.collect();
         match (self.step, before) {
@@ -124,7 +125,7 @@ impl<T: Scalar> Assign<T> {
             round.add(block);
         }
         round.settle();
-        out.count(MOVED, round.moved as u64);
+        out.count(MOVED, round.moved);
         let Round { mut known, sums, counts, rows, uncertain, .. } = round;
         if uncertain * 100 > rows * UNCERTAIN_PERCENT_MAX {
             known.pause_bounds(BOUNDS_PAUSE);
@@ -143,6 +144,21 @@ impl<T: Scalar> Assign<T> {
 
     fn is_of_previous(&self, fingerprint: u64) -> bool {
         self.previous.as_ref().is_some_and(|previous| previous.fingerprint == fingerprint)
+    }
+
+    /// How many rows a row stands for.
+    fn copies(&self, row: &[T]) -> u64 {
+        let weight = row.get(self.grid.columns()).filter(|_| self.weights_are_copies);
+        weight.map_or(1, |&weight| self.grid.weight(weight).unsigned_abs())
+    }
+
+    /// How many rows have another label than before.
+    fn different(&self, rows: RowBlock<'_, T>, before: &[u32], after: &[u32]) -> u64 {
+        if !self.weights_are_copies {
+            return before.iter().zip(after).filter(|(before, after)| before != after).count() as u64;
+        }
+        let labels = rows.into_iter().zip(before.iter().zip(after));
+        labels.filter(|(_, (before, after))| before != after).map(|(row, _)| self.copies(row)).sum()
     }
 
     /// Whether bounds may be worth it.
@@ -191,7 +207,7 @@ struct Round<'a, T: Scalar> {
     keeps_bounds: bool,
     /// The number of rows that were seen.
     rows: usize,
-    moved: usize,
+    moved: u64,
     /// Rows that bounds said nothing of.
     uncertain: usize,
     sums: Vec<T::Sum>,
@@ -289,8 +305,8 @@ impl<'a, T: Scalar> Round<'a, T> {
             }
         };
         self.moved += match previous {
-            Some(_) => different(before, fresh),
-            None => rows.len(),
+            Some(_) => self.mapper.different(rows, before, fresh),
+            None => rows.into_iter().map(|row| self.mapper.copies(row)).sum(),
         };
         match (step, previous) {
             (Step::Change, Some(_)) => {
@@ -333,7 +349,7 @@ impl<'a, T: Scalar> Round<'a, T> {
         assign_with_bounds(*isa, packed, rows, labels, BoundsMut { upper, lower });
         before.clear();
         before.extend(self.gathered.iter().map(|&row| self.known.labels[row]));
-        self.moved += different(before, labels);
+        self.moved += self.mapper.different(rows, before, labels);
         transfer(*isa, rows, [before, labels], grid, &mut self.sums, &mut self.counts);
         for (i, &row) in self.gathered.iter().enumerate() {
             self.known.set(row, labels[i], upper[i], lower[i]);
@@ -341,10 +357,6 @@ impl<'a, T: Scalar> Round<'a, T> {
         self.gathered.clear();
         self.values.clear();
     }
-}
-
-fn different(a: &[u32], b: &[u32]) -> usize {
-    a.iter().zip(b).filter(|(a, b)| a != b).count()
 }
 
 /// Rows of about 32 KiB, and a whole number of tiles on every instruction set.
