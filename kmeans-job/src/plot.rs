@@ -194,7 +194,12 @@ impl<'a> Plot<'a> {
         let model = &fit.model;
         let several = fit.trials.len() > 1;
         Picture {
-            title: format!("{title}: {} points of {} columns in {} clusters", model.n, model.d(), model.k()),
+            title: format!(
+                "{title}: {} of {} in {}",
+                count(model.n, "point"),
+                count(model.d() as u64, "column"),
+                count(model.k() as u64, "cluster"),
+            ),
             subtitle: self.subtitle(),
             view: View::new(sample, &fit.labels, &model.centroids, model.seed),
             // `new` has looked at them.
@@ -215,11 +220,12 @@ impl<'a> Plot<'a> {
             all if all == self.sample.n => String::new(),
             some => format!(", {some} points drawn at random"),
         };
-        format!("inertia {}, {end} after {} iterations{drawn}", short(model.inertia), model.iterations)
+        let iterations = count(model.iterations, "iteration");
+        format!("inertia {}, {end} after {iterations}{drawn}", short(model.inertia))
     }
 
     /// What is said of each cluster: its number or colour, and its share of the points.
-    fn legend(&self) -> Vec<String> {
+    fn legend(&self) -> Vec<[String; 2]> {
         let model = &self.fit.model;
         let name = |cluster: usize| match &self.colours {
             Some(colours) => {
@@ -229,9 +235,14 @@ impl<'a> Plot<'a> {
             None => cluster.to_string(),
         };
         let share = |count: u64| 100.0 * count as f64 / model.n.max(1) as f64;
-        let line = |(cluster, &count)| format!("{} {:>5.1} %", name(cluster), share(count));
+        let line = |(cluster, &count)| [name(cluster), format!("{:.1} %", share(count))];
         model.counts.iter().take(model.k()).enumerate().map(line).collect()
     }
+}
+
+/// So many of something.
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn cannot_draw(problem: impl Display) -> PlotError {

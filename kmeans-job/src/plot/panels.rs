@@ -32,9 +32,9 @@ const VIEW: u32 = 760;
 const LEGEND: u32 = 176;
 /// Clusters that are listed; more colours cannot be told apart.
 const LEGEND_MAX: usize = 10;
-/// Sizes of texts, as `plotters` counts them: a letter of the SVG has 1/1.24 of it.
-const SMALL: u32 = 20;
-const LARGE: u32 = 24;
+/// Sizes of texts, as `plotters` counts them: in SVG they are 1/1.24 of it, 16 and 20 pixels.
+const SMALL: f64 = 16.0 * 1.24;
+const LARGE: f64 = 20.0 * 1.24;
 /// More points than these on a line would hide it.
 const DOTS_MAX: usize = 60;
 
@@ -51,8 +51,8 @@ pub(super) struct Picture<'a> {
     pub(super) labels: Vec<usize>,
     /// For each cluster.
     pub(super) colours: Vec<RGBColor>,
-    /// What the legend says of each cluster, if it has one.
-    pub(super) legend: Vec<String>,
+    /// The name of each cluster and its share, if they are to be listed.
+    pub(super) legend: Vec<[String; 2]>,
     /// Behind the points: for colours that white would hide.
     pub(super) background: RGBColor,
     pub(super) costs: &'a [f64],
@@ -94,9 +94,10 @@ pub(super) fn draw<B: DrawingBackend>(area: &DrawingArea<B, Shift>, picture: &Pi
         };
         let (by_inertia, by_silhouette) = (of(|trial| Some(trial.inertia)), of(|trial| trial.silhouette));
         let chosen = Some(index(picture.k));
-        let (elbow, silhouette) = ("Inertia by number of clusters", "Silhouette by number of clusters");
-        draw_line(&inertias, elbow, ["clusters", "inertia"], &by_inertia, chosen)?;
-        draw_line(&silhouettes, silhouette, ["clusters", "mean silhouette"], &by_silhouette, chosen)?;
+        let title = |what: &str| format!("{what} by number of clusters ({} chosen)", picture.k);
+        draw_line(&inertias, &title("Inertia"), ["clusters", "inertia"], &by_inertia, chosen)?;
+        let names = ["clusters", "mean silhouette"];
+        draw_line(&silhouettes, &title("Silhouette"), names, &by_silhouette, chosen)?;
     }
     area.present()
 }
@@ -106,7 +107,9 @@ fn draw_view<B: DrawingBackend>(area: &DrawingArea<B, Shift>, picture: &Picture<
     let View { points, centroids, names, is_strip } = &picture.view;
     let all = || points.iter().chain(centroids);
     let x = Scale::of(all().map(|point| point[0]));
-    let y = Scale::of(all().map(|point| point[1]));
+    // The numbers of the clusters, with half of the space between them at either end.
+    let strip = is_strip.then_some([-0.5, picture.k as f64 - 0.5]).into_iter().flatten();
+    let y = Scale::of(all().map(|point| point[1]).chain(strip));
     let (plane, legend) = match picture.legend.is_empty() {
         true => (area.clone(), None),
         false => {
@@ -116,12 +119,14 @@ fn draw_view<B: DrawingBackend>(area: &DrawingArea<B, Shift>, picture: &Picture<
     };
     let mut chart = chart_on(&plane, "Points and centroids", x.range.clone(), y.range.clone())?;
     chart.plotting_area().fill(&picture.background)?;
-    let whole = |place: &f64| if place.fract() == 0.0 { place.to_string() } else { String::new() };
+    let whole = |place: &f64| match place.round() {
+        // Clusters have no numbers in between.
+        number if (number - place).abs() < 1e-6 => format!("{}", number + 0.0),
+        _ => String::new(),
+    };
     let decimal = |place: &f64| y.show(*place);
-    // The numbers of clusters are few: they need no unit.
     let show_y: &dyn Fn(&f64) -> String = if *is_strip { &whole } else { &decimal };
-    let names = [x.name(&names[0]), if *is_strip { names[1].clone() } else { y.name(&names[1]) }];
-    axes(&mut chart, names, &|place| x.show(*place), show_y)?;
+    axes(&mut chart, [x.name(&names[0]), y.name(&names[1])], &|place| x.show(*place), show_y)?;
 
     let place = |point: &[f64; 2]| (x.place(point[0]), y.place(point[1]));
     let radius = match points.len() {
@@ -132,12 +137,12 @@ fn draw_view<B: DrawingBackend>(area: &DrawingArea<B, Shift>, picture: &Picture<
     chart.draw_series(points.iter().zip(&picture.labels).map(|(point, &cluster)| {
         Circle::new(place(point), radius, picture.colours[cluster].mix(0.75).filled())
     }))?;
-    let radius = match centroids.len() {
-        ..=50 => 6,
-        51..=500 => 4,
-        _ => 2,
+    let (radius, halo) = match centroids.len() {
+        ..=50 => (6, 8),
+        51..=500 => (3, 5),
+        _ => (1, 2),
     };
-    for (radius, colour) in [(radius + 2, WHITE), (radius, BLACK)] {
+    for (radius, colour) in [(halo, WHITE), (radius, BLACK)] {
         chart
             .draw_series(centroids.iter().map(|point| Circle::new(place(point), radius, colour.filled())))?;
     }
@@ -151,11 +156,13 @@ fn draw_legend<B: DrawingBackend>(area: &DrawingArea<B, Shift>, picture: &Pictur
     const LINE_HEIGHT: i32 = 28;
     let at = |i: i32| 60 + i * LINE_HEIGHT;
     let beside = text(SMALL, BLACK).pos(Pos::new(HPos::Left, VPos::Center));
-    for ((i, name), colour) in (0..).zip(&picture.legend).zip(&picture.colours) {
+    let flush = text(SMALL, BLACK).pos(Pos::new(HPos::Right, VPos::Center));
+    for ((i, [name, share]), colour) in (0..).zip(&picture.legend).zip(&picture.colours) {
         let square = [(4, at(i) - 8), (20, at(i) + 8)];
         area.draw(&Rectangle::new(square, colour.filled()))?;
         area.draw(&Rectangle::new(square, GREY))?;
         area.draw(&Text::new(name.as_str(), (30, at(i)), beside.clone()))?;
+        area.draw(&Text::new(share.as_str(), (LEGEND as i32 - 8, at(i)), flush.clone()))?;
     }
     let y = at(index(picture.legend.len())) + 8;
     area.draw(&Circle::new((12, y), 6, BLACK.filled()))?;
@@ -242,7 +249,7 @@ where
         .draw()
 }
 
-fn text(size: u32, colour: RGBColor) -> TextStyle<'static> {
+fn text(size: f64, colour: RGBColor) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&colour)
 }
 

@@ -69,16 +69,63 @@ impl View {
 
         let found = principal_axes(&centred, *d);
         let project = |row: &[f64]| found.axes.each_ref().map(|axis| dot(row, axis) * spread * unit);
-        let name = |which: &str, share: f64| {
-            format!("{which} principal component ({:.1} % of the variance)", 100.0 * share)
+        let name = |which: u8, share: f64| {
+            format!("principal component {which} ({:.1} % of variance)", 100.0 * share)
         };
         let normalize =
             |row: &Vec<f64>| -> Vec<f64> { centre(row).into_iter().map(|x| x / spread).collect() };
         Self {
             points: centred.chunks_exact(*d).map(project).collect(),
             centroids: centroids.iter().map(|row| project(&normalize(row))).collect(),
-            names: [name("first", found.shares[0]), name("second", found.shares[1])],
+            names: [name(1, found.shares[0]), name(2, found.shares[1])],
             is_strip: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Matrix, Points};
+
+    fn view(d: usize, values: &[f64], labels: &[i32], centroids: &[Vec<f64>]) -> View {
+        let points = Points::F64(Matrix::new(values.len() / d, d, values.to_vec()).unwrap());
+        View::new(&Sample::new(&points, 0).unwrap(), labels, centroids, 0)
+    }
+
+    #[test]
+    fn two_columns_are_shown_as_they_are() {
+        let found = view(2, &[1.0, 2.0, 3.0, 4.0], &[0, 0], &[vec![2.0, 3.0]]);
+        assert_eq!((found.points, found.centroids), (vec![[1.0, 2.0], [3.0, 4.0]], vec![[2.0, 3.0]]));
+    }
+
+    #[test]
+    fn one_column_is_shown_near_the_number_of_its_cluster() {
+        let found = view(1, &[5.0, 6.0, 9.0], &[1, 1, 0], &[vec![9.0], vec![5.5]]);
+        assert_eq!(found.centroids, [[9.0, 0.0], [5.5, 1.0]]);
+        for (point, (x, label)) in found.points.iter().zip([(5.0, 1.0), (6.0, 1.0), (9.0, 0.0)]) {
+            assert!(point[0] == x && (point[1] - label).abs() <= SPREAD / 2.0, "{point:?}");
+        }
+    }
+
+    #[test]
+    fn distances_within_a_plane_are_kept_at_any_size_and_place() {
+        // A square in a plane of three dimensions, and its middle.
+        let square = [[0.0, 0.0, 0.0], [2.0, 1.0, 2.0], [2.0, -2.0, -1.0], [4.0, -1.0, 1.0]];
+        for (unit, shift) in [(1.0, 0.0), (1.0, 1e9), (1e150, 0.0), (1e-150, 0.0)] {
+            let place = |x: &f64| x * unit + shift;
+            let values: Vec<f64> = square.as_flattened().iter().map(place).collect();
+            let middle: Vec<f64> = [2.0, -0.5, 0.5].iter().map(place).collect();
+            let found = view(3, &values, &[0; 4], &[middle]);
+            let distance =
+                |a: [f64; 2], b: [f64; 2]| (a[0] / unit - b[0] / unit).hypot(a[1] / unit - b[1] / unit);
+            for (i, j, expected) in [(0, 1, 3.0), (0, 2, 3.0), (1, 3, 3.0), (0, 3, 18.0_f64.sqrt())] {
+                let found = distance(found.points[i], found.points[j]);
+                assert!((found - expected).abs() < 1e-5, "{unit} {shift}: {found} {expected}");
+            }
+            for point in &found.points {
+                assert!((distance(*point, found.centroids[0]) - 4.5_f64.sqrt()).abs() < 1e-5);
+            }
         }
     }
 }
