@@ -191,7 +191,8 @@ fn glyph(letter: char, size: RasterHeight) -> Option<RasterizedChar> {
 /// The pixels as PNG.
 pub(super) fn encode(width: u32, height: u32, pixels: &[u8]) -> Result<Vec<u8>, PlotError> {
     let mut png = Vec::new();
-    PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive)
+    // A chart is mostly areas of one colour, which filters make larger.
+    PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::NoFilter)
         .write_image(pixels, width, height, ExtendedColorType::Rgb8)
         .map_err(|problem| PlotError::Draw { problem: problem.to_string() })?;
     Ok(png)
