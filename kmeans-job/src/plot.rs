@@ -39,9 +39,6 @@ use view::View;
 pub use error::PlotError;
 pub use sample::Sample;
 
-/// Behind colours of the user's: neither black nor white is lost on it.
-const NEUTRAL: RGBColor = RGBColor(0xc8, 0xc8, 0xc8);
-
 /// A picture of a fit.
 ///
 /// ```
@@ -129,7 +126,7 @@ impl<'a> Plot<'a> {
     }
 
     /// Red, green and blue of each cluster; by default colours that are told apart. For clusters that are colours
-    /// themselves: the legend then names these, and the points stand on grey.
+    /// themselves: the legend then names these, and the points stand on white or on a grey that hides none of them.
     ///
     /// # Errors
     /// [`PlotError::Colours`] unless there is a colour for each cluster.
@@ -206,7 +203,7 @@ impl<'a> Plot<'a> {
             labels: sample.rows.iter().map(|&row| fit.labels[row] as usize).collect(),
             colours: colours.clone().unwrap_or_else(|| colours::of_clusters(model.k())),
             legend: if Picture::has_legend(model.k()) { self.legend() } else { Vec::new() },
-            background: if colours.is_some() { NEUTRAL } else { WHITE },
+            background: colours.as_deref().map_or(WHITE, colours::behind),
             costs: &model.cost_per_iteration,
             trials: if several { &fit.trials } else { &[] },
             k: model.k(),

@@ -9,7 +9,7 @@ use image::ImageFormat;
 use std::collections::BTreeSet;
 
 fn text(folder: &Folder, name: &str) -> String {
-    String::from_utf8(folder.get(name)).unwrap()
+    String::from_utf8(folder.get(name)).expect("UTF-8")
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, path::Path};
 
 /// Rows of numbers from 0 to 1, and a fit of them.
 fn fitted(rows: usize, d: usize, k: usize) -> (Fit, Sample) {
-    let points = (noise(rows * d).collect::<Vec<f64>>(), d).into_points().unwrap();
+    let points = (noise(rows * d).collect::<Vec<f64>>(), d).into_points().expect("rows");
     fit(points, |kmeans| kmeans.k(k).max_iter(4))
 }
 
@@ -24,16 +24,16 @@ fn fit(
     points: Points,
     options: impl Fn(kmeans_job::KMeansBuilder) -> kmeans_job::KMeansBuilder,
 ) -> (Fit, Sample) {
-    let sample = Sample::new(&points, 7).unwrap();
-    (options(KMeans::builder()).build().unwrap().fit(points).unwrap(), sample)
+    let sample = Sample::new(&points, 7).expect("finite points");
+    (options(KMeans::builder()).build().expect("options").fit(points).expect("a fit"), sample)
 }
 
 fn svg(fit: &Fit, sample: &Sample) -> String {
-    Plot::new(fit, sample).unwrap().svg().unwrap()
+    Plot::new(fit, sample).expect("its sample").svg().expect("SVG")
 }
 
 fn decode(png: &[u8]) -> RgbImage {
-    image::load_from_memory_with_format(png, ImageFormat::Png).unwrap().into_rgb8()
+    image::load_from_memory_with_format(png, ImageFormat::Png).expect("PNG").into_rgb8()
 }
 
 fn colours(image: &RgbImage) -> BTreeSet<[u8; 3]> {

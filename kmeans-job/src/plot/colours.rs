@@ -1,6 +1,6 @@
 //! The colours of clusters.
 
-use plotters::style::{Color as _, HSLColor, RGBColor};
+use plotters::style::{Color as _, HSLColor, RGBColor, WHITE};
 
 /// Colours that are told apart at a glance: category10 of D3, which matplotlib has as tab10.
 const FEW: [RGBColor; 10] = [
@@ -32,6 +32,18 @@ pub(super) fn of_clusters(k: usize) -> Vec<RGBColor> {
     (0..k).map(colour).collect()
 }
 
+/// Of white and some greys the one that is least like any of these colours.
+pub(super) fn behind(colours: &[RGBColor]) -> RGBColor {
+    let difference_min = |grey: u8| {
+        let difference =
+            |c: &RGBColor| [c.0, c.1, c.2].iter().map(|&level| u32::from(level.abs_diff(grey)).pow(2)).sum();
+        colours.iter().map(difference).min().unwrap_or(u32::MAX)
+    };
+    // Lines and texts are black, so it has to be light. Of equals the last is taken: the lightest.
+    let grey = [0x70, 0x90, 0xb0, 0xd0, 0xff].into_iter().max_by_key(|&grey| difference_min(grey));
+    grey.map_or(WHITE, |grey| RGBColor(grey, grey, grey))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +57,12 @@ mod tests {
             assert_eq!(colours.len(), k);
         }
         assert_eq!(of_clusters(5000).len(), 5000);
+    }
+
+    #[test]
+    fn no_colour_is_lost_on_what_is_behind_it() {
+        assert_eq!(behind(&[]), WHITE);
+        assert_eq!(behind(&[RGBColor(0, 0, 0), RGBColor(90, 80, 70)]), WHITE);
+        assert_eq!(behind(&[WHITE, RGBColor(0, 0, 0)]), RGBColor(0x70, 0x70, 0x70));
     }
 }

@@ -207,13 +207,17 @@ fn draw_line<B: DrawingBackend>(
 }
 
 type Chart<'a, B, X, Y> = ChartContext<'a, B, Cartesian2d<X, Y>>;
+type Begun<'a, B, X, Y> = Result<
+    Chart<'a, B, <X as AsRangedCoord>::CoordDescType, <Y as AsRangedCoord>::CoordDescType>,
+    DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>,
+>;
 
 fn chart_on<'a, B: DrawingBackend, X: AsRangedCoord, Y: AsRangedCoord>(
     area: &'a DrawingArea<B, Shift>,
     title: &str,
     x: X,
     y: Y,
-) -> Result<Chart<'a, B, X::CoordDescType, Y::CoordDescType>, DrawingAreaErrorKind<B::ErrorType>> {
+) -> Begun<'a, B, X, Y> {
     ChartBuilder::on(area)
         .caption(title, text(LARGE, BLACK))
         .margin(12)

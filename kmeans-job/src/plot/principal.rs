@@ -14,7 +14,7 @@ const SWEEPS_MAX: usize = 30;
 /// What is left of a vector that depends on others is rounding.
 const DEPENDENT: f64 = 1e-10;
 /// Random numbers for the vectors to begin with.
-const STREAM_AXES: u64 = 0x61_7865_73; // "axes"
+const STREAM_AXES: u64 = 0x6178_6573; // "axes"
 
 /// The first two principal axes.
 #[derive(Debug)]

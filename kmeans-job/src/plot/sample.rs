@@ -11,7 +11,7 @@ const ROWS_MAX: usize = 5000;
 /// Numbers that are kept, 128 MB of them; this is less than so many rows of very many columns.
 const VALUES_MAX: usize = 1 << 24;
 /// Random numbers for the rows that are drawn.
-const STREAM_PLOT: u64 = 0x70_6c6f_74; // "plot"
+const STREAM_PLOT: u64 = 0x706c_6f74; // "plot"
 
 /// Points to draw: all of them if there are at most 5000, else 5000 that the seed draws, each set of rows as likely as
 /// any other. Of rows of more than 3355 columns there are fewer, so that a sample never takes more than 128 MB.

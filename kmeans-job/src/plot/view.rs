@@ -7,7 +7,7 @@ use super::{
 use crate::numeric::random::uniform;
 
 /// Random numbers for the places of points of one column across it.
-const STREAM_SPREAD: u64 = 0x73_7072_6561_64; // "spread"
+const STREAM_SPREAD: u64 = 0x7370_7265_6164; // "spread"
 /// How far points of one column are spread around the number of their cluster.
 const SPREAD: f64 = 0.6;
 
