@@ -84,3 +84,16 @@ fn a_picture_that_cannot_be_written_is_refused_ahead_of_all_work() {
         assert!(folder.content() == before, "{args}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_folder_without_permission_is_refused_ahead_of_all_work() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("closed")).unwrap();
+    if !command::forbid(&folder.path("closed")) {
+        return;
+    }
+    let run = folder.run(&words("fit IRIS --plot closed/p.svg"));
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.starts_with("error: --plot closed/p.svg: no permission"), "{}", run.stderr);
+}
