@@ -6,9 +6,9 @@ use std::array;
 /// Vectors that are iterated: the two that are wanted, and more of them, by which the two are found sooner.
 const VECTORS: usize = 8;
 /// Rounds at the most. Where the variances of very many directions are alike, no plane is better than others.
-const ROUNDS_MAX: usize = 50;
+const ROUNDS_MAX: usize = 20;
 /// Rounds end when the share of the variance that the plane has grows by less.
-const GAIN_MIN: f64 = 1e-9;
+const GAIN_MIN: f64 = 1e-6;
 /// Sweeps of Jacobi's method; it converges quadratically, and fewer than ten do for such small matrices.
 const SWEEPS_MAX: usize = 30;
 /// What is left of a vector that depends on others is rounding.
