@@ -15,7 +15,7 @@ use crate::{
     start,
 };
 use mapreduce_core::{Engine, Report};
-use std::time::Instant;
+use std::{sync::Mutex, time::Instant};
 
 /// One iteration, as it ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,6 +32,8 @@ pub struct Iteration {
     pub moved: u64,
     /// The sum of the squared distances that the centroids moved.
     pub shift: f64,
+    /// Seconds since the iteration before ended, or since the iterations began.
+    pub seconds: f64,
 }
 
 /// The result of a fit.
@@ -218,6 +220,7 @@ impl<T: Scalar> Search<'_, T> {
             empty: kmeans.empty,
             start,
             observer: &kmeans.observer,
+            clock: Mutex::new(Instant::now()),
         };
         let Fitted { centroids, converged, costs } =
             session.iterate(&iterations, self.distinct.unwrap_or(data))?.output;

@@ -12,7 +12,11 @@ use crate::{
 };
 use mapreduce_core::{Iterative, Output, Result};
 use serde::{Deserialize, Serialize};
-use std::ops::ControlFlow;
+use std::{
+    ops::ControlFlow,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 /// Lloyd's iterations over centred rows. An iteration is one round, or two if a cluster became empty.
 pub(crate) struct Iterations<'a, T: Scalar> {
@@ -33,6 +37,8 @@ pub(crate) struct Iterations<'a, T: Scalar> {
     /// Row-major `k x d`, in the coordinates of the centred rows, as all centroids here.
     pub(crate) start: Vec<f64>,
     pub(crate) observer: &'a Observer,
+    /// When the iteration before ended.
+    pub(crate) clock: Mutex<Instant>,
 }
 
 /// What the iterations come to.
@@ -191,7 +197,10 @@ impl<T: Scalar> Iterations<'_, T> {
         let number = state.costs.len() as u32;
         let cost = state.costs.last().copied().unwrap_or_default();
         let (k, run) = (self.k, self.run);
-        self.observer.tell(&Iteration { k, run, number, cost, moved: sums.moved, shift });
+        let now = Instant::now();
+        let before = std::mem::replace(&mut *self.clock.lock().unwrap_or_else(PoisonError::into_inner), now);
+        let seconds = (now - before).as_secs_f64();
+        self.observer.tell(&Iteration { k, run, number, cost, moved: sums.moved, shift, seconds });
 
         // The same centroids give the same labels and means again, and the same labels the same centroids. A moved
         // cluster has yet to win its rows, so until it stays where it is a small shift means nothing.

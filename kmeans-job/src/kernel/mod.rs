@@ -10,4 +10,5 @@ pub mod distance;
 pub mod greedy;
 pub mod isa;
 pub mod pack;
+pub mod peak;
 mod vector;
