@@ -12,13 +12,17 @@ points, start, threads, library = sys.argv[1:]
 points, start = load(points), load(start)
 if library == "onedal":
     from sklearnex.cluster import KMeans
+
+    options = {"n_jobs": int(threads)}
 else:
     from sklearn.cluster import KMeans
+
+    options = {}  # OMP_NUM_THREADS says it
 warnings.filterwarnings("ignore")  # that it has not converged
 
 
 def fit(iterations):
-    kmeans = KMeans(len(start), init=start, n_init=1, max_iter=iterations, tol=0, algorithm="lloyd")
+    kmeans = KMeans(len(start), init=start, n_init=1, max_iter=iterations, tol=0, algorithm="lloyd", **options)
     kmeans.fit(points)
     return kmeans.cluster_centers_, kmeans.labels_, kmeans.n_iter_
 
