@@ -128,8 +128,15 @@ fn main() -> Result<ExitCode, Failure> {
 fn compare(args: &Args, cancel: &Cancel) -> Result<(), Failure> {
     let started = Instant::now();
     let workshop = Workshop::open()?;
-    println!("building the programs of this project");
-    workshop.build()?;
+    let all = Chosen::value_variants().iter().copied();
+    let chosen: Vec<Chosen> =
+        all.filter(|contest| args.only.is_empty() || args.only.contains(contest)).collect();
+    if chosen.iter().any(|contest| matches!(contest, Chosen::Data(_))) {
+        workshop.build_data_path()?;
+    }
+    if chosen.iter().any(|contest| matches!(contest, Chosen::KMeans(_))) {
+        workshop.build_kmeans()?;
+    }
     let sizes = if args.quick { Sizes::QUICK } else { Sizes::FULL };
     let inputs = Inputs::new(&workshop, sizes);
     let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
@@ -149,11 +156,8 @@ fn compare(args: &Args, cancel: &Cancel) -> Result<(), Failure> {
     }
 
     let mut sections = Vec::new();
-    for &chosen in Chosen::value_variants() {
-        if !args.only.is_empty() && !args.only.contains(&chosen) {
-            continue;
-        }
-        let section = match chosen {
+    for contest in chosen {
+        let section = match contest {
             Chosen::Data(subject) => {
                 // What the contestants of one subject need is not there for those of the next.
                 let mut pool = None;

@@ -66,16 +66,26 @@ impl Workshop {
         Ok(workshop)
     }
 
-    /// Builds the programs of this project.
+    /// Builds the programs of the contests of the data path.
     ///
     /// # Errors
     /// When cargo does not succeed.
-    pub(crate) fn build(&self) -> Result<(), Failure> {
+    pub(crate) fn build_data_path(&self) -> Result<(), Failure> {
+        println!("building the programs of the data path");
         let mut cargo = self.cargo_build();
-        cargo.args(["-p", "benches", "--bin", "by_hand", "--bin", "sum_by_key", "--bin", "fit_kmeans"]);
+        cargo.args(["-p", "benches", "--bin", "by_hand", "--bin", "sum_by_key"]);
         cargo.args(["-p", "mapreduce-net", "--features", "mapreduce-net/cli"]);
         cargo.args(["--example", "word_count", "--example", "sort"]);
         succeed(&mut cargo)
+    }
+
+    /// Builds the program of this project for the contests of K-means.
+    ///
+    /// # Errors
+    /// When cargo does not succeed.
+    pub(crate) fn build_kmeans(&self) -> Result<(), Failure> {
+        println!("building the program of K-means");
+        succeed(self.cargo_build().args(["-p", "benches", "--bin", "fit_kmeans"]))
     }
 
     /// Builds the program around linfa, which nothing else needs.
