@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn contests_of_both_kinds_can_be_chosen_by_name() {
         let args = Args::try_parse_from(["compare", "--only", "sort", "--only", "kmeans-rgb"]).unwrap();
-        assert_eq!(args.only, [Chosen::Data(Subject::Sort), Chosen::KMeans(Workload::KmeansRgb)]);
+        assert_eq!(args.only, [Chosen::Data(Subject::Sort), Chosen::KMeans(Workload::Rgb)]);
         assert!(Args::try_parse_from(["compare", "--only", "kmeans"]).is_err());
     }
 

@@ -11,7 +11,7 @@ pub(crate) enum Role {
     Ours,
     /// The same on a pool of peers of one thread.
     Pool,
-    /// The same kernel without the framework.
+    /// Its kernel without pruning and without the framework.
     PlainLoop,
     /// Lloyd's steps from the same start centroids: ends with the same inertia after as many iterations.
     Exact,
@@ -65,12 +65,11 @@ impl Contestants {
     pub(crate) fn of(task: &Task, setup: Setup<'_>) -> Self {
         let mut all = Self::default();
         let aims = task.workload.aims();
-        let pool = aims.pool.map(|_| "pool");
         all.ours(task, setup, "this project", Role::Ours, "threads");
-        if let Some(pool) = pool {
-            all.ours(task, setup, "this project, peers of one thread", Role::Pool, pool);
+        if aims.pool.is_some() {
+            all.ours(task, setup, "this project, peers of one thread", Role::Pool, "pool");
         }
-        all.ours(task, setup, "plain loop, kernel of this project", Role::PlainLoop, "plain-loop");
+        all.ours(task, setup, "its kernel in a plain loop", Role::PlainLoop, "plain-loop");
         for (name, package, role, script, last) in SCRIPTS {
             let ready = || setup.workshop.require_package(package);
             if all.admits(setup, name, ready) {
@@ -82,14 +81,14 @@ impl Contestants {
         if all.admits(setup, "linfa", || setup.workshop.build_linfa()) {
             let mut command = Command::new(setup.workshop.program("fit_linfa"));
             command.arg(&task.points).arg(&task.start);
-            all.steady.push(setup.limited("linfa", Role::OwnWay, task, command));
+            all.steady.push(setup.steady("linfa", Role::OwnWay, task, command));
         }
         let [mllib, map_reduce] = SPARK_ITERATIONS.map(|most| most.min(task.iterations));
         let (aim_mllib, aim_map_reduce) = aims.spark.unzip();
         all.spark(task, setup, "Spark MLlib", Role::OwnWay, "peer_spark_mllib.py", (mllib, aim_mllib));
         let name = "PySpark, map and reduceByKey";
         match task.workload {
-            Workload::KmeansHibench | Workload::KmeansWide => {
+            Workload::Hibench | Workload::Wide => {
                 all.leave_out(name, "takes minutes an iteration here");
             }
             _ => {
@@ -107,7 +106,7 @@ impl Contestants {
         }
         let mut command = Command::new(setup.workshop.program("fit_kmeans"));
         command.arg(how).arg(&task.points).arg(&task.start).arg(setup.threads.to_string());
-        self.steady.push(setup.limited(name, role, task, command));
+        self.steady.push(setup.steady(name, role, task, command));
     }
 
     fn spark(
@@ -147,7 +146,7 @@ impl Contestants {
 
 impl Setup<'_> {
     /// A contestant with all iterations.
-    fn limited(self, name: &'static str, role: Role, task: &Task, mut command: Command) -> Contestant {
+    fn steady(self, name: &'static str, role: Role, task: &Task, mut command: Command) -> Contestant {
         self.limit(&mut command);
         Contestant { name, role, aim: None, iterations: task.iterations, command }
     }
@@ -183,7 +182,7 @@ mod tests {
         let without = &["scikit", "FAISS", "clostera", "superkmeans", "linfa"].map(str::to_owned);
         let setup = Setup { workshop, inputs, threads: 2, memory_mb: 200, java: false, without };
         let task = Task {
-            workload: Workload::KmeansSmall,
+            workload: Workload::Small,
             n: 100,
             d: 2,
             k: 3,
@@ -193,8 +192,7 @@ mod tests {
         };
         let all = Contestants::of(&task, setup);
         let names: Vec<&str> = all.steady.iter().map(|contestant| contestant.name).collect();
-        let ours =
-            ["this project", "this project, peers of one thread", "plain loop, kernel of this project"];
+        let ours = ["this project", "this project, peers of one thread", "its kernel in a plain loop"];
         assert_eq!(names, ours);
         assert!(all.slow.is_empty() && !folder.path().join("compare").join("python").exists());
         let absent = [

@@ -1,5 +1,5 @@
 //! K-means of this project on demand, for `compare`: through the library on threads or on a pool, and in a plain loop
-//! around the same kernel. See `benches::on_demand` for what it reads and answers.
+//! around its kernel. See `benches::on_demand` for what it reads and answers.
 //!
 //! `fit_kmeans (threads | pool | plain-loop) POINTS START THREADS`   (a pool has as many peers, of one thread each)
 
@@ -14,10 +14,7 @@ use kmeans_job::{KMeans, Start, data::Matrix};
 use mapreduce_core::{Engine, Local, Registry};
 use mapreduce_net::PoolOptions;
 use plain_loop::PlainLoop;
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Instant};
 
 fn main() -> Result<(), Failure> {
     let Some(arguments) = processes::arguments(|| kmeans_job::register(Registry::new()))? else {
@@ -42,26 +39,19 @@ fn main() -> Result<(), Failure> {
     }
 }
 
+/// Answers with fits through the library.
 fn on(engine: &impl Engine, points: &Matrix<f32>, start: &Matrix<f32>) -> Result<(), Failure> {
     let values = start.values().iter().map(|&x| x.into()).collect();
-    let start = Start::Given(Matrix::new(start.rows(), start.d(), values)?);
-    serve(|iterations| fit(engine, points, &start, iterations))
-}
-
-fn fit(
-    engine: &impl Engine,
-    points: &Matrix<f32>,
-    start: &Start,
-    iterations: u32,
-) -> Result<(Duration, f64), Failure> {
-    let Start::Given(centroids) = start else { return Err("start centroids are given here".into()) };
-    let kmeans =
-        KMeans::builder().k(centroids.rows()).start(start.clone()).max_iter(iterations).tol(0.0).build()?;
-    let begun = Instant::now();
-    let fit = kmeans.fit_on(engine, points)?;
-    let time = begun.elapsed();
-    match fit.model.iterations {
-        done if done == u64::from(iterations) => Ok((time, fit.model.inertia)),
-        done => Err(format!("converged after {done} of {iterations} iterations").into()),
-    }
+    let given = Start::Given(Matrix::new(start.rows(), start.d(), values)?);
+    let builder = KMeans::builder().k(start.rows()).start(given).tol(0.0);
+    serve(|iterations| {
+        let kmeans = builder.clone().max_iter(iterations).build()?;
+        let begun = Instant::now();
+        let fit = kmeans.fit_on(engine, points)?;
+        let time = begun.elapsed();
+        match fit.model.iterations {
+            done if done == u64::from(iterations) => Ok((time, fit.model.inertia)),
+            done => Err(format!("converged after {done} of {iterations} iterations").into()),
+        }
+    })
 }

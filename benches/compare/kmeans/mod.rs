@@ -18,7 +18,7 @@ mod workload;
 
 pub(crate) use workload::Workload;
 
-use crate::{contests::Setup, report::Section};
+use crate::{contests::Setup, report::Section, workshop::remove};
 use benches::{
     Failure,
     limits::{fma_peak, read_bandwidth},
@@ -27,7 +27,7 @@ use contestants::{Contestant, Contestants, Role};
 use mapreduce_core::Cancel;
 use process::OnDemand;
 use report::{Limits, Outcome, Performance, Turn};
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 /// How contestants take turns.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,8 @@ pub(crate) fn hold(
     cancel: &Cancel,
 ) -> Result<Section, Failure> {
     let task = workload.task(setup.workshop, rules.quick)?;
+    // For what contestants leave on disk.
+    fs::create_dir_all(&setup.workshop.spill)?;
     println!("\n{}", task.title());
     let limits = Limits {
         operations: fma_peak(setup.threads),
@@ -90,6 +92,8 @@ pub(crate) fn hold(
         outcome.results.push(performance);
         outcome.turn(outcome.results.len() - 1, &mut process, rules, cancel)?;
     }
+    // What a process that is about to end still holds there is removed after the next contest.
+    let _ = remove(&setup.workshop.spill);
     Ok(outcome.section())
 }
 

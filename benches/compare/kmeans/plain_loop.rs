@@ -1,5 +1,5 @@
-//! [`PlainLoop`]: the steps of K-means with this project's kernel, without jobs, tasks or a coordinator. What the library
-//! takes beyond it is what the framework costs.
+//! [`PlainLoop`]: Lloyd's steps with this project's kernel: every row against every centroid, without bounds of the iteration
+//! before, and without jobs, tasks or a coordinator. What pruning gains, and what the framework costs, is beside it.
 
 use benches::{Failure, on_demand::inertia};
 use kmeans_job::{
@@ -7,23 +7,25 @@ use kmeans_job::{
     kernel::{assign::assign, isa::Isa, pack::Packed},
     numeric::grid::{Grid, accumulate},
 };
+use mapreduce_core::RowBlock;
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use std::time::{Duration, Instant};
 
-/// Rows that the kernel is called with.
-const BLOCK_ROWS: usize = 1024;
+/// Bytes of rows that are labelled and then added up: they stay in the cache in between.
+const BLOCK_BYTES: usize = 32 << 10;
 
 /// Points, and threads to iterate over them.
 pub(crate) struct PlainLoop<'a> {
     points: &'a Matrix<f32>,
     grid: Grid<f32>,
+    isa: Isa,
     pool: ThreadPool,
-    /// Rows of a piece: as many as a split of the library's has.
+    /// Rows of a piece: about as many as a split of the library's has.
     split_rows: usize,
 }
 
-/// What comes of a piece: sums, counts, and how many labels are others than before.
-type Summed = (Vec<i64>, Vec<u64>, usize);
+/// What comes of a piece: sums and counts.
+type Summed = (Vec<i64>, Vec<i64>);
 
 impl<'a> PlainLoop<'a> {
     /// Looks at the points, which the library does in each fit.
@@ -39,18 +41,19 @@ impl<'a> PlainLoop<'a> {
         Ok(Self {
             points,
             grid: Grid::new(&largest, points.rows() as u64),
+            isa: Isa::detect(),
             pool: ThreadPoolBuilder::new().num_threads(threads).build()?,
             split_rows: ((size_of_val(points.values()) / 64).clamp(256 << 10, 64 << 20) / (4 * d)).max(1),
         })
     }
 
-    /// The time of so many iterations, and the inertia at their end.
+    /// The time of so many iterations and of the labels at their end, and the inertia.
     pub(crate) fn fit(&self, start: &Matrix<f32>, iterations: u32) -> (Duration, f64) {
         let (d, mut centroids) = (self.points.d(), start.values().to_vec());
-        let mut labels = vec![u32::MAX; self.points.rows()];
+        let mut labels = vec![0; self.points.rows()];
         let begun = Instant::now();
         for _ in 0..iterations {
-            let (sums, counts, _) = self.pool.install(|| self.pass(&centroids, &mut labels));
+            let (sums, counts) = self.pool.install(|| self.pass(&centroids, &mut labels));
             for (i, centroid) in centroids.iter_mut().enumerate() {
                 // A cluster without rows stays where it is.
                 if counts[i / d] > 0 {
@@ -58,6 +61,7 @@ impl<'a> PlainLoop<'a> {
                 }
             }
         }
+        self.pool.install(|| self.pass(&centroids, &mut labels));
         let time = begun.elapsed();
         (time, self.pool.install(|| inertia(self.points.values(), &centroids, d)))
     }
@@ -72,23 +76,21 @@ impl<'a> PlainLoop<'a> {
         let summed = of_splits.reduce_with(|mut a, b| {
             a.0.iter_mut().zip(b.0).for_each(|(a, b)| *a += b);
             a.1.iter_mut().zip(b.1).for_each(|(a, b)| *a += b);
-            (a.0, a.1, a.2 + b.2)
+            a
         });
         summed.expect("a matrix has rows")
     }
 
-    fn split(&self, packed: &Packed<f32>, sums: usize, rows: &[f32], labels: &mut [u32]) -> Summed {
-        let (d, isa) = (self.points.d(), Isa::detect());
-        let (mut sums, mut counts, mut moved) = (vec![0_i64; sums], vec![0_u64; sums / d], 0);
-        let mut fresh = [0; BLOCK_ROWS];
-        for (rows, labels) in rows.chunks(BLOCK_ROWS * d).zip(labels.chunks_mut(BLOCK_ROWS)) {
-            let fresh = &mut fresh[..labels.len()];
-            assign(isa, packed, rows, fresh, None);
-            accumulate(isa, rows, fresh, &self.grid, &mut sums, &mut counts);
-            moved += labels.iter().zip(&*fresh).filter(|(a, b)| a != b).count();
-            labels.copy_from_slice(fresh);
+    fn split(&self, packed: &Packed<f32>, sums: usize, values: &[f32], labels: &mut [u32]) -> Summed {
+        let d = self.points.d();
+        let (mut sums, mut counts) = (vec![0; sums], vec![0; sums / d]);
+        let block_rows = (BLOCK_BYTES / (4 * d)).max(1);
+        for (values, labels) in values.chunks(block_rows * d).zip(labels.chunks_mut(block_rows)) {
+            let rows = RowBlock { width: d, values };
+            assign(self.isa, packed, rows, labels, None);
+            accumulate(self.isa, rows, labels, &self.grid, &mut sums, &mut counts);
         }
-        (sums, counts, moved)
+        (sums, counts)
     }
 }
 

@@ -257,7 +257,7 @@ pub(crate) mod tests {
         let spark = Performance { iterations: 2, aim: Some(100.0), ..result("E", Role::OwnWay, 0.1, 1) };
         Outcome {
             task: Task {
-                workload: Workload::KmeansSmall,
+                workload: Workload::Small,
                 n: 1_000_000,
                 d: 16,
                 k: 64,

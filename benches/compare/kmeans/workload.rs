@@ -18,15 +18,20 @@ const VERSION: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
     /// K-means of points with 3 columns, few clusters
-    KmeansRgb,
+    #[value(name = "kmeans-rgb")]
+    Rgb,
     /// K-means of points with 16 columns, some clusters
-    KmeansSmall,
+    #[value(name = "kmeans-small")]
+    Small,
     /// K-means of HiBench's points
-    KmeansHibench,
+    #[value(name = "kmeans-hibench")]
+    Hibench,
     /// K-means of points with 128 columns, many clusters
-    KmeansWide,
+    #[value(name = "kmeans-wide")]
+    Wide,
     /// K-means of the colours of a photograph
-    KmeansPhoto,
+    #[value(name = "kmeans-photo")]
+    Photo,
 }
 
 /// How many times as fast as others this project should be.
@@ -73,11 +78,11 @@ impl Workload {
     /// The word for it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::KmeansRgb => "rgb",
-            Self::KmeansSmall => "small",
-            Self::KmeansHibench => "hibench",
-            Self::KmeansWide => "wide",
-            Self::KmeansPhoto => "photo",
+            Self::Rgb => "rgb",
+            Self::Small => "small",
+            Self::Hibench => "hibench",
+            Self::Wide => "wide",
+            Self::Photo => "photo",
         }
     }
 
@@ -85,15 +90,11 @@ impl Workload {
     pub(crate) fn aims(self) -> Aims {
         let spark = Some((100.0, 5_000.0));
         match self {
-            Self::KmeansRgb => Aims { exact: Some((10.0, 5.0)), spark, ..Aims::default() },
-            Self::KmeansSmall => Aims { exact: Some((6.0, 4.0)), spark, pool: Some(0.9), ..Aims::default() },
-            Self::KmeansHibench => {
-                Aims { exact: Some((5.0, 3.0)), spark, pool: Some(0.9), ..Aims::default() }
-            }
-            Self::KmeansWide => {
-                Aims { exact: Some((1.8, 1.5)), superkmeans: Some(1.0), spark, ..Aims::default() }
-            }
-            Self::KmeansPhoto => Aims::default(),
+            Self::Rgb => Aims { exact: Some((10.0, 5.0)), spark, ..Aims::default() },
+            Self::Small => Aims { exact: Some((6.0, 4.0)), spark, pool: Some(0.9), ..Aims::default() },
+            Self::Hibench => Aims { exact: Some((5.0, 3.0)), spark, pool: Some(0.9), ..Aims::default() },
+            Self::Wide => Aims { exact: Some((1.8, 1.5)), superkmeans: Some(1.0), spark, ..Aims::default() },
+            Self::Photo => Aims::default(),
         }
     }
 
@@ -106,7 +107,7 @@ impl Workload {
         // A twentieth of the points, and no more clusters than these can have.
         let (part, k, iterations) = match quick {
             true => (20, k.min(64), 5),
-            false => (1, k, if self == Self::KmeansWide { 10 } else { 20 }),
+            false => (1, k, if self == Self::Wide { 10 } else { 20 }),
         };
         let file = |what: &str| {
             let name =
@@ -143,14 +144,14 @@ impl Workload {
             (Source::Generated { shape: Shape::Blobs { clusters, spread }, n, d }, clusters)
         };
         match self {
-            Self::KmeansRgb => blobs(1_000_000, 3, 16, 4.0),
-            Self::KmeansSmall => blobs(1_000_000, 16, 64, 6.0),
-            Self::KmeansWide => blobs(200_000, 128, 1024, 16.0),
+            Self::Rgb => blobs(1_000_000, 3, 16, 4.0),
+            Self::Small => blobs(1_000_000, 16, 64, 6.0),
+            Self::Wide => blobs(200_000, 128, 1024, 16.0),
             // Five clusters and 20 columns are what HiBench itself takes, and ten to be found.
-            Self::KmeansHibench => {
+            Self::Hibench => {
                 (Source::Generated { shape: Shape::HiBench { clusters: 5 }, n: 5_000_000, d: 20 }, 10)
             }
-            Self::KmeansPhoto => (Source::Photograph, 256),
+            Self::Photo => (Source::Photograph, 256),
         }
     }
 }
@@ -190,7 +191,7 @@ mod tests {
     fn files_of_a_version_are_always_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let workshop = Workshop::beside(folder.path().join("release")).unwrap();
-        let digests = [Workload::KmeansRgb, Workload::KmeansPhoto].map(|workload| {
+        let digests = [Workload::Rgb, Workload::Photo].map(|workload| {
             let task = workload.task(&workshop, true).unwrap();
             [&task.points, &task.start].map(|path| xxh3_64(&std::fs::read(path).unwrap()))
         });
