@@ -309,10 +309,10 @@ impl<'a> Contest<'a> {
         let spill = setup.workshop.spill.as_os_str();
         for (name, engine) in [("Polars, streaming", "streaming"), ("Polars, in memory", "in-memory")] {
             let command = script(setup, ["peer_polars.py", what], engine);
-            self.python(setup, name, || input("arrow"), Some(aims[0]), command);
+            self.python(setup, [name, "polars"], || input("arrow"), Some(aims[0]), command);
         }
         let command = script(setup, ["peer_duckdb.py", what], spill);
-        self.python(setup, "DuckDB", || input("parquet"), Some(aims[1]), command);
+        self.python(setup, ["DuckDB", "duckdb"], || input("parquet"), Some(aims[1]), command);
         let command = script(setup, ["peer_spark_sql.py", what], spill);
         self.spark(setup, "Spark SQL", || input("parquet"), Some(aims[2]), command);
     }
@@ -335,14 +335,14 @@ impl<'a> Contest<'a> {
             self.leave_out(name, "there is no Java");
             return None;
         }
-        self.python(setup, name, input, aim, command)
+        self.python(setup, [name, "pyspark"], input, aim, command)
     }
 
-    /// A script. Neither the environment nor the input is made for one that takes no part.
+    /// A script that needs a package. Neither the environment nor the input is made for one that takes no part.
     fn python(
         &mut self,
         setup: Setup<'a>,
-        name: &'static str,
+        [name, package]: [&'static str; 2],
         input: impl FnOnce() -> Result<PathBuf, Failure>,
         aim: Option<f64>,
         command: impl Fn(&Path, &Path) -> Command + 'a,
@@ -350,7 +350,7 @@ impl<'a> Contest<'a> {
         if !self.admits(setup, name) {
             return None;
         }
-        let ready = setup.workshop.require_python();
+        let ready = setup.workshop.require_package(package);
         match ready.and_then(|()| input().map_err(|failure| failure.to_string())) {
             Ok(source) => {
                 let path = source.clone();

@@ -19,7 +19,18 @@ pub(crate) fn name() -> String {
 
 /// Processor, memory, system and the versions of what is compared, a line each.
 pub(crate) fn description(packages: &str) -> String {
-    let peers = ["duckdb", "numpy", "polars", "pyarrow", "pyspark"];
+    let peers = [
+        "clostera",
+        "duckdb",
+        "faiss-cpu",
+        "numpy",
+        "polars",
+        "pyarrow",
+        "pyspark",
+        "scikit-learn",
+        "scikit-learn-intelex",
+        "superkmeans",
+    ];
     let packages: Vec<&str> = packages
         .lines()
         .filter(|line| peers.iter().any(|name| line.starts_with(&format!("{name}=="))))

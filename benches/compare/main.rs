@@ -1,16 +1,18 @@
-//! Compares this project with programs that people use for the same: a program by hand, Polars, DuckDB, GNU sort and Spark,
-//! on the same inputs with the same threads, in turns.
+//! Compares this project with programs that people use for the same: on the data path a program by hand, Polars, DuckDB, GNU
+//! sort and Spark; for K-means scikit-learn, oneDAL, FAISS, linfa, clostera, superkmeans and Spark. On the same inputs with
+//! the same threads, in turns.
 //!
 //! `cargo run --release -p benches --bin compare [-- --quick]`
 //!
 //! One command does all of it: builds the programs, makes the inputs and a Python environment in cargo's target folder
-//! (some 12 GB), runs every contestant several times in turns, checks that all outputs are equal and in order, prints medians
+//! (some 13 GB), runs every contestant several times in turns, checks that all outputs are equal and in order, prints medians
 //! and ratios as tables, and leaves those with all runs and a picture in `benches/runs`. What is measured, and what is
 //! not, is said in `docs/benchmarks.md`.
 //!
 //! # Layout
 //!
-//! * [`contests`]: what is compared with what. [`inputs`]: on which data.
+//! * [`contests`]: what is compared with what on the data path. [`inputs`]: on which data.
+//! * [`kmeans`]: the same for K-means, which has a folder of its own.
 //! * [`process`]: how a command is measured. [`content`]: how outputs are compared. [`pool`]: peers.
 //! * [`report`], [`picture`], [`machine`]: what is told of it.
 //! * [`workshop`]: folders, builds, and the Python environment.
@@ -20,6 +22,7 @@
 mod content;
 mod contests;
 mod inputs;
+mod kmeans;
 mod machine;
 mod picture;
 mod pool;
@@ -31,26 +34,28 @@ use benches::Failure;
 use content::Content;
 use contests::{Contest, Setup, Subject};
 use inputs::{Inputs, Sizes};
+use kmeans::{Rules, Workload};
 use mapreduce_core::Cancel;
 use mapreduce_net::cli::{
     clap::{self, Parser, ValueEnum},
     signal_status, until_signalled,
 };
-use report::{Outcome, Performance};
+use report::{Outcome, Performance, Section};
 use std::{
     fs, io,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 use workshop::{Workshop, remove};
 
-/// Compares word count, sort and sum by key with other programs that do the same
+/// Compares word count, sort, sum by key and K-means with other programs that do the same
 #[derive(Parser)]
 struct Args {
     /// Only this contest; may be repeated
     #[arg(long, value_name = "CONTEST")]
-    only: Vec<Subject>,
+    only: Vec<Chosen>,
     /// Turns of each contestant
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -60,8 +65,8 @@ struct Args {
     /// The memory of `sort-memory`, in megabytes, as in 200MB
     #[arg(long, value_name = "SIZE", default_value = "200MB", value_parser = megabytes)]
     memory: u64,
-    /// Leave out contestants with this word in their name, as in `Spark`; may be repeated. Without Polars, DuckDB and Spark
-    /// no Python is needed
+    /// Leave out contestants with this word in their name, as in `Spark`; may be repeated. The data path needs no
+    /// Python without Polars, DuckDB and Spark
     #[arg(long, value_name = "WORD")]
     without: Vec<String>,
     /// Contestants whose first turn takes longer have no other
@@ -73,6 +78,31 @@ struct Args {
     /// The machine's name, for the names of the files in benches/runs [default: of its processor]
     #[arg(long, value_name = "NAME")]
     machine: Option<String>,
+}
+
+/// A contest of either kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chosen {
+    Data(Subject),
+    KMeans(Workload),
+}
+
+impl ValueEnum for Chosen {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: LazyLock<Vec<Chosen>> = LazyLock::new(|| {
+            let data = Subject::value_variants().iter().map(|&subject| Chosen::Data(subject));
+            let kmeans = Workload::value_variants().iter().map(|&workload| Chosen::KMeans(workload));
+            data.chain(kmeans).collect()
+        });
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        match self {
+            Self::Data(subject) => subject.to_possible_value(),
+            Self::KMeans(workload) => workload.to_possible_value(),
+        }
+    }
 }
 
 fn megabytes(text: &str) -> Result<u64, &'static str> {
@@ -98,8 +128,15 @@ fn main() -> Result<ExitCode, Failure> {
 fn compare(args: &Args, cancel: &Cancel) -> Result<(), Failure> {
     let started = Instant::now();
     let workshop = Workshop::open()?;
-    println!("building the programs of this project");
-    workshop.build()?;
+    let all = Chosen::value_variants().iter().copied();
+    let chosen: Vec<Chosen> =
+        all.filter(|contest| args.only.is_empty() || args.only.contains(contest)).collect();
+    if chosen.iter().any(|contest| matches!(contest, Chosen::Data(_))) {
+        workshop.build_data_path()?;
+    }
+    if chosen.iter().any(|contest| matches!(contest, Chosen::KMeans(_))) {
+        workshop.build_kmeans()?;
+    }
     let sizes = if args.quick { Sizes::QUICK } else { Sizes::FULL };
     let inputs = Inputs::new(&workshop, sizes);
     let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
@@ -118,28 +155,41 @@ fn compare(args: &Args, cancel: &Cancel) -> Result<(), Failure> {
         println!("note: other processes are busy here (load {load}); ratios will be unsteady");
     }
 
-    let mut outcomes = Vec::new();
-    for &subject in Subject::value_variants() {
-        if !args.only.is_empty() && !args.only.contains(&subject) {
-            continue;
-        }
-        // What the contestants of one subject need is not there for those of the next.
-        let mut pool = None;
-        let contest = subject.contest(setup, &mut pool)?;
-        let outcome = hold(contest, args, &workshop, cancel)?;
-        println!("\n{}", outcome.table());
-        outcomes.push(outcome);
+    let mut sections = Vec::new();
+    for contest in chosen {
+        let section = match contest {
+            Chosen::Data(subject) => {
+                // What the contestants of one subject need is not there for those of the next.
+                let mut pool = None;
+                let contest = subject.contest(setup, &mut pool)?;
+                hold(contest, args, &workshop, cancel)?.section()
+            }
+            Chosen::KMeans(workload) => kmeans::hold(workload, setup, args.rules(), cancel)?,
+        };
+        println!("\n{}", section.table);
+        sections.push(section);
     }
-    let (summary, raw) = texts(args, &workshop, &outcomes, started)?;
+    let (summary, raw) = texts(args, &workshop, &sections, started)?;
     let base = destination(args, &workshop)?;
-    let picture = picture::picture(&outcomes, "times as long as the first of each group; medians");
+    let picture = picture::picture(&sections, "times as long as the first of each group; medians");
     fs::write(base.with_extension("txt"), format!("{summary}\n{raw}"))?;
     fs::write(base.with_extension("svg"), picture)?;
     println!("{summary}\n{raw}");
     println!("kept as {}, with a picture beside it", base.with_extension("txt").display());
-    match outcomes.iter().any(|outcome| outcome.results.iter().any(|result| result.failure.is_some())) {
+    match sections.iter().any(|section| section.failed) {
         true => Err("some contestants have failed; the tables say which and why".into()),
         false => Ok(()),
+    }
+}
+
+impl Args {
+    /// Turns of each contestant.
+    fn turns(&self) -> u32 {
+        if self.quick { self.runs.min(2) } else { self.runs }
+    }
+
+    fn rules(&self) -> Rules {
+        Rules { runs: self.turns(), slow: Duration::from_secs(self.slow), limit: LIMIT, quick: self.quick }
     }
 }
 
@@ -152,8 +202,7 @@ fn hold(contest: Contest<'_>, args: &Args, workshop: &Workshop, cancel: &Cancel)
         .map(|one| Performance { name: one.name.to_owned(), aim: one.aim, turns: Vec::new(), failure: None })
         .collect();
     let mut expected: Option<(Content, &str)> = None;
-    let runs = if args.quick { args.runs.min(2) } else { args.runs };
-    for round in 0..runs as usize {
+    for round in 0..args.turns() as usize {
         for place in 0..contestants.len() {
             let at = (round + place) % contestants.len();
             let (contestant, result) = (&contestants[at], &mut results[at]);
@@ -205,11 +254,11 @@ const MEDIANS: &str = "Seconds are the median of the runs; of two runs their mea
 fn texts(
     args: &Args,
     workshop: &Workshop,
-    outcomes: &[Outcome],
+    sections: &[Section],
     started: Instant,
 ) -> Result<(String, String), Failure> {
     let packages = fs::read_to_string(workshop.sources.join("compare").join("requirements.txt"))?;
-    let tables: Vec<String> = outcomes.iter().map(Outcome::table).collect();
+    let tables: Vec<&str> = sections.iter().map(|section| section.table.as_str()).collect();
     let scale =
         if args.quick { "Small inputs (--quick): these figures say nothing about speed.\n" } else { "" };
     let summary = format!(
@@ -220,7 +269,8 @@ fn texts(
         started.elapsed().as_secs_f64() / 60.0,
         tables.join("\n"),
     );
-    Ok((summary, outcomes.iter().map(Outcome::raw).collect::<Vec<_>>().join("\n")))
+    let raw: Vec<&str> = sections.iter().map(|section| section.raw.as_str()).collect();
+    Ok((summary, raw.join("\n")))
 }
 
 /// Where to keep what came of it, without extension: nothing is overwritten. What is small stays in the target folder.
@@ -246,6 +296,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn contests_of_both_kinds_can_be_chosen_by_name() {
+        let args = Args::try_parse_from(["compare", "--only", "sort", "--only", "kmeans-rgb"]).unwrap();
+        assert_eq!(args.only, [Chosen::Data(Subject::Sort), Chosen::KMeans(Workload::Rgb)]);
+        assert!(Args::try_parse_from(["compare", "--only", "kmeans"]).is_err());
     }
 
     #[test]

@@ -59,8 +59,7 @@ pub(crate) fn run(
         None => {}
     }
     if !succeeded {
-        let tail: Vec<&str> = stderr.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
-        return Err(tail.into_iter().rev().collect::<Vec<_>>().join(" | ").into());
+        return Err(last_lines(&stderr).into());
     }
     let work = match stdout.lines().find_map(|line| line.strip_prefix("seconds ")) {
         Some(seconds) => Duration::try_from_secs_f64(seconds.trim().parse()?)?,
@@ -113,8 +112,7 @@ fn watch(roots: &[u32], pid: u32, end: &Receiver<()>, limit: Duration, stop: &Ca
                 false => (start.elapsed() > limit).then_some(Ended::TimedOut),
             };
             if watched.ended.is_some() {
-                // If it does not work there is nothing else that could be done.
-                let _ = Command::new("kill").args(["-s", "KILL", "--", &format!("-{pid}")]).status();
+                end_group(pid);
             }
         }
         if end.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout) {
@@ -123,8 +121,21 @@ fn watch(roots: &[u32], pid: u32, end: &Receiver<()>, limit: Duration, stop: &Ca
     }
 }
 
+/// Ends a process and its group.
+pub(crate) fn end_group(pid: u32) {
+    // If it does not work there is nothing else that could be done.
+    let mut kill = Command::new("kill");
+    let _ = kill.args(["-s", "KILL", "--", &format!("-{pid}")]).stderr(Stdio::null()).status();
+}
+
+/// The end of what a process has written to standard error: a line.
+pub(crate) fn last_lines(stderr: &str) -> String {
+    let tail: Vec<&str> = stderr.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
+    tail.into_iter().rev().collect::<Vec<_>>().join(" | ")
+}
+
 /// A process and those that it and they have started.
-fn descendants(root: u32) -> Vec<u32> {
+pub(crate) fn descendants(root: u32) -> Vec<u32> {
     let mut found = vec![root];
     let mut next = 0;
     while let Some(&process) = found.get(next) {
@@ -139,7 +150,7 @@ fn descendants(root: u32) -> Vec<u32> {
 }
 
 /// What a process has in memory, and the most it has had, in bytes.
-fn memory(process: u32) -> Option<(u64, u64)> {
+pub(crate) fn memory(process: u32) -> Option<(u64, u64)> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let bytes = |field: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(field))?;

@@ -1,7 +1,31 @@
-//! [`Outcome`]: what came of a contest, as a table in Markdown and as lines of all runs.
+//! [`Section`]: what is told of a contest. [`Outcome`]: what came of one, as a table in Markdown and as lines of all runs.
 
 use crate::process::Turn;
 use std::{fmt::Write as _, time::Duration};
+
+/// What is told of a contest.
+#[derive(Clone, Debug)]
+pub(crate) struct Section {
+    /// The heading of the bars.
+    pub(crate) title: String,
+    /// Medians, ratios and notes.
+    pub(crate) table: String,
+    /// All runs.
+    pub(crate) raw: String,
+    /// For the picture.
+    pub(crate) bars: Vec<Bar>,
+    /// Whether a contestant did something wrong.
+    pub(crate) failed: bool,
+}
+
+/// A contestant in the picture.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar {
+    /// What it is.
+    pub(crate) name: String,
+    /// How many times as long as the first it took, and what to say of it. `None`: it has failed.
+    pub(crate) figure: Option<(f64, String)>,
+}
 
 /// What came of a contest.
 #[derive(Clone, Debug)]
@@ -29,19 +53,12 @@ pub(crate) struct Performance {
 
 impl Performance {
     /// The median of the seconds that the work took, if it did any.
-    pub(crate) fn seconds(&self) -> Option<f64> {
+    fn seconds(&self) -> Option<f64> {
         self.median(|turn| turn.work)
     }
 
     fn median(&self, of: impl Fn(&Turn) -> Duration) -> Option<f64> {
-        let mut sorted: Vec<Duration> = self.turns.iter().map(of).collect();
-        sorted.sort_unstable();
-        let middle = sorted.len() / 2;
-        match sorted.len() {
-            0 => None,
-            n if n % 2 == 1 => Some(sorted[middle].as_secs_f64()),
-            _ => Some((sorted[middle - 1] + sorted[middle]).as_secs_f64() / 2.0),
-        }
+        median(self.turns.iter().map(|turn| of(turn).as_secs_f64()))
     }
 
     fn peak_bytes(&self) -> Option<u64> {
@@ -50,13 +67,29 @@ impl Performance {
 }
 
 impl Outcome {
+    /// All that is told of it.
+    pub(crate) fn section(&self) -> Section {
+        let bar = |result: &Performance| {
+            let figure = self.ratio(result).zip(result.seconds());
+            let figure = figure.map(|(ratio, seconds)| (ratio, format!("{ratio:.2}x, {seconds:.2} s")));
+            Bar { name: result.name.clone(), figure }
+        };
+        Section {
+            title: self.title.clone(),
+            table: self.table(),
+            raw: self.raw(),
+            bars: self.results.iter().map(bar).collect(),
+            failed: self.results.iter().any(|result| result.failure.is_some()),
+        }
+    }
+
     /// How many times as long as the first one each took.
-    pub(crate) fn ratio(&self, performance: &Performance) -> Option<f64> {
+    fn ratio(&self, performance: &Performance) -> Option<f64> {
         Some(performance.seconds()? / self.results.first()?.seconds()?)
     }
 
     /// Medians and ratios.
-    pub(crate) fn table(&self) -> String {
+    fn table(&self) -> String {
         let mut text = format!("**{}**\n\n", self.title);
         text.push_str("| program | seconds | whole command | times as long | aim | peak memory | runs |\n");
         text.push_str("|---|---:|---:|---:|---:|---:|---:|\n");
@@ -88,7 +121,7 @@ impl Outcome {
     }
 
     /// Every turn: seconds of the work, of the whole command, and megabytes.
-    pub(crate) fn raw(&self) -> String {
+    fn raw(&self) -> String {
         let mut text = format!("{}: seconds/whole command/peak megabytes\n", self.title);
         for result in &self.results {
             let turns = result.turns.iter().map(|turn| {
@@ -101,7 +134,20 @@ impl Outcome {
     }
 }
 
-fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+/// The median; of an even number the mean of the two in the middle.
+pub(crate) fn median(numbers: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = numbers.collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(sorted[middle]),
+        _ => Some(sorted[middle - 1].midpoint(sorted[middle])),
+    }
+}
+
+/// Appends a line.
+pub(crate) fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     writeln!(text, "{line}").expect("a string takes all");
 }
 

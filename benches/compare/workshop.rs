@@ -23,8 +23,10 @@ pub(crate) struct Workshop {
     pub(crate) spill: PathBuf,
     /// The virtual environment.
     environment: PathBuf,
-    /// Whether it is there, and otherwise why not. Not looked for before something needs it.
-    python_state: OnceCell<Result<(), String>>,
+    /// The packages that it lacks if it is there, and otherwise why not. Not looked for before something needs it.
+    python_state: OnceCell<Result<Vec<String>, String>>,
+    /// Whether linfa could be built. Likewise.
+    linfa_state: OnceCell<Result<(), String>>,
 }
 
 impl Workshop {
@@ -57,17 +59,50 @@ impl Workshop {
             spill: all.join("scratch").join("spill"),
             environment: all.join("python"),
             python_state: OnceCell::new(),
+            linfa_state: OnceCell::new(),
         };
         fs::create_dir_all(&workshop.inputs)?;
         fs::create_dir_all(&workshop.scratch)?;
         Ok(workshop)
     }
 
-    /// Builds the programs of this project.
+    /// Builds the programs of the contests of the data path.
     ///
     /// # Errors
     /// When cargo does not succeed.
-    pub(crate) fn build(&self) -> Result<(), Failure> {
+    pub(crate) fn build_data_path(&self) -> Result<(), Failure> {
+        println!("building the programs of the data path");
+        let mut cargo = self.cargo_build();
+        cargo.args(["-p", "benches", "--bin", "by_hand", "--bin", "sum_by_key"]);
+        cargo.args(["-p", "mapreduce-net", "--features", "mapreduce-net/cli"]);
+        cargo.args(["--example", "word_count", "--example", "sort"]);
+        succeed(&mut cargo)
+    }
+
+    /// Builds the program of this project for the contests of K-means.
+    ///
+    /// # Errors
+    /// When cargo does not succeed.
+    pub(crate) fn build_kmeans(&self) -> Result<(), Failure> {
+        println!("building the program of K-means");
+        succeed(self.cargo_build().args(["-p", "benches", "--bin", "fit_kmeans"]))
+    }
+
+    /// Builds the program around linfa, which nothing else needs.
+    ///
+    /// # Errors
+    /// When cargo does not succeed; the same each time.
+    pub(crate) fn build_linfa(&self) -> Result<(), String> {
+        let state = self.linfa_state.get_or_init(|| {
+            println!("building linfa");
+            let mut cargo = self.cargo_build();
+            cargo.args(["-p", "benches", "--features", "linfa", "--bin", "fit_linfa"]);
+            succeed(&mut cargo).map_err(|failure| format!("it cannot be built: {failure}"))
+        });
+        state.clone()
+    }
+
+    fn cargo_build(&self) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(&self.sources).args(["build", "--release", "--quiet"]);
         // `cargo run` has set variables of this package, and the build scripts of some dependencies run again when those
@@ -78,37 +113,51 @@ impl Workshop {
                 cargo.env_remove(&name);
             }
         }
-        cargo.args(["-p", "benches", "--bin", "by_hand", "--bin", "sum_by_key"]);
-        cargo.args(["-p", "mapreduce-net", "--features", "mapreduce-net/cli"]);
-        cargo.args(["--example", "word_count", "--example", "sort"]);
-        succeed(&mut cargo)
+        cargo
     }
 
-    /// Whether scripts can run. The first time, this makes the virtual environment unless it is there.
+    /// Whether scripts that need this package can run. The first time, this makes the virtual environment unless it is there.
     ///
     /// # Errors
-    /// When there is no `python3` with `venv`, or a package cannot be installed; the same each time.
-    pub(crate) fn require_python(&self) -> Result<(), String> {
+    /// When there is no `python3` with `venv`, or the package cannot be installed; the same each time.
+    pub(crate) fn require_package(&self, package: &str) -> Result<(), String> {
         let state = self.python_state.get_or_init(|| {
             self.install().map_err(|failure| format!("there is no Python environment: {failure}"))
         });
-        state.clone()
+        match state.as_ref()?.iter().any(|missing| missing == package) {
+            true => Err(format!("the package {package} cannot be installed")),
+            false => Ok(()),
+        }
     }
 
-    /// Makes the virtual environment as `requirements.txt` says, unless it is there.
-    fn install(&self) -> Result<(), Failure> {
+    /// Makes the virtual environment as `requirements.txt` says, unless it is there. Gives the packages that it lacks.
+    fn install(&self) -> Result<Vec<String>, Failure> {
         let requirements = self.sources.join("compare").join("requirements.txt");
-        let wanted = fs::read(&requirements)?;
-        let installed = self.environment.join("installed.txt");
-        if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
-            return Ok(());
+        let wanted = fs::read_to_string(&requirements)?;
+        let [installed, missing] = ["installed.txt", "missing.txt"].map(|file| self.environment.join(file));
+        if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+            let missing = fs::read_to_string(missing).unwrap_or_default();
+            return Ok(missing.lines().map(str::to_owned).collect());
         }
         println!("installing the Python packages of {}", requirements.display());
         succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&self.environment))?;
-        let mut pip = Command::new(self.interpreter());
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&requirements);
-        succeed(&mut pip)?;
-        Ok(fs::write(installed, wanted)?)
+        let pip = || {
+            let mut pip = Command::new(self.interpreter());
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+            pip
+        };
+        let mut lacking = Vec::new();
+        if succeed(pip().arg("-r").arg(&requirements)).is_err() {
+            // One that is not there for this machine should not take the others with it. The file names all that they need.
+            for (name, requirement) in packages(&wanted) {
+                if succeed(pip().args(["--no-deps", requirement])).is_err() {
+                    lacking.push(name.to_owned());
+                }
+            }
+        }
+        fs::write(missing, lacking.join("\n"))?;
+        fs::write(installed, wanted)?;
+        Ok(lacking)
     }
 
     /// The command of an example of `mapreduce-net`.
@@ -162,5 +211,36 @@ fn succeed(command: &mut Command) -> Result<(), Failure> {
     match status.map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))? {
         status if status.success() => Ok(()),
         status => Err(format!("{:?}: {status}", command.get_program()).into()),
+    }
+}
+
+/// The packages of a file of requirements, and what is required of each.
+fn packages(requirements: &str) -> impl Iterator<Item = (&str, &str)> {
+    let lines = requirements.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| Some((line.split_once("==")?.0, line)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_that_is_missing_is_named_and_the_others_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let workshop = Workshop::beside(folder.path().join("release")).unwrap();
+        fs::create_dir(&workshop.environment).unwrap();
+        let requirements = workshop.sources.join("compare").join("requirements.txt");
+        fs::copy(requirements, workshop.environment.join("installed.txt")).unwrap();
+        fs::write(workshop.environment.join("missing.txt"), "polars\nfaiss-cpu").unwrap();
+        assert_eq!(workshop.require_package("duckdb"), Ok(()));
+        let why = "the package faiss-cpu cannot be installed".to_owned();
+        assert_eq!(workshop.require_package("faiss-cpu"), Err(why));
+    }
+
+    #[test]
+    fn a_requirement_is_a_package_and_its_version() {
+        let file = "# what for\nnumpy==2.0\n\nfaiss-cpu==1.2\n";
+        let found: Vec<_> = packages(file).collect();
+        assert_eq!(found, [("numpy", "numpy==2.0"), ("faiss-cpu", "faiss-cpu==1.2")]);
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! # Layout
 //!
-//! * `compare/`: word count, sort and sums by key against other programs, see `docs/benchmarks.md`.
+//! * `compare/`: word count, sort, sums by key and K-means against other programs, see `docs/benchmarks.md`.
 //! * `src/bin/emit.rs`: emitting, combining and sorting, by kind of key. `codec.rs`, `spill.rs` and `merge.rs` beside it: what
 //!   comes before and behind, against the same by hand.
 //! * `src/bin/peak_memory.rs`: what jobs with a budget take.
-//! * `src/bin/kmeans.rs`: an iteration of K-means, against a plain loop and scikit-learn (`compare/`).
 //! * `src/bin/rounds.rs`, `tasks.rs`: rounds that do no work, small ones and such of very many tasks.
 //! * `src/bin/pool_*.rs`: pools of peers that are processes of their own, on loopback: small rounds, many tasks, K-means, a
 //!   large shuffle, and peers that do nothing.
 //! * [`text`]: text from a seed. [`runs`]: sorted runs. [`clusters`]: points from a seed. [`empty`]: rounds that do no work.
+//! * [`on_demand`]: programs that `compare` asks for fits of K-means. [`limits`]: what the machine can do at most.
 //! * [`alternate`]: contestants that take turns. [`distribution`]: distributions of times.
 //! * [`processes`]: peers as processes. [`bare`]: the transport of a pool without the pool.
 //!
@@ -21,6 +21,8 @@ pub mod bare;
 pub mod clusters;
 pub mod distribution;
 pub mod empty;
+pub mod limits;
+pub mod on_demand;
 pub mod processes;
 pub mod runs;
 pub mod text;
