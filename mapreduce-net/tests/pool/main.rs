@@ -40,7 +40,6 @@ fn registry() -> Registry {
         .and_then(Registry::with::<shapes::ByHundreds>)
         .and_then(Registry::with::<shapes::Repeat>)
         .and_then(Registry::with::<shapes::WithoutStopWords>)
-        .and_then(Registry::with::<sides::Sieve>)
         .and_then(Registry::with::<sides::Filtered>)
         .and_then(Registry::with::<sieve::Sieve>)
         .unwrap()
