@@ -38,7 +38,7 @@ fn registry() -> Registry {
         .and_then(Registry::with::<chained::ByCount>)
         .and_then(Registry::with::<shapes::Visits>)
         .and_then(Registry::with::<shapes::ByHundreds>)
-        .and_then(Registry::with::<shapes::Repeat>)
+        .and_then(Registry::with::<Repeat>)
         .and_then(Registry::with::<shapes::WithoutStopWords>)
         .and_then(Registry::with::<sides::Filtered>)
         .and_then(Registry::with::<sieve::Sieve>)
