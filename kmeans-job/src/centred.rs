@@ -74,7 +74,7 @@ impl<T: Scalar> Centred<T> {
         let sums = session.run(&AddColumns { grid: grid.clone() }, &(), &data)?.pairs;
         let sums = sums.into_iter().next().map(|((), sums)| sums).unwrap_or_default();
         let shift: Vec<f64> = (0..d)
-            .map(|j| shift::<T>(ranges.min[j], ranges.max[j], grid.mean(sums[j], rows as u64, j)))
+            .map(|j| shift::<T>(ranges.min[j], ranges.max[j], grid.mean(sums[j], rows as i64, j)))
             .collect();
         drop(data);
 
@@ -145,6 +145,11 @@ impl<T: Scalar> Centred<T> {
     /// The rows, as input for the jobs.
     pub(crate) fn dataset<E: Engine>(&self, session: &Session<'_, E>) -> Result<Data<'_, T>, Error> {
         session.dataset(&self.values, self.d, &self.shift_in_t)
+    }
+
+    /// The centred rows, row-major.
+    pub(crate) fn values(&self) -> &[T] {
+        &self.values
     }
 
     /// The number of rows.

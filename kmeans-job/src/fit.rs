@@ -3,6 +3,7 @@
 use crate::{
     centred::{self, Centred, Columns, Spread},
     data::{Matrix, Points},
+    distinct::Distinct,
     error::FitError,
     iterations::{Fitted, Iterations},
     kmeans::KMeans,
@@ -14,7 +15,7 @@ use crate::{
     start,
 };
 use mapreduce_core::{Engine, Report};
-use std::time::Instant;
+use std::{sync::Mutex, time::Instant};
 
 /// One iteration, as it ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +32,8 @@ pub struct Iteration {
     pub moved: u64,
     /// The sum of the squared distances that the centroids moved.
     pub shift: f64,
+    /// Seconds since the iteration before ended, or since the iterations began.
+    pub seconds: f64,
 }
 
 /// The result of a fit.
@@ -115,10 +118,23 @@ fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, matrix: Matrix<T>) -
             Some(Silhouette::new(centred.rows(), kmeans.seed, &data, &mut session)?)
         }
     };
+    let distinct = match session.is_shared() {
+        true => None, // a file has the rows as they are
+        false => Distinct::find(centred.values(), centred.d(), range.to, kmeans.max_iter),
+    };
+    let distinct =
+        distinct.as_ref().map(|rows| session.dataset(&rows.values, rows.width, &[])).transpose()?;
     let mut init_seconds = started.elapsed().as_secs_f64();
 
     let (mut best, mut trials) = (None::<(Option<f64>, Run)>, Vec::new());
-    let search = Search { kmeans, centred: &centred, columns: &columns, spread: &spread, data: &data };
+    let search = Search {
+        kmeans,
+        centred: &centred,
+        columns: &columns,
+        spread: &spread,
+        data: &data,
+        distinct: distinct.as_ref(),
+    };
     for k in range.from..=range.to {
         let of_k = Instant::now();
         let run = search.best_run(k, &mut session, &mut init_seconds)?;
@@ -149,6 +165,8 @@ struct Search<'a, T: Scalar> {
     columns: &'a Columns<T>,
     spread: &'a Spread,
     data: &'a Data<'a, T>,
+    /// The distinct rows with their numbers, if that makes iterations faster.
+    distinct: Option<&'a Data<'a, T>>,
 }
 
 /// A run from start centroids to labels.
@@ -193,6 +211,7 @@ impl<T: Scalar> Search<'_, T> {
         let iterations = Iterations {
             centred,
             grid: &self.columns.grid,
+            weights_are_copies: self.distinct.is_some(),
             squares: &self.spread.squares,
             k,
             run: number,
@@ -201,8 +220,10 @@ impl<T: Scalar> Search<'_, T> {
             empty: kmeans.empty,
             start,
             observer: &kmeans.observer,
+            clock: Mutex::new(Instant::now()),
         };
-        let Fitted { centroids, converged, costs } = session.iterate(&iterations, data)?.output;
+        let Fitted { centroids, converged, costs } =
+            session.iterate(&iterations, self.distinct.unwrap_or(data))?.output;
         let labelled = label(&centroids, centred, data, session)?;
         let restored = centred.restore(&centroids);
         let model = Model {

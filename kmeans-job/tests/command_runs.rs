@@ -123,7 +123,8 @@ fn each_iteration_is_a_line_on_standard_error() {
         let start = format!("iteration {} cost {:?} moved ", i + 1, cost.as_f64().unwrap());
         assert!(line.starts_with(&start), "{line}");
     }
-    assert!(lines[0].ends_with(" moved 150 (100.0 %)"), "{}", lines[0]);
+    assert!(lines[0].contains(" moved 150 (100.0 %) shift "), "{}", lines[0]);
+    assert!(lines[0].contains(" s, ") && lines[0].ends_with(" % of peak"), "{}", lines[0]);
     assert_eq!(folder.succeed("fit IRIS --k 3 --quiet").stderr, "");
 }
 

@@ -6,7 +6,7 @@ use super::{
     bar::Bar,
     error::CommandError,
     paths::Named,
-    progress,
+    progress::{self, Lines},
 };
 use kmeans_job::{
     Fit, FitError, KMeans, Start,
@@ -68,6 +68,14 @@ impl<'a> Source<'a> {
         Ok(data::load_all(&self.files, LoadOptions { columns: self.columns, observe: &observe })?)
     }
 
+    /// Whether the points are pixels.
+    #[cfg(feature = "plot")]
+    pub(crate) fn is_image(&self) -> bool {
+        let extension = self.files.first().and_then(|path| path.extension()).unwrap_or_default();
+        let extension = extension.to_string_lossy().to_ascii_lowercase();
+        data::image::EXTENSIONS.contains(&extension.as_str())
+    }
+
     /// What messages call them.
     pub(crate) fn name(&self) -> PathBuf {
         match &self.files[..] {
@@ -104,8 +112,13 @@ impl Clustering<'_> {
             .tol(tol)
             .seed(seed)
             .shared(self.shared)
-            .cancel(self.cancel.clone())
-            .observe(progress::observer(rows, !k.is_single(), n_init > 1, self.quiet));
+            .cancel(self.cancel.clone());
+        if !self.quiet {
+            let (several_k, several_runs) = (!k.is_single(), n_init > 1);
+            let lines =
+                Lines { rows, d: points.d(), several_k, several_runs, peak: progress::peak(self.engine) };
+            options = options.observe(lines.observer());
+        }
         if let Some(bytes) = self.split_bytes {
             options = options.split_bytes(bytes);
         }

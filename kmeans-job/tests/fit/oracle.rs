@@ -90,7 +90,15 @@ fn lloyd_regardless(table: &Table, start: &[f64], tol: f64, max_iter: u32) -> Or
             }
         }
         oracle.labels = labels;
-        oracle.iterations.push(Iteration { k, run: 1, number, cost: distances.iter().sum(), moved, shift });
+        oracle.iterations.push(Iteration {
+            k,
+            run: 1,
+            number,
+            cost: distances.iter().sum(),
+            moved,
+            shift,
+            seconds: 0.0,
+        });
         let unmoved = number > 1 && moved == 0;
         if shift == 0.0 || (!relocated && (unmoved || shift <= shift_max)) {
             oracle.converged = true;
