@@ -419,7 +419,7 @@ fn a_value_that_does_not_encode_or_decode_fails_the_job_at_once() {
 
 /// Emits until the attempt is told to stop.
 fn emit_for_ever(out: &mut probe::Out<'_>) -> Result {
-    (0..).try_for_each(|_| out.emit(&0, &0))
+    (0_u64..).try_for_each(|_| out.emit(&0, &0))
 }
 
 #[test]

@@ -4,34 +4,10 @@
 
 mod common;
 
-use common::{Folder, engine, engines};
+use common::{Folder, engine, engines, jobs::Repeat};
 use mapreduce_core::{Error, FailureKind, Memory, prelude::*};
 use proptest::{collection::vec, prelude::*};
 use std::fs;
-
-/// Emits each number as often as its last digit says, largest keys first.
-#[derive(Clone, Serialize, Deserialize)]
-struct Repeat;
-
-impl Mapper for Repeat {
-    type Input = Items<u32>;
-    type Key = u32;
-    type Value = str;
-    fn map(&self, n: &u32, out: &mut impl Emit<u32, str>) -> Result {
-        out.count("numbers", 1);
-        (0..n % 10).rev().try_for_each(|i| out.emit(&i, &n.to_string()))
-    }
-}
-
-impl SimpleJob for Repeat {
-    const NAME: &'static str = "repeat";
-    type Combiner = NoCombiner;
-    type Reducer = NoReducer;
-}
-
-fn expected(numbers: &[u32]) -> Vec<(u32, String)> {
-    numbers.iter().flat_map(|n| (0..n % 10).rev().map(move |i| (i, n.to_string()))).collect()
-}
 
 fn options(partitions: u32) -> Options {
     Options { partitions: Some(partitions), ..Options::default() }
@@ -49,7 +25,7 @@ proptest! {
         let data = Dataset::with_split_bytes(ItemSlice::new(&numbers), split_bytes).unwrap();
         for engine in engines() {
             let output = engine.run_with(&Repeat, &(), &data, &options(partitions)).unwrap();
-            prop_assert_eq!(output.pairs, expected(&numbers));
+            prop_assert_eq!(output.pairs, Repeat::expected(&numbers));
             prop_assert_eq!(output.counters.get("numbers"), numbers.len() as u64);
         }
     }
@@ -65,7 +41,8 @@ fn parts_one_after_the_other_are_in_the_order_of_the_input() {
     assert!(written.parts.iter().all(|part| part.records > 0), "{:?}", written.parts);
     let content: String =
         written.parts.iter().map(|part| fs::read_to_string(out.join(&part.name)).unwrap()).collect();
-    let lines: String = expected(&numbers).iter().map(|(key, value)| format!("{key}\t{value}\n")).collect();
+    let lines: String =
+        Repeat::expected(&numbers).iter().map(|(key, value)| format!("{key}\t{value}\n")).collect();
     assert_eq!(content, lines);
 }
 
@@ -81,7 +58,7 @@ fn output_larger_than_the_budget_is_the_same() {
     let held = memory.hold(6 << 20);
     let output = small.run_with(&Repeat, &(), &data, &options);
     drop(held);
-    assert!(output.unwrap().pairs == expected(&numbers));
+    assert!(output.unwrap().pairs == Repeat::expected(&numbers));
     assert!(memory.spilled_bytes() > 0);
 }
 

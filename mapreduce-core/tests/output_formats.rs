@@ -4,7 +4,10 @@
 
 mod common;
 
-use common::{Folder, engine};
+use common::{
+    Folder, engine,
+    jobs::{AsIs, Owned},
+};
 use mapreduce_core::{
     Error, FailureKind, InputOf, Report,
     engine::{RoundOutput, Rounds},
@@ -14,7 +17,6 @@ use mapreduce_core::{
     schedule::Event,
 };
 use proptest::{collection::vec, prelude::*};
-use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, fs, marker::PhantomData, path::Path};
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,30 +75,6 @@ impl Row {
 struct Line<K, V> {
     key: K,
     value: V,
-}
-
-/// Emits every item as it is: the output is what the test says.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(bound = "")]
-struct AsIs<K, V>(PhantomData<fn() -> (K, V)>);
-
-/// What is serde's, as parts of an item are.
-trait Owned: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
-impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Owned for T {}
-
-impl<K: Owned + Key, V: Owned> Mapper for AsIs<K, V> {
-    type Input = Items<(K, V)>;
-    type Key = K;
-    type Value = V;
-    fn map(&self, (key, value): &(K, V), out: &mut impl Emit<K, V>) -> Result {
-        out.emit(key, value)
-    }
-}
-
-impl<K: Owned + Key, V: Owned> SimpleJob for AsIs<K, V> {
-    const NAME: &'static str = "as-is";
-    type Combiner = NoCombiner;
-    type Reducer = Identity;
 }
 
 fn options() -> Options {

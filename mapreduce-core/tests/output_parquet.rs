@@ -4,7 +4,10 @@
 
 mod common;
 
-use common::{Folder, engine};
+use common::{
+    Folder, engine,
+    jobs::{AsIs, Owned},
+};
 use mapreduce_core::{Error, impl_key, prelude::*};
 use parquet::{
     basic::Type as PhysicalType,
@@ -12,7 +15,6 @@ use parquet::{
     record::Field,
 };
 use proptest::{collection::vec, option, prelude::*};
-use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, fs::File, marker::PhantomData};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,30 +68,6 @@ impl Seen {
             optional(self.note.clone(), Field::Str),
         ]
     }
-}
-
-/// Emits every item as it is: the output is what the test says.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(bound = "")]
-struct AsIs<K, V>(PhantomData<fn() -> (K, V)>);
-
-/// What is serde's, as parts of an item are.
-trait Owned: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
-impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Owned for T {}
-
-impl<K: Owned + Key, V: Owned> Mapper for AsIs<K, V> {
-    type Input = Items<(K, V)>;
-    type Key = K;
-    type Value = V;
-    fn map(&self, (key, value): &(K, V), out: &mut impl Emit<K, V>) -> Result {
-        out.emit(key, value)
-    }
-}
-
-impl<K: Owned + Key, V: Owned> SimpleJob for AsIs<K, V> {
-    const NAME: &'static str = "as-is";
-    type Combiner = NoCombiner;
-    type Reducer = Identity;
 }
 
 /// The rows of a part, and of each row group how many it has.

@@ -47,8 +47,9 @@ fn main() -> std::process::ExitCode {
         let [left, right] = run.inputs else {
             return Err("give two inputs, the left and the right one".into());
         };
-        let both = Both::new(TextFiles::open([left])?, TextFiles::open([right])?);
-        Ok(run.write(&Join, &(), &run.dataset(both)?)?)
+        let [left, right] = [TextFiles::open([left])?, TextFiles::open([right])?]
+            .map(|files| files.with_line_bytes_max(run.line_bytes_max));
+        Ok(run.write(&Join, &(), &run.dataset(Both::new(left, right))?)?)
     })
     .filters(|_| Ok((Join, ())))
     .main()

@@ -214,7 +214,8 @@ impl SimpleJob for Ranks {
 
 fn main() -> std::process::ExitCode {
     Program::running_with_params::<Round>(|params: &Params, run: &Run<'_>| {
-        let lines = run.dataset(TextFiles::open(run.inputs)?)?;
+        let files = TextFiles::open(run.inputs)?.with_line_bytes_max(run.line_bytes_max);
+        let lines = run.dataset(files)?;
         let links = run.engine.chain(&Links, &(), &lines, &run.options)?;
         let mut report = links.report.clone();
 

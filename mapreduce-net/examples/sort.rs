@@ -41,7 +41,8 @@ impl Job for Sort {
 
 fn main() -> std::process::ExitCode {
     Program::running::<Sort>(|run| {
-        let lines = run.dataset(TextFiles::open_bytes(run.inputs)?)?;
+        let files = TextFiles::open_bytes(run.inputs)?.with_line_bytes_max(run.line_bytes_max);
+        let lines = run.dataset(files)?;
         let parts = run.options.partitions_for(lines.bytes());
         let ranges = RangePartitioner::from_dataset::<[u8], _>(&lines, 1_000, parts, <[u8]>::to_vec)?;
         Ok(run.write(&Sort, &ranges, &lines)?)

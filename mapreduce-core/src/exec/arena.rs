@@ -1,6 +1,7 @@
 //! [`Arena`]: encoded pairs in the order in which they were emitted, until they are sorted.
 
 use super::{
+    lengths,
     run::prefix,
     sort::{Slot, sort},
 };
@@ -94,9 +95,9 @@ impl<K: ?Sized + Key> Arena<K> {
         value.encode(&mut self.bytes)?;
         let end = self.bytes.len();
         let at = place(begin, end, "pair")?;
-        push_length(&mut self.bytes, end - split);
+        lengths::put(end - split, |byte| self.bytes.push(byte));
         if K::WIDTH.is_none() {
-            push_length(&mut self.bytes, split - begin);
+            lengths::put(split - begin, |byte| self.bytes.push(byte));
         }
         self.slots.push(Slot { prefix, partition, at });
         if self.bytes.capacity() != self.capacity {
@@ -203,38 +204,11 @@ pub(super) fn place(begin: usize, end: usize, what: &'static str) -> Result<u32,
 /// The pair whose lengths begin at `at`. No key if there is a width.
 #[inline]
 fn pair<K: ?Sized + Key>(bytes: &[u8], at: u32) -> (&[u8], &[u8]) {
-    let (before, mut lengths) = bytes.split_at(at as usize);
-    let value = take_length(&mut lengths);
-    let key = if K::WIDTH.is_some() { 0 } else { take_length(&mut lengths) };
+    let (before, mut behind) = bytes.split_at(at as usize);
+    let mut length = || lengths::take(&mut behind).expect("they stand behind every pair");
+    let value = length();
+    let key = if K::WIDTH.is_some() { 0 } else { length() };
     before[before.len() - value - key..].split_at(key)
-}
-
-#[inline]
-fn push_length(out: &mut Vec<u8>, length: usize) {
-    // Most are short.
-    if length < 0x80 {
-        return out.push(length as u8);
-    }
-    let mut rest = length;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
-#[inline]
-fn take_length(bytes: &mut &[u8]) -> usize {
-    let (mut length, mut shift) = (0, 0);
-    while let Some((&byte, rest)) = bytes.split_first() {
-        *bytes = rest;
-        length |= usize::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            break;
-        }
-        shift += 7;
-    }
-    length
 }
 
 #[cfg(test)]

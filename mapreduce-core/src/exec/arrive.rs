@@ -1,6 +1,7 @@
 //! Runs that come from elsewhere: whole and in memory, or piece by piece into a spill file.
 
 use super::{
+    lengths,
     run::{Extent, Place, Run, Stored, take_pair},
     spill::{SpillError, SpillWriter},
 };
@@ -133,8 +134,7 @@ struct PairCounter {
     pairs: u64,
     /// Lengths of the pair that have been read, and the one that is being.
     lengths: u8,
-    shift: u32,
-    length: u64,
+    length: lengths::Begun,
     /// Bytes of the pair behind its lengths that are still to come.
     missing: u64,
     /// The bytes of the pair so far, its lengths included, and of the longest one.
@@ -156,14 +156,13 @@ impl PairCounter {
                 let byte = bytes[0];
                 self.passed += 1;
                 bytes = &bytes[1..];
-                self.length |= u64::from(byte & 0x7f) << self.shift;
-                self.shift += 7;
-                if byte < 0x80 {
-                    self.missing = self.missing.saturating_add(self.length);
-                    self.lengths += 1;
-                    (self.length, self.shift) = (0, 0);
-                } else {
-                    self.broken = self.shift >= u64::BITS;
+                match self.length.add(byte) {
+                    Ok(None) => {}
+                    Ok(Some(length)) => {
+                        self.missing = self.missing.saturating_add(length as u64);
+                        self.lengths += 1;
+                    }
+                    Err(_) => self.broken = true,
                 }
             }
             if self.lengths == 2 && self.missing == 0 {
@@ -176,7 +175,7 @@ impl PairCounter {
 
     /// How many pairs there were, if the last one was whole.
     fn whole(&self) -> Option<u64> {
-        (!self.broken && self.lengths == 0 && self.shift == 0).then_some(self.pairs)
+        (!self.broken && self.lengths == 0 && self.length.is_empty()).then_some(self.pairs)
     }
 }
 

@@ -225,6 +225,39 @@ impl<O> Entries<O> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::{collection::vec, prelude::*};
+    use std::borrow::Borrow;
+
+    /// Looks keys up whose hashes are all the same: nothing but their bytes tells them apart.
+    fn check<K: ?Sized + Key>(keys: &[K::Owned]) {
+        let (mut entries, mut known) = (Entries::new(1 << 20), Vec::<Vec<u8>>::new());
+        let (mut scratch, mut word) = (Vec::new(), [0; 8]);
+        for key in keys {
+            let probe = Probe { hash: 7, ..Probe::new::<K>(key.borrow(), &mut scratch) };
+            let encoded = probe.encoded::<K>(&mut word).to_vec();
+            assert_eq!(entries.find::<K>(probe), known.iter().position(|known| *known == encoded));
+            if !known.contains(&encoded) {
+                entries.insert(probe, encoded.len() as u32, 0, ());
+                known.push(encoded);
+            }
+        }
+    }
+
+    proptest! {
+        /// They share their first eight bytes, their last eight or both, as far as they are as long.
+        #[test]
+        fn keys_with_the_same_hash_are_told_apart(
+            keys in vec(("(first 8 )?", "[\0a]{0,3}", "(last 8  )?", "[\0a]?"), 0..100),
+        ) {
+            let keys: Vec<_> = keys.into_iter().map(|(a, b, c, d)| [a, b, c, d].concat()).collect();
+            check::<str>(&keys);
+        }
+
+        #[test]
+        fn numbers_with_the_same_hash_are_told_apart(keys in vec(prop_oneof![0..9u64, any::<u64>()], 0..100)) {
+            check::<u64>(&keys);
+        }
+    }
 
     fn fill(entries: &mut Entries<u64>, length: usize) {
         let mut scratch = Vec::new();

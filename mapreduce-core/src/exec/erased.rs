@@ -110,7 +110,7 @@ pub struct ReducedPartition {
 }
 
 /// What a reduce attempt leaves that writes to a file.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ReducedFile {
     /// The file, and those of side outputs.
     pub part: StagedPart,

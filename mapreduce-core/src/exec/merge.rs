@@ -273,7 +273,7 @@ impl<K: ?Sized + Key> Group for MergeGroup<'_, '_, '_, K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Memory;
+    use crate::{Memory, Sorted};
     use proptest::{collection::vec, prelude::*};
 
     type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -285,39 +285,77 @@ mod tests {
         writer.finish().unwrap().into_run()
     }
 
-    /// All that is left of a merge.
-    fn drain(mut merge: Merge<'_>) -> Pairs {
-        let (mut pairs, mut at) = (Vec::new(), CurrentKey::default());
+    /// The values of each group that is left of a merge, with the group's first key.
+    fn drain<K: ?Sized + Key>(mut merge: Merge<'_>) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
+        let (mut groups, mut at) = (Vec::new(), CurrentKey::default());
         while merge.next_key(&mut at).unwrap() {
-            let key = at.get().unwrap();
-            let mut group = merge.group::<[u8]>(key).unwrap();
+            let (key, mut values) = (at.get().unwrap(), Vec::new());
+            let mut group = merge.group::<K>(key).unwrap();
             while let Some(value) = group.next_value().unwrap() {
-                pairs.push((key.to_vec(), value.to_vec()));
+                values.push(value.to_vec());
             }
+            assert!(!values.is_empty(), "a key comes with its value");
+            groups.push((key.to_vec(), values));
         }
-        pairs
+        groups
     }
 
+    /// Compares what runs of these keys, in memory and in files, are merged to with sorting all of their pairs.
+    fn check<K: ?Sized + Key>(keys: Vec<(Vec<Vec<u8>>, bool)>) {
+        let (plenty, none) = (Memory::limited(u64::MAX), Memory::limited(0));
+        let mut all = Vec::new();
+        let mut runs = Vec::new();
+        for (i, (mut keys, spilled)) in keys.into_iter().enumerate() {
+            keys.sort();
+            let value = |j| format!("run {i} pair {j}").into_bytes();
+            let pairs: Pairs = keys.into_iter().enumerate().map(|(j, key)| (key, value(j))).collect();
+            runs.push(run(if spilled { &none } else { &plenty }, &pairs));
+            all.extend(pairs);
+        }
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let groups = all.chunk_by(|(a, _), (b, _)| K::group(a).unwrap() == K::group(b).unwrap());
+        let expected: Vec<_> = groups
+            .map(|all| (all[0].0.clone(), all.iter().map(|(_, value)| value.clone()).collect()))
+            .collect();
+        assert_eq!(drain::<K>(Merge::by_key::<K>(&runs, &Attempt::default()).unwrap()), expected);
+    }
+
+    /// Keys that share few or many of their first bytes, as many as a prefix has, fewer or more, and differ in others or
+    /// only in how many zeros they end with.
     fn key() -> impl Strategy<Value = Vec<u8>> {
-        vec(prop_oneof![Just(0), Just(0xff), 0..3u8], 0..11)
+        let bytes = |len| vec(prop_oneof![3 => Just(0), 1 => Just(0xff), 2 => 0..3u8], len);
+        let first = (prop_oneof![Just(0), Just(7)], 13..18_usize);
+        let long = (first, bytes(0..4)).prop_map(|((byte, len), rest)| [vec![byte; len], rest].concat());
+        prop_oneof![bytes(0..3), bytes(3..11), long, bytes(14..20)]
     }
 
     proptest! {
-        /// Runs lie in memory and in files.
         #[test]
         fn merging_sorted_runs_is_a_stable_sort(keys in vec((vec(key(), 0..12), any::<bool>()), 0..10)) {
-            let (plenty, none) = (Memory::limited(u64::MAX), Memory::limited(0));
-            let mut all = Vec::new();
-            let mut runs = Vec::new();
-            for (i, (mut keys, spilled)) in keys.into_iter().enumerate() {
-                keys.sort();
-                let value = |j| format!("run {i} pair {j}").into_bytes();
-                let pairs: Pairs = keys.into_iter().enumerate().map(|(j, key)| (key, value(j))).collect();
-                runs.push(run(if spilled { &none } else { &plenty }, &pairs));
-                all.extend(pairs);
-            }
-            all.sort_by(|(a, _), (b, _)| a.cmp(b));
-            prop_assert_eq!(drain(Merge::new(&runs, &Attempt::default()).unwrap()), all);
+            check::<[u8]>(keys);
+        }
+
+        #[test]
+        fn keys_of_a_group_come_together(
+            keys in vec((vec((key(), 0..3u8), 0..12), any::<bool>()), 0..10),
+        ) {
+            let encoded = |(first, second)| {
+                let mut bytes = Vec::new();
+                Key::encode(&Sorted(first, second), &mut bytes);
+                bytes
+            };
+            let keys = keys.into_iter().map(|(keys, spilled)| (keys.into_iter().map(encoded).collect(), spilled));
+            check::<Sorted<Vec<u8>, u8>>(keys.collect());
+        }
+
+        /// Most of the runs have ended before the last key, which has the prefix of one that has.
+        #[test]
+        fn keys_of_fixed_width_are_merged_by_their_prefixes(
+            keys in vec((vec(prop_oneof![0..3u64, Just(u64::MAX)], 0..12), any::<bool>()), 0..10),
+        ) {
+            let encoded = |key: u64| key.to_be_bytes().to_vec();
+            let keys = keys.into_iter().map(|(keys, spilled)| (keys.into_iter().map(encoded).collect(), spilled));
+            check::<u64>(keys.collect());
         }
     }
 
@@ -365,33 +403,6 @@ mod tests {
             assert!(at.get().is_none());
             assert_eq!(merge.group::<[u8]>(&[9]).unwrap().next_value().unwrap(), None);
         }
-    }
-
-    /// The largest key has the prefix of a run that has ended.
-    #[test]
-    fn keys_of_fixed_width_are_merged_by_their_prefixes() {
-        let memory = Memory::limited(u64::MAX);
-        let keys = [[0, 1, u64::MAX], [1, 1, 1], [u64::MAX; 3], [0, 0, 2]];
-        let pair = |key: u64, value: usize| (key.to_be_bytes().to_vec(), vec![value as u8]);
-        let mut all = Vec::new();
-        let runs: Vec<_> = (0..)
-            .zip(keys)
-            .map(|(i, keys)| {
-                let pairs = keys.map(|key| pair(key, i));
-                all.extend(pairs.clone());
-                run(&memory, &pairs)
-            })
-            .collect();
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let (attempt, mut found, mut at) = (Attempt::default(), Vec::new(), CurrentKey::default());
-        let mut merge = Merge::by_key::<u64>(&runs, &attempt).unwrap();
-        while merge.next_key(&mut at).unwrap() {
-            let mut group = merge.group::<u64>(at.get().unwrap()).unwrap();
-            while let Some(value) = group.next_value().unwrap() {
-                found.push((at.get().unwrap().to_vec(), value.to_vec()));
-            }
-        }
-        assert_eq!(found, all);
     }
 
     #[test]

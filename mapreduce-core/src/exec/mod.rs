@@ -15,6 +15,7 @@ mod buffer;
 mod entries;
 pub(crate) mod erased;
 mod failure;
+mod lengths;
 mod map;
 mod merge;
 mod narrow;

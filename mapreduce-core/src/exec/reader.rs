@@ -1,7 +1,8 @@
 //! [`RunReader`]: the pairs of a run, from memory or from a spill file.
 
 use super::{
-    run::{LENGTHS_BYTES_MAX, Pair, take_length, take_pair},
+    lengths,
+    run::{LENGTHS_BYTES_MAX, Pair, take_pair},
     spill::{SpillBlocks, SpillError},
 };
 use std::ops::Range;
@@ -198,8 +199,8 @@ impl Shape {
     #[inline]
     fn of(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
-        let key = take_length(&mut rest)?;
-        let value = take_length(&mut rest)?;
+        let key = lengths::take(&mut rest)?;
+        let value = lengths::take(&mut rest)?;
         let lengths = bytes.len() - rest.len();
         // What a damaged length says is nowhere: it ends behind all there is.
         Some(Self { lengths, key, end: lengths.saturating_add(key).saturating_add(value) })

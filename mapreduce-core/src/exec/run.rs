@@ -1,13 +1,12 @@
 //! [`Run`]: pairs of encoded keys and values, one after the other, in memory or in a spill file.
 //!
-//! Layout: for each pair `key length | value length | key | value`, the lengths as LEB128 (7 bits a byte, low bits
-//! first, the top bit set on all but the last). A run of a map task is sorted by the bytes of its keys; pairs of the
-//! same key keep the order in which they were emitted.
+//! Layout: for each pair `key length | value length | key | value`, the lengths as LEB128 ([`lengths`]). A run of a map
+//! task is sorted by the bytes of its keys; pairs of the same key keep the order in which they were emitted.
 
 use super::{
+    lengths,
     reader::RunReader,
-    spill::BLOCK_BYTES,
-    spill::{SpillBlocks, SpillError, SpillFile},
+    spill::{BLOCK_BYTES, SpillBlocks, SpillError, SpillFile},
 };
 use crate::{hash, memory::Held};
 use std::{ops::Range, sync::Arc};
@@ -208,7 +207,7 @@ impl RunChunks {
 }
 
 /// The most bytes that the two lengths of a pair take.
-pub(crate) const LENGTHS_BYTES_MAX: usize = 2 * usize::BITS.div_ceil(7) as usize;
+pub(crate) const LENGTHS_BYTES_MAX: usize = 2 * lengths::LENGTH_BYTES_MAX;
 
 /// A key and a value, encoded.
 pub type Pair<'a> = (&'a [u8], &'a [u8]);
@@ -216,22 +215,18 @@ pub type Pair<'a> = (&'a [u8], &'a [u8]);
 /// How many bytes a pair takes in a run.
 #[inline]
 pub(crate) fn pair_bytes(key: usize, value: usize) -> usize {
-    let length = |n: usize| (usize::BITS - (n | 1).leading_zeros()).div_ceil(7) as usize;
-    length(key) + length(value) + key + value
+    lengths::bytes_of(key) + lengths::bytes_of(value) + key + value
 }
 
 /// The two lengths in front of a pair, in `room`.
 #[inline]
 pub(crate) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value: usize) -> &[u8] {
     let mut len = 0;
-    for mut length in [key, value] {
-        while length >= 0x80 {
-            room[len] = length as u8 | 0x80;
-            length >>= 7;
+    for length in [key, value] {
+        lengths::put(length, |byte| {
+            room[len] = byte;
             len += 1;
-        }
-        room[len] = length as u8;
-        len += 1;
+        });
     }
     &room[..len]
 }
@@ -239,26 +234,12 @@ pub(crate) fn put_lengths(room: &mut [u8; LENGTHS_BYTES_MAX], key: usize, value:
 /// Takes a pair off the front of the bytes of a run.
 #[inline]
 pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<Pair<'a>> {
-    let key = take_length(bytes)?;
-    let value = take_length(bytes)?;
+    let key = lengths::take(bytes)?;
+    let value = lengths::take(bytes)?;
     let (key, rest) = bytes.split_at_checked(key)?;
     let (value, rest) = rest.split_at_checked(value)?;
     *bytes = rest;
     Some((key, value))
-}
-
-#[inline]
-pub(super) fn take_length(bytes: &mut &[u8]) -> Option<usize> {
-    let mut length = 0;
-    for shift in (0..usize::BITS).step_by(7) {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        length |= usize::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(length);
-        }
-    }
-    None
 }
 
 /// The first eight bytes of a key as a number that compares as they do. Most comparisons of keys end here.

@@ -1,5 +1,5 @@
-//! [`AttemptFile`]: a file in a folder in the making, made for one reduce attempt. [`NewFile`]: one that is removed unless
-//! it is kept.
+//! [`AttemptFile`]: a file in a folder in the making, made for one reduce attempt. [`NewFile`] and
+//! [`Unpublished`]: those that are removed unless they become a part of the output.
 
 use super::{Format, SharedStaging, part_file::WriteError};
 use std::{
@@ -35,9 +35,15 @@ pub struct AttemptFile {
 /// A file that was not there before, and vanishes when this is dropped.
 #[derive(Debug)]
 pub(super) struct NewFile {
-    path: PathBuf,
+    unpublished: Unpublished,
     name: String,
     pub(super) file: File,
+}
+
+/// A file that vanishes when this is dropped, open or not.
+#[derive(Debug)]
+pub(super) struct Unpublished {
+    path: PathBuf,
     is_kept: bool,
 }
 
@@ -46,32 +52,47 @@ impl NewFile {
     pub(super) fn create(folder: &Path, name: String) -> Result<Self, WriteError> {
         let path = folder.join(&name);
         match File::create_new(&path) {
-            Ok(file) => Ok(Self { path, name, file, is_kept: false }),
+            Ok(file) => Ok(Self { unpublished: Unpublished::new(path), name, file }),
             Err(source) => Err(WriteError::new(&path, source)),
         }
     }
 
     /// Creates another one beside it.
     pub(super) fn create_beside(&self, name: String) -> Result<Self, WriteError> {
-        Self::create(self.path.parent().unwrap_or(Path::new("")), name)
+        Self::create(self.path().parent().unwrap_or(Path::new("")), name)
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.unpublished.path
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Lets the file be, and gives its name.
-    pub(super) fn keep(mut self) -> String {
-        self.is_kept = true;
-        std::mem::take(&mut self.name)
+    /// Closes the file, and gives its name.
+    pub(super) fn close(self) -> (String, Unpublished) {
+        (self.name, self.unpublished)
     }
 }
 
-impl Drop for NewFile {
+impl Unpublished {
+    /// Takes charge of a file.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, is_kept: false }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lets the file be: it has been published, or that is up to another node.
+    pub(super) fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Unpublished {
     fn drop(&mut self) {
         if !self.is_kept {
             // What stays is removed with the folder, or when that is committed.

@@ -1,6 +1,9 @@
 //! [`PartFile`]: the bytes of one part file on their way to disk.
 
-use super::{attempt_file::NewFile, staging::StagedFile};
+use super::{
+    attempt_file::NewFile,
+    staging::{Staged, StagedFile},
+};
 use crate::{Error, error::way_out};
 use std::{
     io::{self, Write},
@@ -54,10 +57,11 @@ impl PartFile {
         written.map_err(|source| WriteError::new(self.file.path(), source))
     }
 
-    /// Keeps the file. Everything has been [flushed](Self::flush).
-    pub(super) fn finish(self) -> StagedFile {
+    /// Closes the file. Everything has been [flushed](Self::flush).
+    pub(super) fn finish(self) -> Staged {
         let Self { file, records, bytes, checksum, .. } = self;
-        StagedFile { name: file.keep(), records, bytes, checksum: checksum.digest() }
+        let (name, unpublished) = file.close();
+        Staged { file: StagedFile { name, records, bytes, checksum: checksum.digest() }, unpublished }
     }
 }
 
@@ -110,7 +114,9 @@ mod tests {
         file.buffer().extend_from_slice(b"a\n");
         file.flush().unwrap();
         let staged = file.finish();
-        assert_eq!((fs::read(&path).unwrap(), staged.bytes), (b"a\n".to_vec(), 2));
+        assert_eq!((fs::read(&path).unwrap(), staged.file.bytes), (b"a\n".to_vec(), 2));
+        drop(staged);
+        assert!(!path.exists());
     }
 
     #[test]

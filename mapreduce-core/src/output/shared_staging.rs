@@ -10,8 +10,8 @@
 
 use super::{
     AttemptFile, Format, StagedPart,
-    attempt_file::{NewFile, attempt_name, side_name},
-    staging::StagedFile,
+    attempt_file::{NewFile, Unpublished, attempt_name, side_name},
+    staging::{Staged, StagedFile},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -189,8 +189,14 @@ pub struct SharedPart {
 }
 
 impl From<StagedPart> for SharedPart {
+    /// From here on the files are the driver's.
     fn from(StagedPart { part, sides }: StagedPart) -> Self {
-        Self { part, sides }
+        let hand_over = |Staged { file, unpublished }| {
+            unpublished.keep();
+            file
+        };
+        let sides = sides.into_iter().map(|(output, side)| (output, hand_over(side))).collect();
+        Self { part: hand_over(part), sides }
     }
 }
 
@@ -252,8 +258,12 @@ impl SharedPart {
             verify(file, folder, side_name(&name, output))?;
         }
         verify(&self.part, folder, name)?;
-        let Self { part, sides } = self;
-        Ok(StagedPart { part, sides })
+        let take = |file: StagedFile| {
+            let unpublished = Unpublished::new(folder.join(&file.name));
+            Staged { file, unpublished }
+        };
+        let sides = self.sides.into_iter().map(|(output, file)| (output, take(file))).collect();
+        Ok(StagedPart { part: take(self.part), sides })
     }
 }
 

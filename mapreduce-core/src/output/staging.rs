@@ -3,7 +3,7 @@
 
 use super::{
     AttemptFile, Format, Part, PartFiles, PartWriter, RefusedPart, SharedPart, SharedStaging, WriteError,
-    attempt_file::{ATTEMPT, NewFile, attempt_name},
+    attempt_file::{ATTEMPT, NewFile, Unpublished, attempt_name},
     parts::MANIFEST,
     shared_staging::Marker,
 };
@@ -31,15 +31,23 @@ pub struct Staging {
     folder: TempDir,
 }
 
-/// What an attempt has written to a folder in the making: a part file, and the files of side outputs.
-#[derive(Clone, Debug)]
+/// What an attempt has written to a folder in the making: a part file, and the files of side outputs. Dropped before they
+/// are published, they are removed.
+#[derive(Debug)]
 pub struct StagedPart {
-    pub(super) part: StagedFile,
+    pub(super) part: Staged,
     /// The numbers of side outputs, ascending, and the files with lines for them.
-    pub(super) sides: Vec<(u32, StagedFile)>,
+    pub(super) sides: Vec<(u32, Staged)>,
 }
 
-/// One of these files.
+/// One of these files, and what removes it.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub(super) file: StagedFile,
+    pub(super) unpublished: Unpublished,
+}
+
+/// A file of a [`StagedPart`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagedFile {
     /// Its name in the folder.
@@ -55,9 +63,9 @@ pub struct StagedFile {
 impl StagedPart {
     /// All of it, in numbers.
     pub fn report(&self) -> TaskReport {
-        let StagedFile { records, bytes, checksum, .. } = self.part;
+        let StagedFile { records, bytes, checksum, .. } = self.part.file;
         let mut report = TaskReport { records, bytes, checksum };
-        for (_, side) in &self.sides {
+        for side in self.sides.iter().map(|(_, side)| &side.file) {
             // Other nodes may say what they like.
             report.records = report.records.saturating_add(side.records);
             report.bytes = report.bytes.saturating_add(side.bytes);
@@ -259,12 +267,14 @@ impl Staging {
 /// The files of an output: its parts, and those of each side output.
 type Output = (Vec<Part>, BTreeMap<String, Vec<Part>>);
 
-impl StagedFile {
+impl Staged {
     /// Gives the file its name in the folder.
     fn publish(self, folder: &Path, name: String) -> Result<Part, Error> {
         let to = folder.join(&name);
-        fs::rename(folder.join(&self.name), &to).map_err(failed(&to))?;
-        Ok(Part { name, records: self.records, bytes: self.bytes, xxh3: self.checksum })
+        fs::rename(self.unpublished.path(), &to).map_err(failed(&to))?;
+        self.unpublished.keep();
+        let StagedFile { records, bytes, checksum: xxh3, .. } = self.file;
+        Ok(Part { name, records, bytes, xxh3 })
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Config {
     pub task_fetch_failures_max: u16,
 
     /// How long work may remain while nothing runs and no peer is usable (trusted, not draining or quarantined,
-    /// at least one slot) before the job fails. Default 60 s. Cost: a driver that lost its pool waits this long;
+    /// at least one slot) before the job fails; if all peers that take part are quarantined, it is a second at most. Default 60 s. Cost: a driver that lost its pool waits this long;
     /// one that has no pool, since all runs in its own process, sets zero.
     pub no_peers_timeout: Duration,
 

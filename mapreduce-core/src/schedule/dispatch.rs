@@ -12,6 +12,11 @@ use super::report::Failure;
 use super::task::TaskState;
 use super::time::Time;
 use super::timers::Timer;
+use std::time::Duration;
+
+/// How long a job waits for other peers when all that are there are quarantined: those of a pool that has just been joined
+/// come one after the other.
+const QUARANTINED_WAIT: Duration = Duration::from_secs(1);
 
 /// An attempt that may get a backup on an idle peer, from a time on.
 struct Backup {
@@ -126,7 +131,7 @@ impl Coordinator {
         let median_us = self.running_times[stage as usize].median_us()?;
         // Float to integer conversion saturates, and takes a nonsensical factor for zero.
         let slow_us = (median_us as f64 * self.config.backup_factor) as u64;
-        let slow = self.config.backup_after_min.max(std::time::Duration::from_micros(slow_us));
+        let slow = self.config.backup_after_min.max(Duration::from_micros(slow_us));
         // All but the slots of one idle peer are eligible: the search ends soon.
         self.attempts.stragglers(stage).find_map(|attempt| {
             let running = self.attempts.get(attempt);
@@ -135,12 +140,18 @@ impl Coordinator {
         })
     }
 
-    /// Recomputes what there is to wait for. O(1), so it is done after every call.
+    /// Recomputes what there is to wait for. O(1) as long as there is work or a peer for it, so it is done after every call.
     pub(super) fn set_timers(&mut self) {
         let running = self.phase == Phase::Running;
         let deserted = running && self.peers.count_usable() == 0 && !self.attempts.any_live();
         let no_peers = match self.timers.get(Timer::NoPeers) {
             since if deserted => since.or(Some(self.now + self.config.no_peers_timeout)),
+            _ => None,
+        };
+        let quarantined = match self.timers.get(Timer::Quarantined) {
+            since if deserted && self.peers.are_all_quarantined() => {
+                since.or(Some(self.now + QUARANTINED_WAIT))
+            }
             _ => None,
         };
         let deadline = match (self.config.task_deadline, self.attempts.oldest()) {
@@ -153,6 +164,7 @@ impl Coordinator {
         };
         let backup = if running { self.next_backup().map(|backup| backup.due) } else { None };
         self.timers.set(Timer::NoPeers, no_peers);
+        self.timers.set(Timer::Quarantined, quarantined);
         self.timers.set(Timer::Deadline, deadline);
         self.timers.set(Timer::Locality, locality);
         self.timers.set(Timer::Backup, backup);
@@ -164,6 +176,9 @@ impl Coordinator {
             let waited = self.config.no_peers_timeout;
             let node_failure = self.node_failure.take();
             self.fail_job(JobError::NoPeers { waited, node_failure });
+        } else if self.timers.is_expired(Timer::Quarantined, self.now) {
+            let (peers, node_failure) = (self.peers.count(), self.node_failure.take());
+            self.fail_job(JobError::AllQuarantined { peers, node_failure });
         }
         let Some(deadline) = self.config.task_deadline else { return };
         while let Some(oldest) = self.attempts.oldest() {

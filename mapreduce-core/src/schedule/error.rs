@@ -50,6 +50,21 @@ pub enum JobError {
         /// What the last failure of a node said, if one was reported.
         node_failure: Option<String>,
     },
+    /// Every peer that takes part is [quarantined](super::Event::PeerQuarantined), which ends with the round only.
+    #[error(
+        "{}{}; mend what fails there, and run the job again",
+        match .peers {
+            1 => "the only peer has failed too often to get more work".to_string(),
+            peers => format!("all {peers} peers have failed too often to get more work"),
+        },
+        .node_failure.as_ref().map(|message| format!(" (last node failure: {message})")).unwrap_or_default()
+    )]
+    AllQuarantined {
+        /// How many there are.
+        peers: usize,
+        /// What the last failure of a node said, if one was reported.
+        node_failure: Option<String>,
+    },
     /// A map task that ran again, because its output was lost, made another output than before; but a reduce task
     /// has already committed results made of the old one.
     #[error(

@@ -145,6 +145,11 @@ impl Peers {
         self.index.len()
     }
 
+    /// Whether nobody who takes part can get work in this round any more.
+    pub(super) fn are_all_quarantined(&self) -> bool {
+        self.count() > 0 && self.indices().all(|index| self.at(index).quarantined)
+    }
+
     pub(super) fn count_usable(&self) -> u32 {
         self.usable
     }

@@ -15,12 +15,14 @@ pub(super) enum Timer {
     Locality = 2,
     /// When an attempt becomes a straggler that an idle peer may back up.
     Backup = 3,
+    /// When to give the job up because whoever is there may not work on it any more.
+    Quarantined = 4,
 }
 
 /// When each [`Timer`] goes off, if it is set.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TimerTable {
-    times: [Option<Time>; 4],
+    times: [Option<Time>; 5],
 }
 
 impl TimerTable {

@@ -1,7 +1,8 @@
 //! Jobs of the shapes that users write.
 
 use mapreduce_core::{Partitioner, RangePartitioner, impl_key, prelude::*};
-use std::cmp::Reverse;
+use serde::de::DeserializeOwned;
+use std::{cmp::Reverse, marker::PhantomData};
 
 /// Counts words of text.
 #[derive(Clone, Serialize, Deserialize)]
@@ -331,4 +332,54 @@ impl SimpleJob for FloatSum {
     const NAME: &'static str = "float-sum";
     type Combiner = Sum;
     type Reducer = Fold<Sum>;
+}
+
+/// Emits each number as often as its last digit says, largest keys first.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Repeat;
+
+impl Mapper for Repeat {
+    type Input = Items<u32>;
+    type Key = u32;
+    type Value = str;
+    fn map(&self, n: &u32, out: &mut impl Emit<u32, str>) -> Result {
+        out.count("numbers", 1);
+        (0..n % 10).rev().try_for_each(|i| out.emit(&i, &n.to_string()))
+    }
+}
+
+impl SimpleJob for Repeat {
+    const NAME: &'static str = "repeat";
+    type Combiner = NoCombiner;
+    type Reducer = NoReducer;
+}
+
+impl Repeat {
+    pub(crate) fn expected(numbers: &[u32]) -> Vec<(u32, String)> {
+        numbers.iter().flat_map(|n| (0..n % 10).rev().map(move |i| (i, n.to_string()))).collect()
+    }
+}
+
+/// Emits every item as it is: the output is what the test says.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(crate) struct AsIs<K, V>(pub(crate) PhantomData<fn() -> (K, V)>);
+
+/// What is serde's, as parts of an item are.
+pub(crate) trait Owned: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
+impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Owned for T {}
+
+impl<K: Owned + Key, V: Owned> Mapper for AsIs<K, V> {
+    type Input = Items<(K, V)>;
+    type Key = K;
+    type Value = V;
+    fn map(&self, (key, value): &(K, V), out: &mut impl Emit<K, V>) -> Result {
+        out.emit(key, value)
+    }
+}
+
+impl<K: Owned + Key, V: Owned> SimpleJob for AsIs<K, V> {
+    const NAME: &'static str = "as-is";
+    type Combiner = NoCombiner;
+    type Reducer = Identity;
 }

@@ -262,6 +262,12 @@ impl Oracle {
                 let since = self.deserted_since.expect("some peer was usable, or something ran");
                 assert!(now.since(since) >= *waited);
             }
+            (JobError::AllQuarantined { peers, .. }, None) => {
+                let since = self.deserted_since.expect("some peer was usable, or something ran");
+                assert!(now > since && *peers > 0);
+                assert_eq!(*peers, self.peers.len());
+                assert!(self.peers.values().all(|view| view.quarantined));
+            }
             (JobError::NonDeterministic { before, after, .. }, None) => {
                 assert_ne!(before, after);
                 assert!(!self.reduces_done.is_empty());

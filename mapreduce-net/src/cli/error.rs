@@ -111,6 +111,8 @@ const WAYS_OUT: &[(&str, &str)] = &[
         "spill to another folder with --spill-to, or give more memory with --memory",
     ),
     ("spill to another (`Memory::spilling_to`)", "spill to another with --spill-to"),
+    ("raise `line_bytes_max` of the input,", "raise it with --line-bytes-max,"),
+    ("raise `line_bytes_max` of the `reduce` command", "raise it with --line-bytes-max"),
     ("leave `on_shared_storage` out", "leave --shared out"),
 ];
 

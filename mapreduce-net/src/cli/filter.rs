@@ -4,6 +4,7 @@ use super::{CliError, MemoryArgs};
 use mapreduce_core::{
     Counters, InputOf, Job,
     filter::{self, FilterOptions, FromStream, StreamForm},
+    input::LINE_BYTES_MAX,
 };
 use std::io::{self, Write as _};
 
@@ -46,6 +47,11 @@ pub struct LineArgs {
     /// lines that are lost are not noticed then
     #[arg(long)]
     pub no_end: bool,
+    /// The longest line of text or CSV record that is read, such as 1GiB; each is held whole, and 2 1/8 of it while it is
+    /// read [default: 256MiB]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, default_value_t = LINE_BYTES_MAX as u64,
+          hide_default_value = true, value_parser = super::memory::size)]
+    pub line_bytes_max: u64,
 }
 
 impl MapArgs {
@@ -90,7 +96,12 @@ impl ReduceArgs {
 
 impl LineArgs {
     fn options(&self) -> FilterOptions {
-        FilterOptions { keep_order: self.keep_order, end: !self.no_end, ..FilterOptions::default() }
+        FilterOptions {
+            keep_order: self.keep_order,
+            end: !self.no_end,
+            line_bytes_max: self.line_bytes_max,
+            ..FilterOptions::default()
+        }
     }
 }
 

@@ -26,8 +26,8 @@ impl MemoryArgs {
     }
 }
 
-/// Parses what `--memory` is given.
-fn size(text: &str) -> Result<u64, &'static str> {
+/// Parses what `--memory` and other options for a number of bytes are given.
+pub(super) fn size(text: &str) -> Result<u64, &'static str> {
     match parse_size::parse_size(text) {
         Ok(0) | Err(_) => {
             Err("give a size such as 200MB, 1.5GiB or 512m (M is a million bytes, MiB 1048576)")

@@ -50,7 +50,8 @@ const STATUS_USAGE: u8 = 2;
 ///
 /// fn main() -> std::process::ExitCode {
 ///     Program::running::<Sort>(|run| {
-///         let lines = run.dataset(TextFiles::open_bytes(run.inputs)?)?;
+///         let files = TextFiles::open_bytes(run.inputs)?.with_line_bytes_max(run.line_bytes_max);
+///         let lines = run.dataset(files)?;
 ///         let parts = run.options.partitions_for(lines.bytes());
 ///         let ranges = RangePartitioner::from_dataset::<[u8], _>(&lines, 1_000, parts, <[u8]>::to_vec)?;
 ///         Ok(run.write(&Sort, &ranges, &lines)?)
@@ -151,7 +152,8 @@ impl<P: clap::Args + Send + 'static> Program<P> {
         let made = make.clone();
         Self::running_with_params::<J>(move |params, run| {
             let job = made(params)?;
-            let text = run.dataset(TextFiles::<InputOf<J>>::open_as(run.inputs)?)?;
+            let files = TextFiles::<InputOf<J>>::open_as(run.inputs)?;
+            let text = run.dataset(files.with_line_bytes_max(run.line_bytes_max))?;
             Ok(run.write(&job, &(), &text)?)
         })
         .filters(move |params| Ok((make(params)?, ())))
@@ -202,8 +204,8 @@ impl<P: clap::Args + Send + 'static> Program<P> {
     ///     let csv = CsvOptions { delimiter: b';', ..CsvOptions::default() };
     ///     let form = StreamForm { csv: csv.clone(), ..StreamForm::default() };
     ///     Program::running::<PiecesByCity>(move |run| {
-    ///         let sales = run.dataset(CsvFiles::open_with(run.inputs, &csv)?)?;
-    ///         Ok(run.write(&PiecesByCity, &(), &sales)?)
+    ///         let files = CsvFiles::open_with(run.inputs, &csv)?.with_line_bytes_max(run.line_bytes_max);
+    ///         Ok(run.write(&PiecesByCity, &(), &run.dataset(files)?)?)
     ///     })
     ///     .filters_reading(|_| Ok((PiecesByCity, (), form)))
     ///     .main()

@@ -9,6 +9,7 @@ use super::{
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mapreduce_core::{
     Cancel, Dataset, Engine as _, Error, Format, Input, InputOf, Job, Options, PartFiles, Result, Written,
+    input::LINE_BYTES_MAX,
 };
 use std::{num::NonZeroU32, path::PathBuf, time::Instant};
 
@@ -36,6 +37,11 @@ pub struct RunArgs {
     /// The memory of this process.
     #[command(flatten)]
     pub memory: MemoryArgs,
+    /// The longest line of text or CSV record that is read, such as 1GiB; each is held whole, and 2 1/8 of it while it is
+    /// read [default: 256MiB]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, default_value_t = LINE_BYTES_MAX as u64,
+          hide_default_value = true, value_parser = super::memory::size)]
+    pub line_bytes_max: u64,
     /// What the part files look like
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = format())]
     pub format: Format,
@@ -72,7 +78,14 @@ impl RunArgs {
             cancel: cancel.clone(),
             ..Options::default()
         };
-        Run { inputs: &self.inputs, engine, shared: self.pool.shared, output: self.part_files(), options }
+        Run {
+            inputs: &self.inputs,
+            line_bytes_max: self.line_bytes_max,
+            engine,
+            shared: self.pool.shared,
+            output: self.part_files(),
+            options,
+        }
     }
 
     fn part_files(&self) -> PartFiles {
@@ -115,6 +128,11 @@ fn format() -> impl TypedValueParser<Value = Format> {
 pub struct Run<'a> {
     /// The inputs.
     pub inputs: &'a [PathBuf],
+    /// How long a line or a CSV record may be, for [`TextFiles::with_line_bytes_max`] or [`CsvFiles::with_line_bytes_max`].
+    ///
+    /// [`TextFiles::with_line_bytes_max`]: mapreduce_core::TextFiles::with_line_bytes_max
+    /// [`CsvFiles::with_line_bytes_max`]: mapreduce_core::CsvFiles::with_line_bytes_max
+    pub line_bytes_max: u64,
     /// What to run on.
     pub engine: &'a AnyEngine,
     /// Whether peers are to read the input themselves. If so, [`output`](Self::output) is on shared storage as well.

@@ -1,7 +1,6 @@
 //! [`PoolFileError`]: why a pool file could not be made, written or read.
 
 use super::Kind;
-use crate::PoolId;
 use std::{io, path::PathBuf};
 
 /// Why a pool file could not be made, written or read. No message holds anything of a key.
@@ -65,14 +64,6 @@ pub enum PoolFileError {
         expected: Kind,
         /// What the file is.
         found: Kind,
-    },
-    /// The file belongs to another pool than it should.
-    #[error("the pool file is of pool {found}, not of pool {expected}")]
-    OtherPool {
-        /// The pool it should belong to.
-        expected: PoolId,
-        /// The pool it belongs to.
-        found: PoolId,
     },
     /// There is a file with this name, which may be the only copy of a key.
     #[error("{}: is already there; remove it or choose another name", path.display())]

@@ -124,15 +124,6 @@ impl PoolFile {
         }
     }
 
-    /// Checks that the file is of the pool that is meant.
-    ///
-    /// # Errors
-    /// [`PoolFileError::OtherPool`].
-    pub fn expect_pool(&self, expected: PoolId) -> Result<(), PoolFileError> {
-        let found = self.pool();
-        if found == expected { Ok(()) } else { Err(PoolFileError::OtherPool { expected, found }) }
-    }
-
     fn from_text(path: &Path, bytes: &[u8]) -> Result<Self, PoolFileError> {
         let path = || path.to_owned();
         let Content { pool, pool_line, addresses, keys } =

@@ -4,7 +4,7 @@ use super::{Channel, ConnectError, ConnectionError, Limits, RecvStream, SendStre
 use crate::{Identity, NodeId, Role};
 use quinn::crypto::rustls::HandshakeData;
 use rustls::pki_types::CertificateDer;
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr};
 
 /// A connection whose sides have verified each other. Cheap to clone; it is closed when the last clone is dropped,
 /// which throws away what is still under way.
@@ -91,11 +91,6 @@ impl Connection {
     /// Where the other side's packets come from now; changes when it changes networks.
     pub fn remote_address(&self) -> SocketAddr {
         canonical(self.inner.remote_address())
-    }
-
-    /// The current estimate of the round-trip time.
-    pub fn round_trip(&self) -> Duration {
-        self.inner.rtt()
     }
 
     /// Opens a stream to the other side; waits while there are as many as the other side allows.

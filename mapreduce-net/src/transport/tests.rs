@@ -103,7 +103,6 @@ async fn members_and_clients_learn_who_the_other_side_is() {
             assert_eq!((connection.peer_role(), connection.peer_id()), (Role::Member, host.node_id()));
             assert_eq!((accepted.peer_role(), accepted.peer_id()), (guest.role(), guest.node_id()));
             assert_eq!(connection.remote_address(), listener.address());
-            assert!(connection.round_trip() > Duration::ZERO);
         }
     }
 }

@@ -164,6 +164,60 @@ fn lines_that_are_cut_lost_or_not_sorted_are_refused() {
 }
 
 #[test]
+fn csv_records_are_filtered_as_they_are_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let cities = ["Bern", "\"a, b\"", "\"\"\"\"", "Zürich\t"];
+    let records: Vec<String> =
+        (0..500).map(|i| format!("{},x,{}\n", i % 7, cities[i * i % 11 % cities.len()])).collect();
+    let header = "pieces,rest,city\n";
+    let text = [header, &records.concat()].concat();
+    let expected = run("sales", &folder, text.as_bytes(), 1);
+    let filtered = piped("sales", "map", text.as_bytes());
+    assert_eq!(piped("sales", "reduce", &sort(&filtered)), expected);
+    // As an engine cuts it: the header is only at the beginning.
+    let parts = records.chunks(170).enumerate().map(|(split, part)| {
+        let args = format!("map --split {split} --header pieces,rest,city");
+        piped("sales", &args, part.concat().as_bytes())
+    });
+    assert_eq!(piped("sales", "reduce", &sort(&parts.collect::<Vec<_>>().concat())), expected);
+
+    let error = refused("sales", "map", b"pieces,city\n1,Bern\nmany,Bern\n");
+    assert!(error.contains("input, byte 19") && error.contains("pieces"), "{error}");
+}
+
+#[test]
+fn lines_longer_than_asked_for_are_refused_and_shorter_ones_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let word = "w".repeat(1 << 20);
+    let pairs = piped("word_count", "map --line-bytes-max 1MiB", word.as_bytes());
+    let sorted = sort(&pairs);
+    let counted = piped("word_count", "reduce --line-bytes-max 2MiB", &sorted);
+    assert_eq!(counted, format!("{word}\t1\n").as_bytes());
+    let way_out = "is longer than 1000000 bytes; raise it with --line-bytes-max";
+    for (command, input) in [("map", word.as_bytes()), ("reduce", &sorted)] {
+        let error = refused("word_count", &format!("{command} --line-bytes-max 1MB"), input);
+        assert!(error.contains(way_out), "{error}");
+    }
+    // No program of the examples forgets it.
+    fs::write(folder.path().join("long"), format!("a,{word}\n")).unwrap();
+    fs::write(folder.path().join("sales.csv"), format!("pieces,city\n1,{word}\n")).unwrap();
+    for (name, inputs) in [
+        ("word_count", "long"),
+        ("sort", "long"),
+        ("inverted_index", "long"),
+        ("join", "long long"),
+        ("grep", "x long"),
+        ("sales", "sales.csv"),
+        ("page_rank", "long"),
+    ] {
+        let args = format!("run {inputs} --output {name} --line-bytes-max 1MB");
+        let ended = Process::start(&mut command(example(name), folder.path(), &args)).wait();
+        let error = ended.refused(1);
+        assert!(error.contains(way_out), "{name}: {error}");
+    }
+}
+
+#[test]
 fn an_output_that_nobody_reads_is_an_error() {
     // More than a pipe holds.
     let text: Vec<u8> = (0..200_000).flat_map(|i| format!("word{i}\n").into_bytes()).collect();

@@ -159,13 +159,15 @@ fn a_budget_that_holds_no_task_is_said() {
 fn peers_that_cannot_spill_leave_the_job_without_any_and_the_folder_is_named() {
     let folder = Folder::new();
     let pool = pool(2, TASK_BYTES, &folder.join("nowhere"));
-    let driver = PoolOptions { no_peers_timeout: Duration::from_millis(200), ..driver(2, 0, folder.path()) };
+    // Nobody has to wait for peers that cannot come.
+    let driver = PoolOptions { no_peers_timeout: Duration::from_secs(3600), ..driver(2, 0, folder.path()) };
     let engine = pool.connect_with(driver).unwrap();
     let to = PartFiles::new(folder.join("out"));
     let job = Gated::new(|_| Ok(()));
     let error = engine.write(&job, &(), &numbers(1_000, 50), &to, &options(3)).unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, Error::Scheduling { .. }), "{message}");
+    assert!(message.contains("all 2 peers have failed too often to get more work"), "{message}");
     assert!(message.contains("nowhere: nothing can be spilled there: "), "{message}");
     assert!(message.contains("make the folder"), "{message}");
     assert!(folder.names().is_empty(), "{:?}", folder.names());

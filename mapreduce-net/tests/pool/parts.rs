@@ -2,8 +2,9 @@
 
 use super::{
     common::{Folder, names, probe::numbers},
+    gate::Hook,
     pool, quick, quick_pool,
-    sieve::{At, Sieve},
+    sieve::Sieve,
 };
 use mapreduce_core::{Error, Written, prelude::*, schedule::Event};
 use mapreduce_net::{PoolOptions, blocking};
@@ -12,9 +13,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
-        mpsc,
     },
 };
 
@@ -35,10 +35,6 @@ fn leaves_all(peers: usize) -> PoolOptions {
     PoolOptions { min_peers: peers, inline_bytes: 0, timing: quick(), ..PoolOptions::default() }
 }
 
-fn plain() -> Sieve {
-    Sieve::new(|_| Ok(()))
-}
-
 fn write(engine: &impl Engine, job: &Sieve, to: &PartFiles) -> Result<Written, Error> {
     engine.write(job, &(), &numbers(1_000, 50), to, &options())
 }
@@ -52,7 +48,7 @@ fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 fn expected(folder: &Folder, format: Format) -> (BTreeMap<String, Vec<u8>>, Written) {
     let out = folder.join(&format!("expected {format}"));
     let to = PartFiles::new(&out).with_format(format);
-    let written = write(&Local::new(2).unwrap(), &plain(), &to).unwrap();
+    let written = write(&Local::new(2).unwrap(), &Sieve::default(), &to).unwrap();
     (content(&out), written)
 }
 
@@ -79,12 +75,12 @@ fn the_files_are_the_same_whoever_writes_them() {
         .map(|inline_bytes| pool.connect_with(PoolOptions { inline_bytes, ..leaves_all(2) }).unwrap());
     for &format in FORMATS {
         let (expected, local) = expected(&folder, format);
-        assert_eq!(expected.len(), 2 + 3 + 1 + 3, "parts, sevens, odd: {:?}", expected.keys());
+        assert_eq!(expected.len(), 2 + 3 + 1 + 4, "parts, bad, late: {:?}", expected.keys());
         for (i, engine) in engines.iter().enumerate() {
             for shared in [false, true] {
                 let out = folder.join(&format!("{format} {i} {shared}"));
                 let to = PartFiles::new(&out).with_format(format).on_shared_storage(shared);
-                let written = write(engine, &plain(), &to).unwrap();
+                let written = write(engine, &Sieve::default(), &to).unwrap();
                 assert!(content(&out) == expected, "{format} on engine {i}, shared: {shared}");
                 assert_eq!((&written.parts, &written.sides), (&local.parts, &local.sides));
                 assert_eq!(written.counters, local.counters);
@@ -102,19 +98,21 @@ fn the_files_are_the_same_whoever_writes_them() {
 /// Runs a job that looks, while it reduces, whether the folder in the making has files of attempts at peers.
 fn sees_files_of_peers(engine: &blocking::Pool, out: &Path, shared: bool, at_map: fn(&Path)) -> bool {
     let seen = Arc::new(AtomicBool::new(false));
-    let job = Sieve::new({
-        let (seen, out) = (seen.clone(), out.to_path_buf());
-        move |at| {
-            match at {
-                At::Map(_) => at_map(&out),
-                At::Reduce(_) if hidden(&out).iter().any(|path| is_attempt_at_a_peer(path)) => {
-                    seen.store(true, Ordering::Relaxed);
-                }
-                At::Reduce(_) => {}
-            }
+    let of_map = Hook::new({
+        let out = out.to_path_buf();
+        move |_| {
+            at_map(&out);
             Ok(())
         }
     });
+    let of_reduce = Hook::new({
+        let (seen, out) = (seen.clone(), out.to_path_buf());
+        move |_| {
+            seen.fetch_or(hidden(&out).iter().any(|path| is_attempt_at_a_peer(path)), Ordering::Relaxed);
+            Ok(())
+        }
+    });
+    let job = Sieve { of_map, of_reduce };
     write(engine, &job, &PartFiles::new(out).on_shared_storage(shared)).unwrap();
     seen.load(Ordering::Relaxed)
 }
@@ -158,17 +156,8 @@ fn a_peer_that_is_killed_leaves_nothing_that_is_seen() {
         let mut pool = quick_pool(3);
         let engine = pool.connect_with(leaves_all(3)).unwrap();
         let out = folder.join(&format!("killed {victim}"));
-        let (reached, is_reached) = mpsc::channel();
-        let (go_on, may_go_on) = mpsc::channel::<()>();
-        let (may_go_on, first) = (Mutex::new(may_go_on), AtomicBool::new(true));
-        let job = Sieve::new(move |at| {
-            if at == At::Reduce(50) && first.swap(false, Ordering::AcqRel) {
-                reached.send(())?;
-                // An error when the sender is gone: then nobody waits any more.
-                let _ = may_go_on.lock().unwrap().recv();
-            }
-            Ok(())
-        });
+        let (of_reduce, is_reached, go_on) = Hook::gate(50);
+        let job = Sieve { of_reduce, ..Sieve::default() };
         let to = PartFiles::new(&out).on_shared_storage(true);
         let data = Arc::new(numbers(1_000, 50));
         let handle = engine.submit_write(job, (), data, to, options()).unwrap();
@@ -194,8 +183,8 @@ fn attempts_that_fail_midway_leave_no_file() {
     let failing = |failures_max: u32| {
         failures.store(0, Ordering::Relaxed);
         let (failures, left, out) = (failures.clone(), left.clone(), out.clone());
-        Sieve::new(move |at| {
-            if at == At::Reduce(50) {
+        let of_reduce = Hook::new(move |key| {
+            if key == 50 {
                 let attempts: BTreeSet<_> = hidden(&out).iter().filter_map(|path| attempt_of(path)).collect();
                 let partitions: BTreeSet<_> = attempts.iter().map(|(partition, _)| partition).collect();
                 if attempts.len() > partitions.len() {
@@ -206,7 +195,8 @@ fn attempts_that_fail_midway_leave_no_file() {
                 }
             }
             Ok(())
-        })
+        });
+        Sieve { of_reduce, ..Sieve::default() }
     };
     let written = write(&engine, &failing(2), &to).unwrap();
     assert_eq!(written.report.attempts_failed, 2);
@@ -233,16 +223,8 @@ fn a_job_that_is_cancelled_while_peers_write_leaves_nothing() {
     let engine = pool.connect_with(leaves_all(2)).unwrap();
     let folder = Folder::new();
     let out = folder.join("out");
-    let (reached, is_reached) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    let may_go_on = Mutex::new(may_go_on);
-    let job = Sieve::new(move |at| {
-        if at == At::Reduce(50) {
-            let _ = reached.send(());
-            let _ = may_go_on.lock().unwrap().recv();
-        }
-        Ok(())
-    });
+    let (of_reduce, is_reached, go_on) = Hook::gate(50);
+    let job = Sieve { of_reduce, ..Sieve::default() };
     let to = PartFiles::new(&out).on_shared_storage(true);
     let handle = engine.submit_write(job, (), Arc::new(numbers(1_000, 50)), to, options()).unwrap();
     is_reached.recv().unwrap();
@@ -251,7 +233,7 @@ fn a_job_that_is_cancelled_while_peers_write_leaves_nothing() {
     assert!(folder.names().is_empty(), "{:?}", folder.names());
     drop(go_on);
     // The pool goes on, and what was stopped leaves nothing when it notices.
-    write(&engine, &plain(), &PartFiles::new(&out).on_shared_storage(true)).unwrap();
+    write(&engine, &Sieve::default(), &PartFiles::new(&out).on_shared_storage(true)).unwrap();
     assert_eq!(folder.names(), ["out"]);
 }
 
@@ -263,15 +245,16 @@ fn a_disk_that_takes_nothing_fails_the_job_with_the_path() {
         let engine = pool.connect_with(PoolOptions { inline_bytes, ..leaves_all(1) }).unwrap();
         let out = folder.join("out");
         // The folder in the making vanishes: neither the peers nor the driver can make a file there.
-        let job = Sieve::new({
+        let of_map = Hook::new({
             let out = out.clone();
-            move |at| {
-                if let (At::Map(_), Some(path)) = (at, hidden(&out).first()) {
+            move |_| {
+                if let Some(path) = hidden(&out).first() {
                     let _ = fs::remove_dir_all(path.parent().unwrap());
                 }
                 Ok(())
             }
         });
+        let job = Sieve { of_map, ..Sieve::default() };
         let to = PartFiles::new(&out).on_shared_storage(true);
         let handle = engine.submit_write(job, (), Arc::new(numbers(1_000, 50)), to, options()).unwrap();
         let failed = handle.events().filter(|event| matches!(event, Event::AttemptFailed { .. })).count();

@@ -2,7 +2,7 @@
 //! every task.
 
 use super::{
-    common::Folder,
+    common::{Folder, jobs::Repeat},
     outputs::{check, engines, text},
     pool,
 };
@@ -150,31 +150,10 @@ fn a_rule_of_the_jobs_own_says_where_keys_go_and_counters_count_once() {
     }
 }
 
-/// Emits each number as often as its last digit says, largest keys first.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Repeat;
-
-impl Mapper for Repeat {
-    type Input = Items<u32>;
-    type Key = u32;
-    type Value = str;
-    fn map(&self, n: &u32, out: &mut impl Emit<u32, str>) -> Result {
-        out.count("numbers", 1);
-        (0..n % 10).rev().try_for_each(|i| out.emit(&i, &n.to_string()))
-    }
-}
-
-impl SimpleJob for Repeat {
-    const NAME: &'static str = "repeat";
-    type Combiner = NoCombiner;
-    type Reducer = NoReducer;
-}
-
 #[test]
 fn without_a_reducer_output_is_in_the_order_of_the_input_on_any_pool() {
     let numbers: Vec<u32> = (0..4_000).collect();
-    let expected: Vec<(u32, String)> =
-        numbers.iter().flat_map(|n| (0..n % 10).rev().map(move |i| (i, n.to_string()))).collect();
+    let expected = Repeat::expected(&numbers);
     let lines: String = expected.iter().map(|(key, value)| format!("{key}\t{value}\n")).collect();
     let data = Dataset::with_split_bytes(ItemSlice::new(&numbers), 900).unwrap();
     let pools = [1, 2, 5].map(pool);

@@ -6,76 +6,10 @@ use super::{
     gate::Hook,
     outputs::engines,
     pool, quick_pool,
+    sieve::Sieve,
 };
 use mapreduce_core::{HashPartitioner, Partitioner, prelude::*};
 use std::{collections::BTreeMap, fs, sync::Arc};
-
-/// Sums numbers by their last digit. Multiples of seven are `bad`, and multiples of five `late`, which sums of odd digits
-/// are as well.
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub(super) struct Sieve {
-    of_map: Hook,
-    of_reduce: Hook,
-}
-
-impl Mapper for Sieve {
-    type Input = Items<u64>;
-    type Key = u64;
-    type Value = u64;
-
-    fn map(&self, n: &u64, out: &mut impl Emit<u64, u64>) -> Result {
-        self.of_map.call(*n)?;
-        out.count("numbers", 1);
-        if n.is_multiple_of(5) {
-            out.side("late", n.to_string().as_bytes())?;
-        }
-        if n.is_multiple_of(7) {
-            return out.side("bad", format!("bad {n}").as_bytes());
-        }
-        out.emit(&(n % 10), n)
-    }
-}
-
-pub(super) struct Sift(Hook);
-
-impl Reducer<u64, u64> for Sift {
-    type Key = u64;
-    type Value = u64;
-
-    fn reduce(&self, key: &u64, values: &mut Values<'_, u64>, out: &mut impl Emit<u64, u64>) -> Result {
-        self.0.call(*key)?;
-        out.count("digits", 1);
-        let mut sum = 0;
-        while let Some(n) = values.next()? {
-            sum += *n;
-        }
-        match key % 2 {
-            0 => out.emit(key, &sum),
-            _ => out.side("late", format!("{key} {sum}").as_bytes()),
-        }
-    }
-}
-
-impl Job for Sieve {
-    const NAME: &'static str = "sifted";
-    const SIDE_OUTPUTS: &'static [&'static str] = &["late", "bad", "unused"];
-    type Shared = ();
-    type Mapper = Self;
-    type Combiner = Sum;
-    type Reducer = Sift;
-
-    fn mapper(&self, (): &()) -> Result<Self> {
-        Ok(self.clone())
-    }
-
-    fn combiner(&self) -> Sum {
-        Sum
-    }
-
-    fn reducer(&self, (): &()) -> Result<Sift> {
-        Ok(Sift(self.of_reduce.clone()))
-    }
-}
 
 /// Multiples of three, and the other numbers on the side.
 #[derive(Clone, Serialize, Deserialize)]
@@ -117,21 +51,21 @@ fn check(output: &Output<Sieve>, what: &str) {
         }
         match n % 7 {
             0 => bad.push(format!("bad {n}").into_bytes()),
-            _ => *sums.entry(n % 10).or_insert(0) += n,
+            _ => *sums.entry(n % 100).or_insert(0) += n,
         }
     }
     for partition in 0..PARTITIONS {
         let here = |key: &&u64| HashPartitioner.partition(*key, &key.to_be_bytes(), PARTITIONS) == partition;
         for key in sums.keys().filter(here) {
             match key % 2 {
-                0 => pairs.push((*key, sums[key])),
+                0 => pairs.push((*key, format!("the sum, \"{}\"", sums[key]))),
                 _ => late.push(format!("{key} {}", sums[key]).into_bytes()),
             }
         }
     }
     assert!(output.pairs == pairs && output.side("bad") == bad && output.side("late") == late, "{what}");
     assert!(output.side("unused").is_empty());
-    assert_eq!((output.counters.get("numbers"), output.counters.get("digits")), (NUMBERS, 10), "{what}");
+    assert_eq!((output.counters.get("numbers"), output.counters.get("keys")), (NUMBERS, 100), "{what}");
 }
 
 #[test]
@@ -211,7 +145,7 @@ fn lines_of_files_come_once_though_a_peer_is_killed_as_keys_are_reduced() {
         drop(go_on);
         let written = handle.wait().unwrap();
         assert_eq!((&written.parts, &written.sides), (&expected.parts, &expected.sides), "{out}");
-        assert_eq!(written.counters.get("digits"), 10, "{out}");
+        assert_eq!(written.counters.get("keys"), 100, "{out}");
         for name in names(&folder.join("local")) {
             let read = |out: &str| fs::read(folder.join(out).join(&name)).unwrap();
             assert!(read(&out) == read("local"), "{out}: {name}");

@@ -100,9 +100,16 @@ where
     }
 }
 
-/// Few of them, of which some are empty, some differ in trailing zeros, and some share their first bytes.
+/// Few of them, of which some are empty, some differ in trailing zeros, and some share their first bytes, their last or
+/// both.
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof!["[\0a]{0,3}", "12345678[\0a]{0,2}", "x{150}[ab]"]
+    prop_oneof![
+        "[\0a]{0,3}",
+        "12345678[\0a]{0,2}",
+        "x{150}[ab]",
+        "[ab]{0,2}12345678",
+        "first 8 [ab]{0,3} last 8 "
+    ]
 }
 
 proptest! {

@@ -185,6 +185,21 @@ fn an_attempt_that_does_not_end_well_leaves_no_file() {
 }
 
 #[test]
+fn the_files_of_an_attempt_that_does_not_count_are_removed() {
+    let making = making();
+    let told = making.written("at a peer");
+    assert_eq!(making.names(), ["_attempt at a peer", "_attempt at a peer side 1", MARKER]);
+    drop(making.staging.accept::<Numbers>("at a peer", told).unwrap());
+    assert_eq!(making.names(), [MARKER]);
+    let mut writer = making.staging.open::<Numbers>("here").unwrap();
+    PairWriter::<u64, u64>::side(&mut writer, 0, b"a line").unwrap();
+    let part = writer.finish().unwrap();
+    assert_eq!(making.names(), ["_attempt here", "_attempt here side 0", MARKER]);
+    drop(part);
+    assert_eq!(making.names(), [MARKER]);
+}
+
+#[test]
 fn a_part_that_is_not_the_attempts_is_refused() {
     let making = making();
     let told = making.written("one");
