@@ -136,6 +136,7 @@ fn the_type_is_f32_if_it_holds_all_values() {
         let found = match points {
             Points::F32(matrix) => f64::from(matrix.values()[0]),
             Points::F64(matrix) => matrix.values()[0],
+            Points::Files(_) => unreachable!("they were loaded"),
         };
         assert_eq!(found, expected, "{field}");
     }

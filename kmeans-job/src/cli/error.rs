@@ -1,5 +1,6 @@
 //! What went wrong, in one line that ends with the way out.
 
+use super::memory::Size;
 use kmeans_job::{
     DataError, OptionsError, data::LoadError, generate::GenerateError, model::ModelError,
     output::OutputError, palette::PaletteError,
@@ -27,6 +28,10 @@ pub(crate) enum CommandError {
     SharedImage { path: PathBuf },
     #[error("{0}")]
     Load(LoadError),
+    #[error(
+        "{path}: its points do not fit into {budget} of memory; give more with --memory, or convert them to .npy (`numpy.save(path, a)`) or Parquet, which are read from the file in each pass"
+    )]
+    OverBudget { path: PathBuf, budget: Size },
     #[error("--init {0}")]
     Init(LoadError),
     #[error(

@@ -75,7 +75,7 @@ impl<T: Scalar> Mapper for Labeller<T> {
             labels.extend(labels_of_block.iter().map(|&label| label as i32));
         }
         if let Some(labels) = known {
-            split.put_cache(Box::new(Labels { fingerprint: self.fingerprint, labels }));
+            Labels { fingerprint: self.fingerprint, labels }.keep(split);
         }
         out.emit(&first, &Labelled { labels: labels.into(), inertia })
     }

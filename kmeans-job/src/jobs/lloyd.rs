@@ -91,6 +91,14 @@ pub(super) struct Labels {
     pub(super) labels: Vec<u32>,
 }
 
+impl Labels {
+    /// Leaves them to the next task, if there is room: 4 bytes a row.
+    pub(super) fn keep<T: Scalar>(self, split: &mut Split<'_, CentredRows<T>>) {
+        let bytes = size_of_val(&*self.labels) as u64;
+        split.put_cache_of_bytes(Box::new(self), bytes);
+    }
+}
+
 impl<T: Scalar> Assign<T> {
     /// Assigns the rows of a split and sums them up by label.
     fn assign_split(
@@ -142,7 +150,7 @@ impl<T: Scalar> Assign<T> {
                 }
             }
         }
-        split.put_cache(Box::new(Labels { fingerprint: self.fingerprint, labels }));
+        Labels { fingerprint: self.fingerprint, labels }.keep(split);
         out.count(MOVED, moved as u64);
         for (cluster, (&count, sums)) in (0..).zip(counts.iter().zip(sums.chunks_exact(d))) {
             if count > 0 {

@@ -16,6 +16,7 @@
 //! [`register`].
 
 pub mod distances;
+pub(crate) mod input;
 pub mod label;
 pub mod lloyd;
 pub mod pick;
