@@ -61,17 +61,22 @@ proptest! {
     }
 
     #[test]
-    fn every_row_of_a_file_is_read_once_and_in_order(
-        numbers in vec(any::<i16>(), 0..60),
+    fn every_row_of_files_is_read_once_and_in_order(
+        files in vec((vec(any::<i16>(), 0..40), 0..5usize), 1..4),
         width in 1..4usize,
-        offset in 0..5usize,
         bytes in 1..70u64,
     ) {
-        let numbers = &numbers[..numbers.len() / width * width];
         let folder = Folder::new();
-        let mut content = b"#####"[..offset].to_vec();
-        content.extend(numbers.iter().flat_map(|n| n.to_le_bytes()));
-        let input = RowFiles::<i16>::open(folder.file("rows", content), offset as u64, width).unwrap();
+        let (mut numbers, mut places) = (Vec::new(), Vec::new());
+        for (i, (of_file, offset)) in files.iter().enumerate() {
+            let of_file = &of_file[..of_file.len() / width * width];
+            let mut content = b"#####"[..*offset].to_vec();
+            content.extend(of_file.iter().flat_map(|n| n.to_le_bytes()));
+            places.push((folder.file(&format!("rows-{i}"), content), *offset as u64));
+            numbers.extend_from_slice(of_file);
+        }
+        let input = RowFiles::<i16>::open_all(places, width).unwrap();
+        prop_assert_eq!(input.rows(), (numbers.len() / width) as u64);
         let data = Dataset::with_split_bytes(input, bytes).unwrap();
         prop_assert_eq!(data.bytes(), numbers.len() as u64 * 2);
         let rows: Vec<_> = numbers.chunks(width).map(<[i16]>::to_vec).collect();

@@ -17,7 +17,7 @@ pub(crate) enum CommandError {
     Interrupted,
     #[error("cannot be told of Ctrl-C: {0}")]
     Signals(io::Error),
-    /// The pool, or a peer of it.
+    /// A job, the pool, or a peer of it.
     #[error(transparent)]
     Pool(CliError),
     #[error(transparent)]
@@ -68,8 +68,6 @@ pub(crate) enum CommandError {
     Columns { path: PathBuf, found: usize, model: PathBuf, expected: usize },
     #[error("{path}: {problem}")]
     Data { path: PathBuf, problem: DataError },
-    #[error(transparent)]
-    Engine(mapreduce_core::Error),
     /// An error of the library that has no words of its own here.
     #[error("{path}: {problem}")]
     Other { path: PathBuf, problem: Box<dyn Error + Send + Sync> },
@@ -103,7 +101,8 @@ impl From<mapreduce_core::Error> for CommandError {
     fn from(error: mapreduce_core::Error) -> Self {
         match error {
             mapreduce_core::Error::Cancelled => Self::Interrupted,
-            error => Self::Engine(error),
+            // It says the ways out as options.
+            error => Self::Pool(error.into()),
         }
     }
 }
