@@ -74,7 +74,7 @@ impl<T: Scalar> Centred<T> {
         let sums = session.run(&AddColumns { grid: grid.clone() }, &(), &data)?.pairs;
         let sums = sums.into_iter().next().map(|((), sums)| sums).unwrap_or_default();
         let shift: Vec<f64> = (0..d)
-            .map(|j| shift::<T>(ranges.min[j], ranges.max[j], grid.mean(sums[j], rows as u64, j)))
+            .map(|j| shift::<T>(ranges.min[j], ranges.max[j], grid.mean(sums[j], rows as i64, j)))
             .collect();
         drop(data);
 
