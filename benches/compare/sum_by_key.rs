@@ -1,7 +1,7 @@
 //! Sums values by 64-bit key, on threads or on a pool of machines: `sum_by_key run ROWS --output sums`, where ROWS is a file
 //! of pairs of little-endian 64-bit integers. The parts of the folder, one after the other, are in the order of the keys.
 
-use mapreduce_core::{Partitioner, RangePartitioner, RowFile, prelude::*};
+use mapreduce_core::{Partitioner, RangePartitioner, RowFiles, prelude::*};
 use mapreduce_net::cli::Program;
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl Job for SumByKey {
 fn main() -> std::process::ExitCode {
     Program::running::<SumByKey>(|run| {
         let [path] = run.inputs else { return Err("give one file of rows".into()) };
-        let rows = run.dataset(RowFile::<u64>::open(path, 0, 2)?)?;
+        let rows = run.dataset(RowFiles::<u64>::open(path, 0, 2)?)?;
         let parts = run.options.partitions_for(rows.bytes());
         let ranges = RangePartitioner::from_dataset::<u64, _>(&rows, 1_000, parts, |row| row[0])?;
         Ok(run.write(&SumByKey, &ranges, &rows)?)

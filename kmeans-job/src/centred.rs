@@ -17,13 +17,14 @@ use crate::{
         scalar::{FixedSum, Scalar},
     },
     session::{Data, Session},
+    source::Source,
 };
 use mapreduce_core::{Engine, Error};
 
 /// Centred rows.
 pub(crate) struct Centred<T: Scalar> {
-    values: Vec<T>,
-    d: usize,
+    /// In memory they are centred; in files they are as they were, and each block is centred as it is read.
+    source: Source<T>,
     /// What was subtracted from each column.
     pub(crate) shift: Vec<f64>,
     shift_in_t: Vec<T>,
@@ -60,12 +61,11 @@ impl From<Error> for Failed {
 impl<T: Scalar> Centred<T> {
     /// Centres the rows by their own means.
     pub(crate) fn new<E: Engine>(
-        matrix: Matrix<T>,
+        source: Source<T>,
         session: &mut Session<'_, E>,
     ) -> Result<(Self, Columns<T>), Failed> {
-        let (rows, d) = (matrix.rows(), matrix.d());
-        let values = matrix.into_values();
-        let data = session.dataset(&values, d, &[])?;
+        let (rows, d) = (source.rows(), source.d());
+        let data = session.dataset(&source, &[])?;
         let ranges = find_ranges(&data, session)?;
         if let Some((row, column)) = ranges.not_finite {
             return Err(Failed::Data(DataError::NotFinite { row, column }));
@@ -80,43 +80,57 @@ impl<T: Scalar> Centred<T> {
 
         let mean = |j: usize| sum_less(sums[j], grid.unit(j), rows as f64, shift[j]) / rows as f64;
         let means = (0..d).map(mean).collect();
-        let centred = Self::shifted(values, d, &shift);
-        // Rounding keeps the order, so the ends of a column's range go to the ends of the centred range.
-        let moved = |ends: &[f64]| -> Vec<f64> {
-            let shift = centred.shift_in_t.iter();
-            ends.iter().zip(shift).map(|(&x, &shift)| (T::from_f64(x) - shift).to_f64()).collect()
-        };
-        let magnitudes = magnitudes(&moved(&ranges.min), &moved(&ranges.max));
+        let centred = Self::shifted(source, &shift);
+        let magnitudes = centred.magnitudes(&ranges);
         check_magnitudes::<T>(&magnitudes, rows)?;
         Ok((centred, Columns { grid: Grid::new(&magnitudes, rows as u64), means }))
     }
 
     /// Centres the rows as those of a model were. They are to be [checked](Self::check).
-    pub(crate) fn like(matrix: Matrix<T>, shift: &[f64]) -> Result<Self, DataError> {
-        let d = matrix.d();
-        // Looked for ahead: the shift makes infinities as well. By parts, of which all is looked at, at the speed of
-        // memory.
-        let finite = |part: &[T]| part.iter().fold(true, |finite, x| finite & x.is_finite());
-        if let Some(part) = matrix.values().chunks(4096).position(|part| !finite(part)) {
-            let in_part = matrix.values()[part * 4096..].iter().position(|x| !x.is_finite()).unwrap_or(0);
-            let at = part * 4096 + in_part;
-            return Err(DataError::NotFinite { row: (at / d) as u64, column: (at % d) as u64 });
+    pub(crate) fn like(source: Source<T>, shift: &[f64]) -> Result<Self, DataError> {
+        if let Source::Memory(matrix) = &source {
+            // Looked for ahead: the shift makes infinities as well. By parts, of which all is looked at, at the speed of
+            // memory.
+            let finite = |part: &[T]| part.iter().fold(true, |finite, x| finite & x.is_finite());
+            if let Some(part) = matrix.values().chunks(4096).position(|part| !finite(part)) {
+                let in_part = matrix.values()[part * 4096..].iter().position(|x| !x.is_finite()).unwrap_or(0);
+                let (at, d) = (part * 4096 + in_part, matrix.d());
+                return Err(DataError::NotFinite { row: (at / d) as u64, column: (at % d) as u64 });
+            }
         }
-        Ok(Self::shifted(matrix.into_values(), d, shift))
+        Ok(Self::shifted(source, shift))
     }
 
-    /// Refuses rows of which squared distances would overflow or vanish.
+    /// Refuses rows that are not finite, or of which squared distances would overflow or vanish.
     pub(crate) fn check<E: Engine>(
         &self,
         data: &Data<'_, T>,
         session: &mut Session<'_, E>,
     ) -> Result<(), Failed> {
+        if let Source::Files(_) = self.source {
+            // As they are there: the shift makes infinities as well.
+            let ranges = find_ranges(&session.dataset(&self.source, &[])?, session)?;
+            if let Some((row, column)) = ranges.not_finite {
+                return Err(Failed::Data(DataError::NotFinite { row, column }));
+            }
+            return check_magnitudes::<T>(&self.magnitudes(&ranges), self.rows());
+        }
         let ranges = find_ranges(data, session)?;
         if let Some((_, column)) = ranges.not_finite {
             let (column, magnitude, dtype) = (column as usize, f64::INFINITY, dtype::<T>());
             return Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype }));
         }
         check_magnitudes::<T>(&magnitudes(&ranges.min, &ranges.max), self.rows())
+    }
+
+    /// The largest magnitude of each column, from the ranges of the rows as they were.
+    fn magnitudes(&self, ranges: &Ranges) -> Vec<f64> {
+        // Rounding keeps the order, so the ends of a column's range go to the ends of the centred range.
+        let moved = |ends: &[f64]| -> Vec<f64> {
+            let shift = self.shift_in_t.iter();
+            ends.iter().zip(shift).map(|(&x, &shift)| (T::from_f64(x) - shift).to_f64()).collect()
+        };
+        magnitudes(&moved(&ranges.min), &moved(&ranges.max))
     }
 
     /// How far the rows are spread.
@@ -130,36 +144,41 @@ impl<T: Scalar> Centred<T> {
         let squares = squares.into_iter().next().map(|((), squares)| squares).unwrap_or_default();
         let squared_means: f64 = columns.means.iter().map(|mean| mean.powi(2)).sum();
         let mean_square = squares.value() / self.rows() as f64;
-        let mean_variance = ((mean_square - squared_means) / self.d as f64).max(0.0);
+        let mean_variance = ((mean_square - squared_means) / self.d() as f64).max(0.0);
         Ok(Spread { squares, mean_variance })
     }
 
-    fn shifted(mut values: Vec<T>, d: usize, shift: &[f64]) -> Self {
+    fn shifted(mut source: Source<T>, shift: &[f64]) -> Self {
         let in_t: Vec<T> = shift.iter().map(|&x| T::from_f64(x)).collect();
-        centre_in_place(&mut values, &in_t);
+        if let Source::Memory(matrix) = &mut source {
+            centre_in_place(matrix.values_mut(), &in_t);
+        }
         // The shift of a model made from f64 data is rounded for f32 rows. Centroids are to be moved by the same.
         let shift = in_t.iter().map(|x| x.to_f64()).collect();
-        Self { values, d, shift, shift_in_t: in_t }
+        Self { source, shift, shift_in_t: in_t }
     }
 
     /// The rows, as input for the jobs.
     pub(crate) fn dataset<E: Engine>(&self, session: &Session<'_, E>) -> Result<Data<'_, T>, Error> {
-        session.dataset(&self.values, self.d, &self.shift_in_t)
+        session.dataset(&self.source, &self.shift_in_t)
     }
 
-    /// The centred rows, row-major.
-    pub(crate) fn values(&self) -> &[T] {
-        &self.values
+    /// The centred rows, if they are in memory.
+    pub(crate) fn in_memory(&self) -> Option<&Matrix<T>> {
+        match &self.source {
+            Source::Memory(matrix) => Some(matrix),
+            Source::Files(_) => None,
+        }
     }
 
     /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
-        self.values.len() / self.d
+        self.source.rows()
     }
 
     /// The number of columns.
     pub(crate) fn d(&self) -> usize {
-        self.d
+        self.source.d()
     }
 
     /// Points (row-major) moved to the coordinates of the centred rows.
@@ -174,7 +193,7 @@ impl<T: Scalar> Centred<T> {
 
     /// The position of the first coordinate of centred points that is NaN or so large that distances would overflow.
     pub(crate) fn out_of_reach(&self, points: &[f64]) -> Option<usize> {
-        let limit = magnitude_max::<T>(self.d, self.rows());
+        let limit = magnitude_max::<T>(self.d(), self.rows());
         points.iter().position(|x| x.is_nan() || x.abs() > limit)
     }
 }
@@ -248,6 +267,7 @@ fn check_magnitudes<T: Scalar>(magnitudes: &[f64], rows: usize) -> Result<(), Fa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Matrix;
     use mapreduce_core::{Cancel, Local};
     use proptest::prelude::*;
 
@@ -255,7 +275,7 @@ mod tests {
         let engine = Local::new(1).unwrap();
         let matrix = Matrix::new(values.len() / d, d, values).unwrap();
         let mut session = Session::new(&engine, &Cancel::new(), None);
-        let Ok((centred, columns)) = Centred::new(matrix, &mut session) else {
+        let Ok((centred, columns)) = Centred::new(Source::Memory(matrix), &mut session) else {
             panic!("the values are ordinary")
         };
         let spread = centred.spread(&columns, &centred.dataset(&session).unwrap(), &mut session).unwrap();
@@ -270,7 +290,8 @@ mod tests {
             assert!(
                 centred.shift.iter().all(|shift| shift.fract() == 0.0 && (shift - offset - 50.0).abs() < 8.0)
             );
-            assert!(centred.values.iter().all(|x| x.fract() == 0.0 && x.abs() < 64.0));
+            let Source::Memory(matrix) = &centred.source else { panic!("in memory") };
+            assert!(matrix.values().iter().all(|x| x.fract() == 0.0 && x.abs() < 64.0));
         }
     }
 
@@ -307,8 +328,8 @@ mod tests {
             c in -1.0..1.0_f64, shift in -1.0..1.0_f64, exponents in (-60..60_i32, -60..60_i32),
         ) {
             let (c, shift) = (c * 2_f64.powi(exponents.0), shift * 2_f64.powi(exponents.1));
-            let centred =
-                Centred::<f64> { values: vec![0.0], d: 1, shift: vec![shift], shift_in_t: vec![shift] };
+            let source = Source::Memory(Matrix::new(1, 1, vec![0.0]).unwrap());
+            let centred = Centred::<f64> { source, shift: vec![shift], shift_in_t: vec![shift] };
             let in_model = centred.restore(&[c]);
             let kept = centred.centre(&in_model);
             prop_assert_eq!(centred.restore(&kept), in_model);

@@ -1,9 +1,10 @@
 //! [`distances`]: how far each point is from the centroid of its own cluster.
 
 use crate::{
-    data::{Matrix, Points},
+    data::{FileRows, Points, RowsOfDtype},
     numeric::scalar::Scalar,
 };
+use mapreduce_core::Input as _;
 use mapreduce_core::rayon::prelude::*;
 
 /// Points whose distances are found in one go.
@@ -24,7 +25,7 @@ const CHUNK: usize = 4096;
 /// ```
 ///
 /// # Errors
-/// [`DistancesError`] if labels and centroids are not those of the points.
+/// [`DistancesError`] if labels and centroids are not those of the points, or their files cannot be read.
 pub fn distances(
     points: &Points,
     centroids: &[Vec<f64>],
@@ -40,16 +41,41 @@ pub fn distances(
     if let Some(&label) = labels.iter().find(|&&label| !is_known(label)) {
         return Err(DistancesError::Label { label, k: centroids.len() });
     }
-    Ok(match points {
-        Points::F32(matrix) => of_matrix(matrix, centroids, labels),
-        Points::F64(matrix) => of_matrix(matrix, centroids, labels),
-    })
+    let mut distances = vec![0.0; labels.len()];
+    match points {
+        Points::F32(matrix) => of_rows(matrix.values(), centroids, labels, &mut distances),
+        Points::F64(matrix) => of_rows(matrix.values(), centroids, labels, &mut distances),
+        Points::Files(files) => match &files.rows {
+            RowsOfDtype::F32(rows) => of_files(rows, centroids, labels, &mut distances),
+            RowsOfDtype::F64(rows) => of_files(rows, centroids, labels, &mut distances),
+        }?,
+    }
+    Ok(distances)
 }
 
-fn of_matrix<T: Scalar>(matrix: &Matrix<T>, centroids: &[Vec<f64>], labels: &[i32]) -> Vec<f64> {
-    let d = matrix.d();
-    let mut distances = vec![0.0; labels.len()];
-    let rows = matrix.values().par_chunks(CHUNK * d);
+/// Reads the files once, one block after the other.
+fn of_files<T: Scalar>(
+    rows: &FileRows<T>,
+    centroids: &[Vec<f64>],
+    labels: &[i32],
+    distances: &mut [f64],
+) -> Result<(), DistancesError> {
+    let failed = |problem: String| DistancesError::Read { problem };
+    let mut done = 0;
+    for split in rows.splits(None).map_err(|error| failed(error.to_string()))? {
+        let mut blocks = rows.open(&split).map_err(|error| failed(error.to_string()))?;
+        while let Some(block) = blocks.next_block().map_err(|error| failed(error.to_string()))? {
+            let range = done..done + block.len();
+            done = range.end;
+            of_rows(block.values, centroids, &labels[range.clone()], &mut distances[range]);
+        }
+    }
+    Ok(())
+}
+
+fn of_rows<T: Scalar>(values: &[T], centroids: &[Vec<f64>], labels: &[i32], distances: &mut [f64]) {
+    let Some(d) = centroids.first().map(Vec::len) else { return };
+    let rows = values.par_chunks(CHUNK * d);
     let chunks = distances.par_chunks_mut(CHUNK).zip(labels.par_chunks(CHUNK)).zip(rows);
     chunks.for_each(|((distances, labels), rows)| {
         for ((distance, &label), row) in distances.iter_mut().zip(labels).zip(rows.chunks_exact(d)) {
@@ -60,7 +86,6 @@ fn of_matrix<T: Scalar>(matrix: &Matrix<T>, centroids: &[Vec<f64>], labels: &[i3
             *distance = terms.sum::<f64>().sqrt();
         }
     });
-    distances
 }
 
 /// Why distances cannot be found.
@@ -82,6 +107,12 @@ pub enum DistancesError {
         d: usize,
         /// Columns of the centroid.
         found: usize,
+    },
+    /// The files that the points are in could not be read again.
+    #[error("{problem}")]
+    Read {
+        /// What is wrong, and with which file.
+        problem: String,
     },
     /// A label without a centroid.
     #[error("label {label} has no centroid among {k}; give labels from 0 to the number of centroids - 1")]

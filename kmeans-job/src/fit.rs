@@ -2,8 +2,8 @@
 
 use crate::{
     centred::{self, Centred, Columns, Spread},
-    data::{Matrix, Points},
-    distinct::Distinct,
+    data::Points,
+    distinct,
     error::FitError,
     iterations::{Fitted, Iterations},
     kmeans::KMeans,
@@ -12,6 +12,7 @@ use crate::{
     numeric::{random::bits, scalar::Scalar},
     session::{Data, Session},
     silhouette::Silhouette,
+    source::{AnySource, Source},
     start,
 };
 use mapreduce_core::{Engine, Report};
@@ -91,23 +92,23 @@ const STREAM_RUN: u64 = 0x72_756e; // "run"
 
 /// Finds clusters in `points`; see [`KMeans::fit_on`].
 pub(crate) fn fit(kmeans: &KMeans, engine: &impl Engine, points: Points) -> Result<Fit, FitError> {
-    match points {
-        Points::F32(matrix) => fit_as(kmeans, engine, matrix),
-        Points::F64(matrix) => fit_as(kmeans, engine, matrix),
+    match points.into() {
+        AnySource::F32(source) => fit_as(kmeans, engine, source),
+        AnySource::F64(source) => fit_as(kmeans, engine, source),
     }
 }
 
-fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, matrix: Matrix<T>) -> Result<Fit, FitError> {
+fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, source: Source<T>) -> Result<Fit, FitError> {
     let range = kmeans.k;
-    if range.to > matrix.rows() {
-        return Err(FitError::K { k: range.to, rows: matrix.rows() });
+    if range.to > source.rows() {
+        return Err(FitError::K { k: range.to, rows: source.rows() });
     }
     let started = Instant::now();
     let mut session = Session::new(engine, &kmeans.cancel, kmeans.split_bytes);
     if kmeans.shared {
-        session.share(&matrix)?;
+        session.share(&source)?;
     }
-    let (centred, columns) = Centred::new(matrix, &mut session)?;
+    let (centred, columns) = Centred::new(source, &mut session)?;
     let data = centred.dataset(&session)?;
     let spread = centred.spread(&columns, &data, &mut session)?;
     let silhouette = match range.is_single() {
@@ -118,12 +119,13 @@ fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, matrix: Matrix<T>) -
             Some(Silhouette::new(centred.rows(), kmeans.seed, &data, &mut session)?)
         }
     };
-    let distinct = match session.is_shared() {
-        true => None, // a file has the rows as they are
-        false => Distinct::find(centred.values(), centred.d(), range.to, kmeans.max_iter),
+    let distinct = match centred.in_memory() {
+        // A file that peers read has the rows as they are.
+        Some(rows) if !session.is_shared() => distinct::find(rows, range.to, kmeans.max_iter),
+        _ => None,
     };
-    let distinct =
-        distinct.as_ref().map(|rows| session.dataset(&rows.values, rows.width, &[])).transpose()?;
+    let distinct = distinct.map(Source::Memory);
+    let distinct = distinct.as_ref().map(|rows| session.dataset(rows, &[])).transpose()?;
     let mut init_seconds = started.elapsed().as_secs_f64();
 
     let (mut best, mut trials) = (None::<(Option<f64>, Run)>, Vec::new());

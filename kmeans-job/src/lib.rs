@@ -56,6 +56,7 @@ mod points;
 mod predict;
 mod session;
 mod silhouette;
+mod source;
 mod start;
 
 pub use distances::{DistancesError, distances};

@@ -1,6 +1,6 @@
 //! [`IntoPoints`]: what can be clustered without a file.
 
-use crate::data::{Matrix, Points, ShapeError};
+use crate::data::{Matrix, PointFiles, Points, ShapeError};
 
 /// What becomes points: rows of `f32` or `f64` in one of the shapes that programs have them in.
 ///
@@ -8,6 +8,7 @@ use crate::data::{Matrix, Points, ShapeError};
 /// |---|---|---|
 /// | [`Points`], [`Matrix`] | they are | no: owned values are centred where they lie |
 /// | `&Points`, `&Matrix` | they are | once |
+/// | [`PointFiles`] | they are in their files | never: they are read whenever they are needed |
 /// | `(Vec<T>, d)` | rows of `d` numbers, one after the other | no |
 /// | `(&[T], d)` | rows of `d` numbers, one after the other | once |
 /// | `&[[T; D]]`, `&[[T; D]; N]`, `&Vec<[T; D]>` | a row an array | once |
@@ -50,6 +51,18 @@ impl IntoPoints for Points {
 impl IntoPoints for &Points {
     fn into_points(self) -> Result<Points, ShapeError> {
         Ok(self.clone())
+    }
+}
+
+impl IntoPoints for PointFiles {
+    fn into_points(self) -> Result<Points, ShapeError> {
+        Ok(Points::Files(self))
+    }
+}
+
+impl IntoPoints for &PointFiles {
+    fn into_points(self) -> Result<Points, ShapeError> {
+        Ok(Points::Files(self.clone()))
     }
 }
 

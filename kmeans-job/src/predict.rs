@@ -2,7 +2,7 @@
 
 use crate::{
     centred::{self, Centred},
-    data::{Matrix, Points},
+    data::Matrix,
     error::{DataError, PredictError},
     jobs::distances::Distances,
     labelling::label,
@@ -10,6 +10,7 @@ use crate::{
     numeric::scalar::Scalar,
     points::IntoPoints,
     session::Session,
+    source::{AnySource, Source},
 };
 use mapreduce_core::{Cancel, Engine, Local, Report};
 
@@ -76,9 +77,9 @@ impl Model {
         points: impl IntoPoints,
         options: &PredictOptions,
     ) -> Result<Prediction, PredictError> {
-        match points.into_points()? {
-            Points::F32(matrix) => predict_as(engine, self, matrix, options),
-            Points::F64(matrix) => predict_as(engine, self, matrix, options),
+        match points.into_points()?.into() {
+            AnySource::F32(source) => predict_as(engine, self, source, options),
+            AnySource::F64(source) => predict_as(engine, self, source, options),
         }
     }
 
@@ -111,9 +112,9 @@ impl Model {
         points: impl IntoPoints,
         options: &PredictOptions,
     ) -> Result<Matrix<f64>, PredictError> {
-        match points.into_points()? {
-            Points::F32(matrix) => transform_as(engine, self, matrix, options),
-            Points::F64(matrix) => transform_as(engine, self, matrix, options),
+        match points.into_points()?.into() {
+            AnySource::F32(source) => transform_as(engine, self, source, options),
+            AnySource::F64(source) => transform_as(engine, self, source, options),
         }
     }
 }
@@ -121,11 +122,11 @@ impl Model {
 fn predict_as<T: Scalar>(
     engine: &impl Engine,
     model: &Model,
-    matrix: Matrix<T>,
+    source: Source<T>,
     options: &PredictOptions,
 ) -> Result<Prediction, PredictError> {
     let mut session = Session::new(engine, &options.cancel, options.split_bytes);
-    let (centred, centroids) = prepare(model, matrix, options, &mut session)?;
+    let (centred, centroids) = prepare(model, source, options, &mut session)?;
     let data = centred.dataset(&session)?;
     centred.check(&data, &mut session)?;
     let labelled = label(&centroids, &centred, &data, &mut session)?;
@@ -135,11 +136,11 @@ fn predict_as<T: Scalar>(
 fn transform_as<T: Scalar>(
     engine: &impl Engine,
     model: &Model,
-    matrix: Matrix<T>,
+    source: Source<T>,
     options: &PredictOptions,
 ) -> Result<Matrix<f64>, PredictError> {
     let mut session = Session::new(engine, &options.cancel, options.split_bytes);
-    let (centred, centroids) = prepare(model, matrix, options, &mut session)?;
+    let (centred, centroids) = prepare(model, source, options, &mut session)?;
     let data = centred.dataset(&session)?;
     centred.check(&data, &mut session)?;
     let mut values = Vec::with_capacity(centred.rows() * model.k());
@@ -153,18 +154,18 @@ fn transform_as<T: Scalar>(
 /// The rows, centred as those of the model were, and its centroids in their coordinates.
 fn prepare<T: Scalar, E: Engine>(
     model: &Model,
-    matrix: Matrix<T>,
+    source: Source<T>,
     options: &PredictOptions,
     session: &mut Session<'_, E>,
 ) -> Result<(Centred<T>, Vec<f64>), PredictError> {
     model.check_centroids().map_err(|Problem { field, problem }| PredictError::Model { field, problem })?;
-    if matrix.d() != model.d() {
-        return Err(PredictError::Columns { expected: model.d(), found: matrix.d() });
+    if source.d() != model.d() {
+        return Err(PredictError::Columns { expected: model.d(), found: source.d() });
     }
     if options.shared {
-        session.share(&matrix)?;
+        session.share(&source)?;
     }
-    let centred = Centred::like(matrix, &model.shift)?;
+    let centred = Centred::like(source, &model.shift)?;
     let centroids = centred.centre(&model.centroids.concat());
     if let Some(i) = centred.out_of_reach(&centroids) {
         let (column, magnitude, dtype) = (i % centred.d(), centroids[i].abs(), centred::dtype::<T>());

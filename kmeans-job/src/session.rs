@@ -1,27 +1,41 @@
 //! [`Session`]: how the jobs of one fit or prediction are run.
 
 use crate::{
-    data::{Matrix, ShareError, StoredRows},
-    jobs::rows::CentredSlice,
+    data::{FileRows, ShareError, StoredRows},
+    jobs::{
+        input::{CentredFiles, CentredInput},
+        rows::CentredSlice,
+    },
     numeric::scalar::Scalar,
+    source::Source,
 };
 use mapreduce_core::{
     Cancel, Dataset, Engine, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, Report,
 };
+use std::ops::RangeInclusive;
 
 /// The engine, the options, and the sum of what was done.
 pub(crate) struct Session<'e, E> {
     engine: &'e E,
     options: Options,
     split_bytes: Option<u64>,
-    /// The file that other nodes read themselves.
+    /// Whether other nodes read files themselves; and that of rows which are in memory here.
+    is_shared: bool,
     shared: Option<StoredRows>,
     /// What the jobs so far have done together.
     pub(crate) report: Report,
 }
 
-/// Rows in memory as the jobs read them.
-pub(crate) type Data<'a, T> = Dataset<CentredSlice<'a, T>>;
+/// Rows as the jobs read them.
+pub(crate) type Data<'a, T> = Dataset<CentredInput<'a, T>>;
+
+/// Segments of map output: a few numbers a cluster, and a label a row. A task has twice as much memory reserved.
+const SEGMENT_BYTES: usize = 4 << 20;
+/// The rows of a split of files at the most: what tasks have in memory of them besides their values is up to 16 bytes each.
+const SPLIT_ROWS_MAX: u64 = 1 << 18;
+/// Else there are this many splits, of at least and at most so many bytes.
+const SPLITS: u64 = 64;
+const SPLIT_BYTES: RangeInclusive<u64> = 256 << 10..=64 << 20;
 
 impl<'e, E: Engine> Session<'e, E> {
     /// Jobs with splits of that size, or of one that suits the data.
@@ -29,19 +43,27 @@ impl<'e, E: Engine> Session<'e, E> {
         let options = Options {
             // A few clusters are reduced in no time: more partitions would only cost more tasks.
             partitions: Some(1),
+            segment_bytes: SEGMENT_BYTES,
             // Iterations have a bound of their own.
             rounds_max: u32::MAX,
             cancel: cancel.clone(),
             ..Options::default()
         };
-        Self { engine, options, split_bytes, shared: None, report: Report::default() }
+        Self { engine, options, split_bytes, is_shared: false, shared: None, report: Report::default() }
     }
 
-    /// Lets other nodes read the rows of `matrix` from their file, in all datasets of the session.
-    pub(crate) fn share<T>(&mut self, matrix: &Matrix<T>) -> Result<(), ShareError> {
-        let file = matrix.stored().ok_or(ShareError::NotStored)?;
-        file.check()?;
-        self.shared = Some(file.clone());
+    /// Lets other nodes read the rows of `source` from their files, in all datasets of the session.
+    pub(crate) fn share<T: Scalar>(&mut self, source: &Source<T>) -> Result<(), ShareError> {
+        match source {
+            Source::Memory(matrix) => {
+                let file = matrix.stored().ok_or(ShareError::NotStored)?;
+                file.check()?;
+                self.shared = Some(file.clone());
+            }
+            Source::Files(rows) if rows.files().is_none() => return Err(ShareError::NotStored),
+            Source::Files(_) => {}
+        }
+        self.is_shared = true;
         Ok(())
     }
 
@@ -55,25 +77,30 @@ impl<'e, E: Engine> Session<'e, E> {
         self.options.cancel.is_cancelled()
     }
 
-    /// The rows, `d` values each, from which `shift` was subtracted. It is empty ahead of that.
+    /// The rows: of those in memory `shift` was subtracted, of those in files it is to be. It is empty ahead of that.
     pub(crate) fn dataset<'v, T: Scalar>(
         &self,
-        values: &'v [T],
-        d: usize,
+        source: &'v Source<T>,
         shift: &[T],
     ) -> Result<Data<'v, T>, Error> {
-        let mut rows = CentredSlice::new(values, d)?;
-        if let Some(file) = &self.shared {
-            rows = rows.stored_in(file, shift)?;
-        }
-        let data = match self.split_bytes {
-            Some(bytes) => Dataset::with_split_bytes(rows, bytes)?,
-            None => Dataset::new(rows)?,
+        let (input, split_bytes) = match source {
+            Source::Memory(matrix) => {
+                let mut rows = CentredSlice::new(matrix.values(), matrix.d())?;
+                if let Some(file) = &self.shared {
+                    rows = rows.stored_in(file, shift)?;
+                }
+                (CentredInput::Memory(rows), self.split_bytes)
+            }
+            Source::Files(rows) => {
+                let bytes = self.split_bytes.unwrap_or_else(|| split_bytes(rows));
+                (CentredInput::Files(CentredFiles::new(rows, shift)), Some(bytes))
+            }
         };
-        match self.shared {
-            Some(_) => data.on_shared_storage(),
-            None => Ok(data),
-        }
+        let data = match split_bytes {
+            Some(bytes) => Dataset::with_split_bytes(input, bytes)?,
+            None => Dataset::new(input)?,
+        };
+        if self.is_shared { data.on_shared_storage() } else { Ok(data) }
     }
 
     pub(crate) fn run<J, I>(
@@ -100,4 +127,11 @@ impl<'e, E: Engine> Session<'e, E> {
         self.report.merge(&iterated.report);
         Ok(iterated)
     }
+}
+
+/// The bytes of a split of files.
+fn split_bytes<T: Scalar>(rows: &FileRows<T>) -> u64 {
+    let row_bytes = (rows.d() * size_of::<T>()) as u64;
+    let bytes = row_bytes.saturating_mul(rows.rows() as u64) / SPLITS;
+    bytes.clamp(*SPLIT_BYTES.start(), *SPLIT_BYTES.end()).min(row_bytes.saturating_mul(SPLIT_ROWS_MAX))
 }

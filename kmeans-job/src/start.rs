@@ -208,7 +208,7 @@ fn draw<T: Scalar, E: Engine>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::numeric::random::uniform;
+    use crate::{numeric::random::uniform, source::Source};
     use mapreduce_core::{Cancel, Local};
 
     /// The start centroids and the rows, both centred.
@@ -216,7 +216,9 @@ mod tests {
         let engine = Local::new(2).unwrap();
         let matrix = Matrix::new(values.len() / d, d, values.clone()).unwrap();
         let mut session = Session::new(&engine, &Cancel::new(), Some(100));
-        let Ok((centred, _)) = Centred::new(matrix, &mut session) else { panic!("the values are ordinary") };
+        let Ok((centred, _)) = Centred::new(Source::Memory(matrix), &mut session) else {
+            panic!("the values are ordinary")
+        };
         let data = centred.dataset(&session).unwrap();
         let chosen = choose(start, k, seed, &centred, &data, &mut session).unwrap();
         let values: Vec<f64> = values.into_iter().map(f64::from).collect();

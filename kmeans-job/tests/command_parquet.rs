@@ -16,6 +16,7 @@ fn column(folder: &Folder, name: &str, column: &str) -> Vec<f64> {
     let options = LoadOptions { columns: &columns, ..LoadOptions::default() };
     match data::load_all(&[folder.path(name)], options).expect("a column of numbers") {
         Points::F64(points) => points.into_values(),
+        Points::Files(_) => unreachable!("they were loaded"),
         Points::F32(points) => points.into_values().into_iter().map(f64::from).collect(),
     }
 }

@@ -26,6 +26,7 @@ fn values(paths: &[&Path]) -> Vec<f64> {
     match load_all(paths, LoadOptions::default()).expect("points") {
         Points::F32(matrix) => matrix.into_values().into_iter().map(f64::from).collect(),
         Points::F64(matrix) => matrix.into_values(),
+        Points::Files(_) => unreachable!("they were loaded"),
     }
 }
 

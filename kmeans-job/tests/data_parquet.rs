@@ -3,9 +3,13 @@
 
 #![cfg(feature = "parquet")]
 
-use kmeans_job::data::{
-    Difference, Dtype, LoadError, LoadOptions, Points, load, load_all, parquet::ParquetError,
+use kmeans_job::{
+    DataError, FitError, KMeans,
+    data::{
+        Difference, Dtype, LoadError, LoadOptions, PointFiles, Points, load, load_all, parquet::ParquetError,
+    },
 };
+use mapreduce_core::{Error, FailureKind};
 use parquet::{
     data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type},
     file::{properties::WriterProperties, writer::SerializedFileWriter},
@@ -136,6 +140,7 @@ fn the_type_is_f32_if_it_holds_all_values() {
         let found = match points {
             Points::F32(matrix) => f64::from(matrix.values()[0]),
             Points::F64(matrix) => matrix.values()[0],
+            Points::Files(_) => unreachable!("they were loaded"),
         };
         assert_eq!(found, expected, "{field}");
     }
@@ -317,4 +322,77 @@ proptest! {
         let expected = (0..first * d).map(|i| value(i / d, i % d));
         prop_assert!(points.values().iter().copied().eq(expected));
     }
+}
+
+/// Several files of several row groups, one of them empty.
+fn wavy(folder: &TempDir) -> Vec<PathBuf> {
+    let fields = "required float x; required int32 n (INTEGER(16,true)); required double unused;";
+    let group = |rows: std::ops::Range<i32>| {
+        let wave = |row: i32| (row % 7) as f32 * 100.3 + (row % 11) as f32;
+        let unused = rows.clone().map(f64::from).collect();
+        vec![Column::F32(rows.clone().map(wave).collect()), Column::I32(rows.collect()), Column::F64(unused)]
+    };
+    let first = file(folder, "a.parquet", fields, &[group(0..5000), group(0..0), group(5000..5100)]);
+    let second = file(folder, "b.parquet", fields, &[group(5100..5101), group(5101..7000)]);
+    vec![first, second]
+}
+
+#[test]
+fn row_groups_that_stay_in_their_files_give_the_bits_of_memory() {
+    let folder = folder();
+    let paths = wavy(&folder);
+    for columns in [vec!["n".to_owned(), "x".to_owned()], Vec::new()] {
+        let options = LoadOptions { columns: &columns, ..LoadOptions::default() };
+        let loaded = load_all(&paths, options).expect("points");
+        let files = PointFiles::open(&paths, &columns).expect("files");
+        assert_eq!((files.rows(), files.d(), files.dtype()), (7000, loaded.d(), loaded.dtype()));
+        for split_bytes in [1, 1000, u64::MAX] {
+            let kmeans =
+                KMeans::builder().k(5).max_iter(6).split_bytes(split_bytes).build().expect("options");
+            let expected = kmeans.fit(&loaded).expect("a fit");
+            let found = kmeans.fit(&files).expect("a fit");
+            assert_eq!((&found.model, &found.labels), (&expected.model, &expected.labels));
+            let predicted = found.model.predict(&files).expect("labels");
+            assert_eq!((predicted.labels, predicted.inertia), (expected.labels, expected.model.inertia));
+        }
+    }
+}
+
+#[test]
+fn row_groups_are_read_only_from_the_file_that_was_opened() {
+    let folder = folder();
+    let paths = wavy(&folder);
+    let files = PointFiles::open(&paths, &[]).expect("files");
+    let other = paths[1].clone();
+    let replace = move |iteration: &kmeans_job::Iteration| {
+        if iteration.number == 1 {
+            let bytes = fs::read(&other).expect("a file");
+            fs::remove_file(&other).expect("a file");
+            fs::write(&other, [&bytes[..], &[0]].concat()).expect("a file");
+        }
+    };
+    let kmeans = KMeans::builder().k(5).tol(0.0).observe(replace).build().expect("options");
+    match kmeans.fit(&files) {
+        Err(FitError::Job(Error::Task(error))) => {
+            assert_eq!(error.failure.kind, FailureKind::Read);
+            assert!(
+                error.to_string().contains("b.parquet: has changed since the job was planned"),
+                "{error}"
+            );
+        }
+        other => panic!("expected an error of a task, got {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_no_number_in_a_row_group_is_named_when_it_is_read() {
+    let folder = folder();
+    let values = |value| Column::F32(vec![1.0, 2.0, value]);
+    let groups = [vec![values(3.0)], vec![values(f32::NAN)]];
+    let path = file(&folder, "a.parquet", "required float x;", &groups);
+    let files = PointFiles::open(&[path], &[]).expect("files");
+    let error = KMeans::builder().k(2).build().expect("options").fit(files).expect_err("a NaN");
+    let message = error.to_string();
+    assert!(!matches!(error, FitError::Data(DataError::NotFinite { .. })), "the column is named instead");
+    assert!(message.contains("a.parquet") && message.contains("column `x` is NaN in row 5"), "{message}");
 }

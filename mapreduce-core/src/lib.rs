@@ -98,7 +98,7 @@ pub use error::{Error, FailureKind, Result, TaskError, TaskFailure};
 pub use input::ParquetFiles;
 pub use input::{
     Both, Chained, Csv, CsvFiles, CsvOptions, Dataset, Either, Fixed, FixedFiles, Input, ItemSlice, Items,
-    LineBlock, Lines, Pairs, Progress, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Split,
+    LineBlock, Lines, Pairs, Progress, ReadError, Records, RowBlock, RowFiles, RowSlice, Rows, Split,
     SplitInfo, TextFiles, Utf8Block, Utf8Lines,
 };
 pub use job::{

@@ -18,8 +18,9 @@ use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 /// process ends, however it ends. The output of a job never depends on its budget.
 ///
 /// Counted are map output and where in it what is, the buffers of running tasks (a bit more than twice
-/// [`Options::segment_bytes`] for each thread), and output that waits to be returned or fetched. Not counted are the
-/// program's own data: items it runs jobs over, what mappers and reducers keep, output that it has decoded. A single
+/// [`Options::segment_bytes`] for each thread), output that waits to be returned or fetched, and what mappers keep about
+/// splits [and say the size of](crate::Split::put_cache_of_bytes). Not counted are the program's own data: items it runs
+/// jobs over, what else mappers and reducers keep, output that it has decoded. A single
 /// record may be larger than the budget; it is held all the same, up to four times at once on its way (as read, as
 /// emitted, as merged and as written).
 ///
@@ -165,6 +166,11 @@ impl Memory {
         self.held_if(self.node.resize(0, bytes, self.node.output_max()), bytes)
     }
 
+    /// The same for what mappers leave in the caches of splits. It leaves half of what tasks leave to their output.
+    pub(crate) fn try_hold_cache(&self, bytes: u64) -> Option<Held> {
+        self.held_if(self.node.resize(0, bytes, self.node.held_max_leaving(2)), bytes)
+    }
+
     fn held_if(&self, fits: bool, bytes: u64) -> Option<Held> {
         fits.then(|| Held { node: self.node.clone(), bytes })
     }
@@ -258,8 +264,13 @@ impl Node {
 
     /// What may be held for output to be kept in memory: all but a sixteenth of what tasks leave.
     fn output_max(&self) -> u64 {
+        self.held_max_leaving(16)
+    }
+
+    /// The budget, but for a part of what tasks leave.
+    fn held_max_leaving(&self, part: u64) -> u64 {
         let left = self.budget.saturating_sub(self.working.load(Ordering::Relaxed));
-        self.budget - left / 16
+        self.budget - left / part
     }
 }
 

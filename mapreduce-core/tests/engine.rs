@@ -15,7 +15,7 @@ use common::{
 };
 use mapreduce_core::{
     Dataset, Engine, Error, FailureKind, Input, InputOf, ItemSlice, Job, JobId, Memory, Options, PartFiles,
-    RangePartitioner, ReadError, Registry, Report, RowFile, RowSlice, SplitInfo, TaskFailure, TextFiles,
+    RangePartitioner, ReadError, Registry, Report, RowFiles, RowSlice, SplitInfo, TaskFailure, TextFiles,
     codec,
     engine::{RoundOutput, Rounds, Tally, partitions, place, ship},
     exec::{Attempt, AttemptError, Chunks, ErasedRound, MapInput, MapOutput, ReducedPartition, Run},
@@ -322,7 +322,7 @@ proptest! {
         let rows = &numbers[..numbers.len() / 2 * 2];
         check(&Columns, &(), &RowSlice::new(rows, 2).unwrap(), bytes);
         let content: Vec<u8> = rows.iter().flat_map(|n| n.to_le_bytes()).collect();
-        check(&SortRows, &(), &RowFile::open(folder.file("rows", content), 0, 2).unwrap(), bytes);
+        check(&SortRows, &(), &RowFiles::open(folder.file("rows", content), 0, 2).unwrap(), bytes);
         let lines = TextFiles::open_bytes(&files).unwrap();
         let sample = Dataset::new(lines.clone()).unwrap().sample(10, <[u8]>::to_vec).unwrap();
         check(&SortLines, &RangePartitioner::from_sample::<[u8]>(&sample, 3), &lines, bytes);

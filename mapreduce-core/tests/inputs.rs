@@ -10,7 +10,7 @@ use common::{
     probe::{Probe, sums},
 };
 use mapreduce_core::{
-    Dataset, Engine, Error, FailureKind, Input, ItemSlice, Items, Lines, ReadError, RowFile, RowSlice,
+    Dataset, Engine, Error, FailureKind, Input, ItemSlice, Items, Lines, ReadError, RowFiles, RowSlice,
     SplitInfo, TextFiles, Utf8Lines, input::Blocks,
 };
 use proptest::{collection::vec, prelude::*};
@@ -61,17 +61,22 @@ proptest! {
     }
 
     #[test]
-    fn every_row_of_a_file_is_read_once_and_in_order(
-        numbers in vec(any::<i16>(), 0..60),
+    fn every_row_of_files_is_read_once_and_in_order(
+        files in vec((vec(any::<i16>(), 0..40), 0..5usize), 1..4),
         width in 1..4usize,
-        offset in 0..5usize,
         bytes in 1..70u64,
     ) {
-        let numbers = &numbers[..numbers.len() / width * width];
         let folder = Folder::new();
-        let mut content = b"#####"[..offset].to_vec();
-        content.extend(numbers.iter().flat_map(|n| n.to_le_bytes()));
-        let input = RowFile::<i16>::open(folder.file("rows", content), offset as u64, width).unwrap();
+        let (mut numbers, mut places) = (Vec::new(), Vec::new());
+        for (i, (of_file, offset)) in files.iter().enumerate() {
+            let of_file = &of_file[..of_file.len() / width * width];
+            let mut content = b"#####"[..*offset].to_vec();
+            content.extend(of_file.iter().flat_map(|n| n.to_le_bytes()));
+            places.push((folder.file(&format!("rows-{i}"), content), *offset as u64));
+            numbers.extend_from_slice(of_file);
+        }
+        let input = RowFiles::<i16>::open_all(places, width).unwrap();
+        prop_assert_eq!(input.rows(), (numbers.len() / width) as u64);
         let data = Dataset::with_split_bytes(input, bytes).unwrap();
         prop_assert_eq!(data.bytes(), numbers.len() as u64 * 2);
         let rows: Vec<_> = numbers.chunks(width).map(<[i16]>::to_vec).collect();
@@ -190,7 +195,7 @@ fn inputs_that_are_not_there_are_named() {
     for error in [
         input_error(TextFiles::open([&missing])),
         input_error(TextFiles::open_bytes([folder.path(), &missing])),
-        input_error(RowFile::<f32>::open(&missing, 0, 1)),
+        input_error(RowFiles::<f32>::open(&missing, 0, 1)),
     ] {
         assert!(error.contains(&name) || error.contains("no files"), "{error}");
     }
@@ -220,7 +225,7 @@ fn what_is_not_a_file_is_refused() {
     let error = input_error(TextFiles::open(["/dev/null"]));
     assert!(error.contains("/dev/null") && error.contains("not a file"), "{error}");
     let folder = Folder::new();
-    let error = input_error(RowFile::<u8>::open(folder.path(), 0, 1));
+    let error = input_error(RowFiles::<u8>::open(folder.path(), 0, 1));
     assert!(error.contains("not a file"), "{error}");
 }
 
@@ -295,10 +300,10 @@ fn a_file_that_vanished_since_it_was_planned_is_an_error() {
 fn row_files_must_hold_whole_rows() {
     let folder = Folder::new();
     let path = folder.file("rows", [0; 22]);
-    assert!(RowFile::<u32>::open(&path, 2, 5).is_ok());
-    assert!(RowFile::<u32>::open(&path, 22, 5).is_ok(), "no row at all is a whole number of rows");
+    assert!(RowFiles::<u32>::open(&path, 2, 5).is_ok());
+    assert!(RowFiles::<u32>::open(&path, 22, 5).is_ok(), "no row at all is a whole number of rows");
     for (offset, width) in [(0, 1), (2, 2), (2, 0), (23, 1), (2, usize::MAX), (2, usize::MAX / 4 + 1)] {
-        let error = input_error(RowFile::<u32>::open(&path, offset, width));
+        let error = input_error(RowFiles::<u32>::open(&path, offset, width));
         assert!(error.contains("whole number of rows of"), "{error}");
     }
 }
@@ -321,7 +326,7 @@ fn row_slices_must_hold_whole_rows() {
 fn a_row_file_that_shrank_or_vanished_since_it_was_planned_is_an_error() {
     let folder = Folder::new();
     let path = folder.file("rows", [0; 40]);
-    let plan = || Dataset::with_split_bytes(RowFile::<u32>::open(&path, 0, 2).unwrap(), 16).unwrap();
+    let plan = || Dataset::with_split_bytes(RowFiles::<u32>::open(&path, 0, 2).unwrap(), 16).unwrap();
     let fail = |data: &Dataset<_>| match engine().run(&Columns, &(), data) {
         Err(Error::Task(error)) => error.to_string(),
         other => panic!("{other:?}"),
@@ -341,13 +346,13 @@ fn rows_span_many_blocks() {
     let folder = Folder::new();
     let path = folder.file("rows", numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>());
     for bytes in [500_000, u64::MAX] {
-        let file = Dataset::with_split_bytes(RowFile::open(&path, 0, 3).unwrap(), bytes).unwrap();
+        let file = Dataset::with_split_bytes(RowFiles::open(&path, 0, 3).unwrap(), bytes).unwrap();
         assert!(read::<Vec<u32>, _>(&file, <[u32]>::to_vec).concat() == numbers);
         let slice = Dataset::with_split_bytes(RowSlice::new(&numbers, 3).unwrap(), bytes).unwrap();
         assert!(read(&slice, <[u32]>::to_vec).concat() == numbers);
     }
     // A row longer than a block is one all the same.
-    let wide = Dataset::new(RowFile::<u32>::open(&path, 0, 150_000).unwrap()).unwrap();
+    let wide = Dataset::new(RowFiles::<u32>::open(&path, 0, 150_000).unwrap()).unwrap();
     assert_eq!(read(&wide, <[u32]>::len), [150_000, 150_000]);
 }
 
@@ -367,7 +372,7 @@ fn inputs_can_be_cloned_and_shown() {
     fn check<T: Clone + std::fmt::Debug>() {}
     check::<TextFiles<Lines>>();
     check::<TextFiles<Utf8Lines>>();
-    check::<RowFile<f32>>();
+    check::<RowFiles<f32>>();
     check::<RowSlice<f32, Vec<f32>>>();
     check::<ItemSlice<u8, Vec<u8>>>();
 }

@@ -6,8 +6,8 @@ mod common;
 
 use common::{Folder, probe::numbers};
 use mapreduce_core::{
-    Both, Dataset, Error, FailureKind, Input, ItemSlice, Items, Lines, ReadError, Records, RowFile, RowSlice,
-    SplitInfo, TextFiles, codec,
+    Both, Dataset, Error, FailureKind, Input, ItemSlice, Items, Lines, ReadError, Records, RowFiles,
+    RowSlice, SplitInfo, TextFiles, codec,
     engine::{place, ship},
     input::{Blocks, Piece, SharedFiles},
     schedule::TaskId,
@@ -122,7 +122,7 @@ proptest! {
         let folder = Folder::new();
         let mut content = b"#####"[..offset].to_vec();
         content.extend(numbers.iter().flat_map(|n| n.to_le_bytes()));
-        let file = RowFile::<i16>::open(folder.file("rows", content), offset as u64, width).unwrap();
+        let file = RowFiles::<i16>::open(folder.file("rows", content), offset as u64, width).unwrap();
         for bytes in [bytes, u64::MAX] {
             check(&file, bytes, <[i16]>::to_vec);
             check(&RowSlice::new(numbers.clone(), width).unwrap(), bytes, <[i16]>::to_vec);
@@ -142,7 +142,7 @@ fn many_blocks_are_sent_as_they_are_read() {
     let folder = Folder::new();
     let numbers: Vec<f32> = (0..300_000).map(|i| i as f32).collect();
     let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-    let file = RowFile::<f32>::open(folder.file("rows", bytes), 0, 3).unwrap();
+    let file = RowFiles::<f32>::open(folder.file("rows", bytes), 0, 3).unwrap();
     check(&file, u64::MAX, <[f32]>::to_vec);
     check(&file, 500_000, <[f32]>::to_vec);
     check(&RowSlice::new(numbers, 3).unwrap(), u64::MAX, <[f32]>::to_vec);
@@ -346,7 +346,7 @@ fn inputs_that_are_two_or_three_are_read_from_shared_storage_as_they_are_sent() 
     let folder = Folder::new();
     let lines =
         TextFiles::open_bytes([folder.file("a", "to be\nor not\n"), folder.file("b", "to be\n")]).unwrap();
-    let rows = RowFile::<u16>::open(folder.file("rows", (1..=40).collect::<Vec<u8>>()), 4, 3).unwrap();
+    let rows = RowFiles::<u16>::open(folder.file("rows", (1..=40).collect::<Vec<u8>>()), 4, 3).unwrap();
     let three = Both::new(lines.clone(), Both::new(rows, lines.clone()));
     for split_bytes in [1, 7, u64::MAX] {
         check(&three, split_bytes, |record| format!("{record:?}"));

@@ -5,7 +5,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser},
 };
 use kmeans_job::{KRange, data::Dtype, generate::FileFormat};
-use mapreduce_net::cli::{PeerArgs, PoolArgs, PoolCommand};
+use mapreduce_net::cli::{MemoryArgs, PeerArgs, PoolArgs, PoolCommand};
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -248,9 +248,12 @@ impl Search {
 
 /// How to run, and what to say meanwhile.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("memory", |memory| memory.help(MEMORY)))]
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) pool: PoolArgs,
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
     /// Threads of this process; 0 means as many as there are cores. No result depends on it
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = threads)]
     pub(crate) threads: usize,
@@ -261,6 +264,10 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) quiet: bool,
 }
+
+const MEMORY: &str = "\
+Memory of this process, such as 200MB or 1.5GiB: points that do not fit are read from their .npy or Parquet files in each \
+pass, and what else does not fit goes to temporary files [default: half of what this machine has]";
 
 /// What `--init` names.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,14 +5,15 @@ use super::{
     args::{Init, Input, Search},
     bar::Bar,
     error::CommandError,
+    memory::{self, Size},
     paths::Named,
     progress::{self, Lines},
 };
 use kmeans_job::{
     Fit, FitError, KMeans, Start,
-    data::{self, LoadError, LoadOptions, Matrix, Points, Progress, npy},
+    data::{self, LoadError, LoadOptions, Matrix, PointFiles, Points, Progress, npy},
 };
-use mapreduce_core::Cancel;
+use mapreduce_core::{Cancel, Memory};
 use mapreduce_net::cli::AnyEngine;
 use std::{
     ops::ControlFlow,
@@ -31,14 +32,16 @@ pub(crate) fn load_start(init: &Init, cancel: &Cancel) -> Result<Start, CommandE
         LoadError::Interrupted => CommandError::Interrupted,
         error => CommandError::Init(error),
     })?;
-    Ok(Start::Given(match points {
-        Points::F64(matrix) => matrix,
+    match points {
+        Points::F64(matrix) => Ok(Start::Given(matrix)),
         Points::F32(matrix) => {
             let (rows, d) = (matrix.rows(), matrix.d());
             let values = matrix.into_values().into_iter().map(f64::from).collect();
-            Matrix::new(rows, d, values).expect("the shape is that of the matrix")
+            let matrix = Matrix::new(rows, d, values).expect("the shape is that of the matrix");
+            Ok(Start::Given(matrix))
         }
-    }))
+        Points::Files(_) => unreachable!("`npy::load` loads"),
+    }
 }
 
 /// The points of a command line, as far as they can be looked at ahead of the wait for a pool.
@@ -58,14 +61,28 @@ impl<'a> Source<'a> {
         self.files.iter().map(|path| Named { name: "INPUT", path })
     }
 
-    /// Loads the points; the first signal ends it.
-    pub(crate) fn load(&self, quiet: bool, cancel: &Cancel) -> Result<Points, CommandError> {
+    /// Loads the points, or leaves them in their files if they do not fit into memory; the first signal ends it.
+    pub(crate) fn load(&self, memory: &Memory, quiet: bool, cancel: &Cancel) -> Result<Points, CommandError> {
+        let budget = memory.budget_bytes();
+        let bytes_max = match PointFiles::open(&self.files, self.columns) {
+            Ok(files) if !memory::fits(files.bytes(), files.rows() as u64, budget) => {
+                memory::tell(&self.name(), files.bytes(), budget, quiet);
+                return Ok(files.into());
+            }
+            Ok(_) => u64::MAX,
+            Err(LoadError::InMemoryOnly { .. }) => memory::loaded_max(budget),
+            Err(error) => return Err(error.into()),
+        };
         let bar = Bar::of_bytes(quiet);
         let observe = |Progress { bytes, bytes_total }| {
             bar.update(bytes, bytes_total);
             if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        Ok(data::load_all(&self.files, LoadOptions { columns: self.columns, observe: &observe })?)
+        let options = LoadOptions { columns: self.columns, observe: &observe, bytes_max };
+        data::load_all(&self.files, options).map_err(|error| match error {
+            LoadError::OverLimit { path, .. } => CommandError::OverBudget { path, budget: Size(budget) },
+            error => error.into(),
+        })
     }
 
     /// Whether the points are pixels.

@@ -1,5 +1,6 @@
 //! What went wrong, in one line that ends with the way out.
 
+use super::memory::Size;
 use kmeans_job::{
     DataError, OptionsError, data::LoadError, generate::GenerateError, model::ModelError,
     output::OutputError, palette::PaletteError,
@@ -16,7 +17,7 @@ pub(crate) enum CommandError {
     Interrupted,
     #[error("cannot be told of Ctrl-C: {0}")]
     Signals(io::Error),
-    /// The pool, or a peer of it.
+    /// A job, the pool, or a peer of it.
     #[error(transparent)]
     Pool(CliError),
     #[error(transparent)]
@@ -27,6 +28,10 @@ pub(crate) enum CommandError {
     SharedImage { path: PathBuf },
     #[error("{0}")]
     Load(LoadError),
+    #[error(
+        "{path}: its points do not fit into {budget} of memory; give more with --memory, or convert them to .npy (`numpy.save(path, a)`) or Parquet, which are read from the file in each pass"
+    )]
+    OverBudget { path: PathBuf, budget: Size },
     #[error("--init {0}")]
     Init(LoadError),
     #[error(
@@ -63,8 +68,6 @@ pub(crate) enum CommandError {
     Columns { path: PathBuf, found: usize, model: PathBuf, expected: usize },
     #[error("{path}: {problem}")]
     Data { path: PathBuf, problem: DataError },
-    #[error(transparent)]
-    Engine(mapreduce_core::Error),
     /// An error of the library that has no words of its own here.
     #[error("{path}: {problem}")]
     Other { path: PathBuf, problem: Box<dyn Error + Send + Sync> },
@@ -101,7 +104,8 @@ impl From<mapreduce_core::Error> for CommandError {
     fn from(error: mapreduce_core::Error) -> Self {
         match error {
             mapreduce_core::Error::Cancelled => Self::Interrupted,
-            error => Self::Engine(error),
+            // It says the ways out as options.
+            error => Self::Pool(error.into()),
         }
     }
 }

@@ -36,9 +36,10 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     cluster::check(search)?;
     paths::check(&inputs, &outputs)?;
     let start = cluster::load_start(&search.init, cancel)?;
-    let engine = run.pool.engine(run.threads, cancel)?;
+    let memory = run.memory.memory();
+    let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
-    let points = source.load(run.quiet, cancel)?;
+    let points = source.load(&memory, run.quiet, cancel)?;
     // A fit takes the points with it.
     let kept = distances.as_ref().map(|_| points.clone());
     #[cfg(feature = "plot")]

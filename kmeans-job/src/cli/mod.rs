@@ -5,6 +5,7 @@
 //! | `args` | the command line |
 //! | `demo`, `fit`, `predict`, `quantize`, `generate` | one command each; `peer` and `pool` are `mapreduce_net`'s |
 //! | `cluster` | what `fit`, `quantize` and the demo have in common |
+//! | `memory` | whether points are loaded, or read from their files in each pass |
 //! | `rows` | labels and distances, as files |
 //! | `picture` | the picture that `fit` draws |
 //! | `paths` | checks of input and output paths, ahead of all work |
@@ -23,6 +24,7 @@ mod error;
 mod fit;
 mod generate;
 mod interrupt;
+mod memory;
 mod paths;
 #[cfg(feature = "plot")]
 mod picture;

@@ -24,9 +24,10 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     paths::check(&inputs, &outputs)?;
     // What is soon read is read ahead of the wait for a pool.
     let model = Model::load(model_path)?;
-    let engine = run.pool.engine(run.threads, cancel)?;
+    let memory = run.memory.memory();
+    let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
-    let points = source.load(run.quiet, cancel)?;
+    let points = source.load(&memory, run.quiet, cancel)?;
     // A prediction takes the points with it.
     let kept = distances.as_ref().map(|_| points.clone());
     let load = started.elapsed().as_secs_f64();

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
     let start = cluster::load_start(&search.init, cancel)?;
     let image = image::load_rgb(input)?;
     interrupt::check(cancel)?;
-    let engine = run.pool.engine(run.threads, cancel)?;
+    let engine = run.pool.engine_with(run.threads, run.memory.memory(), cancel)?;
     let load_seconds = started.elapsed().as_secs_f64();
 
     let job = Quantization { engine: &engine, path: input, search, start, quiet: run.quiet, cancel };

@@ -77,6 +77,7 @@ pub(super) fn append(
             let line = line_of(&record, &mut reader.get_mut().file).map_err(io_error)?;
             return Err(LoadError::Csv { path: path.to_owned(), problem: CsvError::Row { line, problem } });
         }
+        watch.check_size::<f64>(path, rows.values.len())?;
     }
     rows.finish().map_err(|problem| LoadError::Csv { path: path.to_owned(), problem })
 }

@@ -70,6 +70,32 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
     },
+    /// The file has to be loaded to be read.
+    #[error(
+        "{path}: {what} is read into memory as a whole; convert it to .npy (`numpy.save(path, a)`) or Parquet, which can stay in their files"
+    )]
+    InMemoryOnly {
+        /// The file.
+        path: PathBuf,
+        /// What it is, as people call it.
+        what: &'static str,
+    },
+    /// The values need more memory than they may have.
+    #[error(
+        "{path}: its points do not fit into {bytes_max} bytes of memory; allow more, or convert them to .npy (`numpy.save(path, a)`) or Parquet, which can stay in their files"
+    )]
+    OverLimit {
+        /// The file that was read.
+        path: PathBuf,
+        /// The limit, [`LoadOptions::bytes_max`](super::LoadOptions::bytes_max).
+        bytes_max: u64,
+    },
+    /// A file was changed while it was opened.
+    #[error("{path}: was changed while it was opened; try again when nobody writes to it")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// No file was named.
     #[error("no file was named; name at least one file of points")]
     NoFiles,

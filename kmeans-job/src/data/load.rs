@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::watch::{self, Watch};
-use super::{Difference, Dtype, FileError, LoadError, Matrix, Points, Progress, csv, image, npy};
+use super::{Difference, Dtype, FileError, LoadError, Matrix, PointFiles, Points, Progress, csv, image, npy};
 
 /// How points are loaded.
 ///
@@ -24,17 +24,22 @@ pub struct LoadOptions<'a> {
     /// Is told how far loading is before every few hundred kilobytes of a matrix or a table, and before and after an
     /// image is decoded. Once it breaks, loading ends with [`LoadError::Interrupted`].
     pub observe: &'a dyn Fn(Progress) -> ControlFlow<()>,
+    /// The most bytes that the values may take, [`LoadError::OverLimit`] if they take more; default [`u64::MAX`].
+    pub bytes_max: u64,
 }
 
 impl Default for LoadOptions<'_> {
     fn default() -> Self {
-        Self { columns: &[], observe: &|_| ControlFlow::Continue(()) }
+        Self { columns: &[], observe: &|_| ControlFlow::Continue(()), bytes_max: u64::MAX }
     }
 }
 
 impl std::fmt::Debug for LoadOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoadOptions").field("columns", &self.columns).finish_non_exhaustive()
+        f.debug_struct("LoadOptions")
+            .field("columns", &self.columns)
+            .field("bytes_max", &self.bytes_max)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,39 +135,64 @@ pub fn check(paths: &[impl AsRef<Path>]) -> Result<(), LoadError> {
 
 /// Loads files, none of them a folder.
 fn load_files(paths: &[PathBuf], options: LoadOptions<'_>) -> Result<Points, LoadError> {
-    let format = format_of_all(paths)?;
-    let watch = Watch::new(options.observe);
-    if let (false, [path, ..], false) = (format == Format::Parquet, paths, options.columns.is_empty()) {
-        return Err(LoadError::NoColumnNames { path: path.clone() });
-    }
+    let format = format_for(paths, options.columns)?;
+    let watch = Watch::new(options.observe).within(options.bytes_max);
     match format {
-        Format::Npy => {
-            let mut files =
-                paths.iter().map(|path| npy::NpyFile::open(path)).collect::<Result<Vec<_>, _>>()?;
-            let kinds =
-                files.iter().map(|file| Kind { path: &file.path, d: file.d, dtype: file.dtype, names: None });
-            check_alike(kinds)?;
-            npy::points(&mut files, &watch)
-        }
+        Format::Npy => npy::points(&mut open_npy(paths)?, &watch),
         Format::Csv => load_tables(paths, b',', &watch).map(Points::F64),
         Format::Tsv => load_tables(paths, b'\t', &watch).map(Points::F64),
         #[cfg(feature = "parquet")]
-        Format::Parquet => {
-            let open = |path: &PathBuf| super::parquet::ParquetFile::open(path, options.columns);
-            let mut files = paths.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-            let kinds = files.iter().map(|file| Kind {
-                path: &file.path,
-                d: file.names.len(),
-                dtype: file.dtype,
-                names: Some(&file.names),
-            });
-            check_alike(kinds)?;
-            super::parquet::points(&mut files, &watch)
-        }
+        Format::Parquet => super::parquet::points(&mut open_parquet(paths, options.columns)?, &watch),
         #[cfg(not(feature = "parquet"))]
         Format::Parquet => Err(LoadError::NoParquet { path: paths[0].clone() }),
         Format::Image => load_images(paths, &watch).map(Points::F32),
     }
+}
+
+/// Opens files, none of them a folder, of which the values stay there.
+pub(super) fn open_all(paths: &[PathBuf], columns: &[String]) -> Result<PointFiles, LoadError> {
+    let rows = match format_for(paths, columns)? {
+        Format::Npy => npy::file_rows(&open_npy(paths)?)?,
+        #[cfg(feature = "parquet")]
+        Format::Parquet => super::parquet::file_rows(open_parquet(paths, columns)?)?,
+        format => return Err(LoadError::InMemoryOnly { path: paths[0].clone(), what: format.name() }),
+    };
+    Ok(PointFiles::new(paths.to_vec(), rows))
+}
+
+/// The format of files of which columns may have been chosen.
+fn format_for(paths: &[PathBuf], columns: &[String]) -> Result<Format, LoadError> {
+    let format = format_of_all(paths)?;
+    match paths {
+        [path, ..] if format != Format::Parquet && !columns.is_empty() => {
+            Err(LoadError::NoColumnNames { path: path.clone() })
+        }
+        _ => Ok(format),
+    }
+}
+
+fn open_npy(paths: &[PathBuf]) -> Result<Vec<npy::NpyFile>, LoadError> {
+    let files = paths.iter().map(|path| npy::NpyFile::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let kinds = files.iter().map(|file| Kind { path: &file.path, d: file.d, dtype: file.dtype, names: None });
+    check_alike(kinds)?;
+    Ok(files)
+}
+
+#[cfg(feature = "parquet")]
+fn open_parquet(
+    paths: &[PathBuf],
+    columns: &[String],
+) -> Result<Vec<super::parquet::ParquetFile>, LoadError> {
+    let open = |path: &PathBuf| super::parquet::ParquetFile::open(path, columns);
+    let files = paths.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let kinds = files.iter().map(|file| Kind {
+        path: &file.path,
+        d: file.names.len(),
+        dtype: file.dtype,
+        names: Some(&file.names),
+    });
+    check_alike(kinds)?;
+    Ok(files)
 }
 
 fn load_tables(paths: &[PathBuf], delimiter: u8, watch: &Watch<'_>) -> Result<Matrix<f64>, LoadError> {
@@ -194,6 +224,7 @@ fn load_images(paths: &[PathBuf], watch: &Watch<'_>) -> Result<Matrix<f32>, Load
         watch.ask().map_err(|_| LoadError::Interrupted)?;
         let (_, length) = open(path)?;
         image::load_rgb(path)?.append(&mut values);
+        watch.check_size::<f32>(path, values.len())?;
         watch.add(length);
     }
     watch.ask().map_err(|_| LoadError::Interrupted)?;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod csv;
 mod error;
+mod files;
 pub mod image;
 mod load;
 pub mod npy;
@@ -24,6 +25,8 @@ mod stored;
 mod watch;
 
 pub use error::{Difference, FileError, LoadError};
+pub use files::PointFiles;
+pub(crate) use files::{FileRows, RowsOfDtype};
 pub(crate) use load::read;
 pub use load::{LoadOptions, check, list, load, load_all};
 pub use stored::{ShareError, StoredRows};
@@ -98,6 +101,10 @@ impl<T> Matrix<T> {
         self.values.chunks_exact(self.d).nth(index)
     }
 
+    pub(crate) fn values_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+
     /// Gives the values away, row by row.
     pub fn into_values(self) -> Vec<T> {
         self.values
@@ -151,13 +158,15 @@ impl fmt::Display for Dtype {
     }
 }
 
-/// Points as they were loaded, in the precision of their file.
+/// Points as they were loaded, in the precision of their file; or those that stay there.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Points {
     /// Single precision.
     F32(Matrix<f32>),
     /// Double precision.
     F64(Matrix<f64>),
+    /// Not loaded, of either precision.
+    Files(PointFiles),
 }
 
 impl Points {
@@ -166,6 +175,7 @@ impl Points {
         match self {
             Self::F32(matrix) => matrix.rows(),
             Self::F64(matrix) => matrix.rows(),
+            Self::Files(files) => files.rows(),
         }
     }
 
@@ -174,14 +184,16 @@ impl Points {
         match self {
             Self::F32(matrix) => matrix.d(),
             Self::F64(matrix) => matrix.d(),
+            Self::Files(files) => files.d(),
         }
     }
 
-    /// The file that these points lie in, byte for byte; see [`Matrix::stored`].
+    /// The file that these loaded points lie in as well, byte for byte; see [`Matrix::stored`].
     pub fn stored(&self) -> Option<&StoredRows> {
         match self {
             Self::F32(matrix) => matrix.stored(),
             Self::F64(matrix) => matrix.stored(),
+            Self::Files(_) => None,
         }
     }
 
@@ -190,6 +202,7 @@ impl Points {
         match self {
             Self::F32(_) => Dtype::F32,
             Self::F64(_) => Dtype::F64,
+            Self::Files(files) => files.dtype(),
         }
     }
 }

@@ -11,10 +11,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use bytemuck::Pod;
+use mapreduce_core::RowFiles;
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr};
 
 use super::watch::{self, Interrupted, Watch};
-use super::{Dtype, FileError, LoadError, Matrix, Points, StoredRows};
+use super::{Dtype, FileError, FileRows, LoadError, Matrix, Points, RowsOfDtype, StoredRows};
+use crate::numeric::scalar::Scalar;
 
 /// The longest header that is read. numpy itself stops at 10 000 bytes unless told otherwise.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
@@ -264,6 +266,30 @@ pub(super) fn points(files: &mut [NpyFile], watch: &Watch<'_>) -> Result<Points,
     }
 }
 
+/// The rows of files that all have the type and the width of the first one, to be read there.
+pub(super) fn file_rows(files: &[NpyFile]) -> Result<RowsOfDtype, LoadError> {
+    match files.first() {
+        None => Err(LoadError::NoFiles),
+        Some(NpyFile { dtype: Dtype::F32, .. }) => rows_of(files).map(RowsOfDtype::F32),
+        Some(NpyFile { dtype: Dtype::F64, .. }) => rows_of(files).map(RowsOfDtype::F64),
+    }
+}
+
+fn rows_of<T: Scalar>(files: &[NpyFile]) -> Result<FileRows<T>, LoadError> {
+    let too_many = |path| Stop::from(NpyError::OutOfMemory { bytes: usize::MAX }).of(path);
+    let Some(NpyFile { path: first, d, .. }) = files.first() else { return Err(LoadError::NoFiles) };
+    let rows = files.iter().try_fold(0_usize, |sum, file| sum.checked_add(file.rows));
+    rows.and_then(|rows| rows.checked_mul(*d)).ok_or_else(|| too_many(first))?;
+    let places = files.iter().map(|file| (file.stored.path(), file.stored.offset()));
+    // What fails now did not when the headers were read.
+    let changed = |path: &Path| LoadError::Changed { path: path.to_owned() };
+    let opened = RowFiles::open_all(places, *d).map_err(|_| changed(first))?;
+    match files.iter().find(|file| file.stored.check().is_err()) {
+        Some(file) => Err(changed(&file.path)),
+        None => Ok(FileRows::Npy(opened)),
+    }
+}
+
 fn matrix<T: Float>(files: &mut [NpyFile], watch: &Watch<'_>) -> Result<Matrix<T>, LoadError> {
     let [NpyFile { path, d, .. }, ..] = &*files else { return Err(LoadError::NoFiles) };
     let (path, d) = (path.clone(), *d);
@@ -273,6 +299,7 @@ fn matrix<T: Float>(files: &mut [NpyFile], watch: &Watch<'_>) -> Result<Matrix<T
         return Err(too_large(usize::MAX));
     };
     let bytes = count.saturating_mul(size_of::<T>());
+    watch.check_size::<T>(&path, count)?;
     let mut values: Vec<T> = Vec::new();
     values.try_reserve_exact(count).map_err(|_| too_large(bytes))?;
     watch.expect(bytes as u64);

@@ -25,8 +25,12 @@ use ::parquet::{
 };
 
 use super::watch::Watch;
-use super::{Dtype, LoadError, Matrix, Points};
+use super::{Dtype, FileError, LoadError, Matrix, Points, StoredRows};
 use crate::numeric::scalar::Scalar;
+
+mod rows;
+
+pub(super) use rows::{ParquetRows, file_rows};
 
 /// Rows that are decoded at once.
 const ROWS: usize = 4096;
@@ -128,9 +132,11 @@ fn choose(numeric: &[String]) -> String {
 }
 
 /// A Parquet file whose columns have been found to be numbers.
+#[derive(Debug)]
 pub(super) struct ParquetFile {
     pub(super) path: PathBuf,
-    file: Arc<File>,
+    /// The file when its footer was read.
+    stored: StoredRows,
     metadata: ParquetMetaData,
     /// The numbers of the columns in the file.
     columns: Vec<usize>,
@@ -142,12 +148,18 @@ impl ParquetFile {
     /// Opens a file, of which these columns are read; all if none are named.
     pub(super) fn open(path: &Path, columns: &[String]) -> Result<Self, LoadError> {
         let (file, _) = super::load::open(path)?;
-        Self::read_footer(path, file, columns)
+        let stored = StoredRows::new(path, &file, 0).map_err(|problem| FileError::new(path, problem))?;
+        Self::read_footer(path, stored, &file, columns)
             .map_err(|problem| LoadError::Parquet { path: path.to_owned(), problem })
     }
 
-    fn read_footer(path: &Path, file: File, chosen: &[String]) -> Result<Self, ParquetError> {
-        let metadata = guard(|| ParquetMetaDataReader::new().parse_and_finish(&file))?;
+    fn read_footer(
+        path: &Path,
+        stored: StoredRows,
+        file: &File,
+        chosen: &[String],
+    ) -> Result<Self, ParquetError> {
+        let metadata = guard(|| ParquetMetaDataReader::new().parse_and_finish(file))?;
         let schema = metadata.file_metadata().schema_descr();
         let all: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
         let columns = if chosen.is_empty() { (0..all.len()).collect() } else { find(chosen, &all)? };
@@ -161,7 +173,7 @@ impl ParquetFile {
         let fit_f32 = columns.iter().all(|&index| number_type(&schema.column(index)) == Ok(Dtype::F32));
         let dtype = if fit_f32 { Dtype::F32 } else { Dtype::F64 };
         let names: Vec<String> = columns.iter().map(|&index| all[index].clone()).collect();
-        let file = Self { path: path.to_owned(), file: Arc::new(file), metadata, columns, names, dtype };
+        let file = Self { path: path.to_owned(), stored, metadata, columns, names, dtype };
         if file.rows() == 0 || file.names.is_empty() {
             return Err(ParquetError::NoValues { rows: file.rows(), d: file.names.len() });
         }
@@ -169,10 +181,15 @@ impl ParquetFile {
     }
 
     fn rows(&self) -> u64 {
-        self.metadata
-            .row_groups()
-            .iter()
-            .fold(0, |sum: u64, group| sum.saturating_add_signed(group.num_rows()))
+        (0..self.groups()).fold(0, |sum: u64, group| sum.saturating_add(self.group_rows(group)))
+    }
+
+    fn groups(&self) -> usize {
+        self.metadata.num_row_groups()
+    }
+
+    fn group_rows(&self, group: usize) -> u64 {
+        u64::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0)
     }
 
     /// The bytes of the chosen columns of a row group, as they are stored.
@@ -185,10 +202,11 @@ impl ParquetFile {
     /// Reads the values behind those that are there.
     fn append<T: Scalar>(&self, values: &mut Vec<T>, watch: &Watch<'_>) -> Result<(), LoadError> {
         let failed = |problem| LoadError::Parquet { path: self.path.clone(), problem };
-        let mut first_row = 0;
-        for group in 0..self.metadata.num_row_groups() {
-            let rows = usize::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0);
-            let mut columns = guard(|| self.open_group(group, rows)).map_err(failed)?;
+        let file = self.stored.open().map_err(|_| LoadError::Changed { path: self.path.clone() })?;
+        let (file, mut first_row) = (Arc::new(file), 0);
+        for group in 0..self.groups() {
+            let rows = usize::try_from(self.group_rows(group)).unwrap_or(usize::MAX);
+            let mut columns = guard(|| self.open_group(&file, group, rows)).map_err(failed)?;
             let (bytes, mut bytes_told) = (self.group_bytes(group), 0);
             let mut done = 0;
             while done < rows {
@@ -214,11 +232,11 @@ impl ParquetFile {
         Ok(())
     }
 
-    fn open_group(&self, group: usize, rows: usize) -> Result<Vec<Column>, Problem> {
+    fn open_group(&self, file: &Arc<File>, group: usize, rows: usize) -> Result<Vec<Column>, Problem> {
         let group = self.metadata.row_group(group);
         let open = |&index: &usize| {
             let chunk = group.column(index);
-            let pages = SerializedPageReader::new(self.file.clone(), chunk, rows, None)?;
+            let pages = SerializedPageReader::new(file.clone(), chunk, rows, None)?;
             let descriptor = chunk.column_descr_ptr();
             Column::new(&descriptor, get_column_reader(descriptor.clone(), Box::new(pages)))
         };
@@ -256,12 +274,13 @@ fn matrix<T: Scalar>(files: &[ParquetFile], watch: &Watch<'_>) -> Result<Matrix<
     let failed = |problem| LoadError::Parquet { path: path.clone(), problem };
     let rows = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.rows()));
     let count = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(d)).unwrap_or(usize::MAX);
+    watch.check_size::<T>(path, count)?;
     let mut values: Vec<T> = Vec::new();
     values
         .try_reserve_exact(count)
         .map_err(|_| failed(ParquetError::OutOfMemory { bytes: count.saturating_mul(size_of::<T>()) }))?;
     for file in files {
-        (0..file.metadata.num_row_groups()).for_each(|group| watch.expect(file.group_bytes(group)));
+        (0..file.groups()).for_each(|group| watch.expect(file.group_bytes(group)));
     }
     for file in files {
         file.append(&mut values, watch)?;

@@ -39,9 +39,14 @@ impl StoredRows {
     /// [`ShareError::Changed`].
     pub fn check(&self) -> Result<(), ShareError> {
         match fs::metadata(&self.path) {
-            Ok(metadata) if version(&metadata) == self.version => Ok(()),
+            Ok(metadata) if self.is(&metadata) => Ok(()),
             _ => Err(ShareError::Changed { path: self.path.clone() }),
         }
+    }
+
+    /// Whether these are the length and the time of the file as it was.
+    pub(super) fn is(&self, metadata: &fs::Metadata) -> bool {
+        version(metadata) == self.version
     }
 }
 

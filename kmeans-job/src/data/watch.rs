@@ -1,7 +1,9 @@
 //! [`Watch`]: who is told how far loading is, and asked whether to go on.
 
+use super::LoadError;
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 /// How far loading is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +23,27 @@ pub(super) struct Watch<'a> {
     observe: &'a dyn Fn(Progress) -> ControlFlow<()>,
     bytes: Cell<u64>,
     bytes_total: Cell<u64>,
+    /// The most that the values may take.
+    bytes_max: u64,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(observe: &'a dyn Fn(Progress) -> ControlFlow<()>) -> Self {
-        Self { observe, bytes: Cell::new(0), bytes_total: Cell::new(0) }
+        Self { observe, bytes: Cell::new(0), bytes_total: Cell::new(0), bytes_max: u64::MAX }
+    }
+
+    /// The same with a limit for values.
+    pub(super) fn within(self, bytes_max: u64) -> Self {
+        Self { bytes_max, ..self }
+    }
+
+    /// Refuses more values in memory than there may be. The file is the one that they come from.
+    pub(super) fn check_size<T>(&self, path: &Path, values: usize) -> Result<(), LoadError> {
+        let bytes_max = self.bytes_max;
+        match (values as u64).saturating_mul(size_of::<T>() as u64) {
+            bytes if bytes > bytes_max => Err(LoadError::OverLimit { path: path.to_owned(), bytes_max }),
+            _ => Ok(()),
+        }
     }
 
     /// Adds to the bytes that are to be read.

@@ -131,7 +131,7 @@ impl<T: Scalar> Assign<T> {
             known.pause_bounds(BOUNDS_PAUSE);
         }
         known.fingerprint = self.fingerprint;
-        split.put_cache(Box::new(known));
+        Box::new(known).keep(split);
         let d = self.grid.columns();
         for (cluster, (&count, sums)) in (0..).zip(counts.iter().zip(sums.chunks_exact(d))) {
             if count != 0 || sums.iter().any(|&sum| sum != T::Sum::default()) {

@@ -1,6 +1,8 @@
 //! [`Known`]: what a split remembers of its rows from one round to the next.
 
+use super::rows::CentredRows;
 use crate::{kernel::bounds::BoundsMut, numeric::scalar::Scalar};
+use mapreduce_core::Split;
 use std::ops::Range;
 
 /// The labels of a split's rows and, once few of them change, bounds on their distances. Whatever is lost is made again
@@ -24,6 +26,12 @@ impl<T> Default for Known<T> {
 }
 
 impl<T: Scalar> Known<T> {
+    /// Leaves it to the next task on the split, if there is room for it: 4 bytes a row, with bounds two values more.
+    pub(super) fn keep(self: Box<Self>, split: &mut Split<'_, CentredRows<T>>) {
+        let bytes = size_of_val(&*self.labels) + size_of_val(&*self.upper) + size_of_val(&*self.lower);
+        split.put_cache_of_bytes(self, bytes as u64);
+    }
+
     /// Whether there are bounds.
     pub(super) fn has_bounds(&self) -> bool {
         !self.upper.is_empty()

@@ -74,7 +74,7 @@ impl<T: Scalar> Mapper for Labeller<T> {
             labels.extend(labels_of_block.iter().map(|&label| label as i32));
         }
         if let Some(known) = known {
-            split.put_cache(known);
+            known.keep(split);
         }
         out.emit(&first, &Labelled { labels: labels.into(), inertia })
     }

@@ -17,6 +17,7 @@
 
 pub mod assign;
 pub mod distances;
+pub(crate) mod input;
 mod known;
 pub mod label;
 pub mod lloyd;

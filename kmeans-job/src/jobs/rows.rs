@@ -6,7 +6,7 @@
 
 use crate::{data::StoredRows, numeric::scalar::Scalar};
 use mapreduce_core::{
-    Block, Error, Input, ReadError, Records, RowBlock, RowFile, RowSlice, Rows, Schema, SplitInfo,
+    Block, Error, Input, ReadError, Records, RowBlock, RowFiles, RowSlice, Rows, Schema, SplitInfo,
     input::{Blocks, SharedFiles},
 };
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ impl<T: Scalar> Records for CentredRows<T> {
         match shape.shift.len() {
             0 => Ok(block),
             columns if columns == block.width => {
-                centre(block.values, &shape.shift, &mut buffer.centred);
+                centre(block.values, &pattern(&shape.shift), &mut buffer.centred);
                 Ok(RowBlock { width: block.width, values: &buffer.centred })
             }
             columns => Err(ReadError::Malformed {
@@ -72,13 +72,12 @@ impl<T: Scalar> Records for CentredRows<T> {
     }
 }
 
-/// Replaces `centred` with `values`, less `shift` in each row.
-fn centre<T: Scalar>(values: &[T], shift: &[T], centred: &mut Vec<T>) {
-    let pattern = pattern(shift);
+/// Replaces `centred` with `values`, less the shift in each row, of which `pattern` is the [pattern].
+pub(super) fn centre<T: Scalar>(values: &[T], pattern: &[T], centred: &mut Vec<T>) {
     centred.clear();
     centred.reserve(values.len());
     for values in values.chunks(pattern.len()) {
-        centred.extend(values.iter().zip(&pattern).map(|(&x, &shift)| x - shift));
+        centred.extend(values.iter().zip(pattern).map(|(&x, &shift)| x - shift));
     }
 }
 
@@ -91,7 +90,7 @@ pub(crate) fn centre_in_place<T: Scalar>(values: &mut [T], shift: &[T]) {
 }
 
 /// The shift of several rows: one alone may be shorter than a vector register.
-fn pattern<T: Scalar>(shift: &[T]) -> Vec<T> {
+pub(super) fn pattern<T: Scalar>(shift: &[T]) -> Vec<T> {
     shift.repeat(256_usize.div_ceil(shift.len()))
 }
 
@@ -116,7 +115,7 @@ pub struct CentredSlice<'a, T> {
 /// The rows as they were before they were centred, in a file.
 #[derive(Clone, Debug)]
 struct Stored<T> {
-    file: RowFile<T>,
+    file: RowFiles<T>,
     shift: Vec<T>,
 }
 
@@ -135,7 +134,7 @@ impl<'a, T: Scalar> CentredSlice<'a, T> {
     /// # Errors
     /// When the file cannot be read or has no whole number of such rows.
     pub fn stored_in(self, file: &StoredRows, shift: &[T]) -> Result<Self, Error> {
-        let file = RowFile::open(file.path(), file.offset(), self.d)?;
+        let file = RowFiles::open(file.path(), file.offset(), self.d)?;
         Ok(Self { stored: Some(Stored { file, shift: shift.to_vec() }), ..self })
     }
 }

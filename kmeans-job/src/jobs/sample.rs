@@ -251,7 +251,8 @@ impl<T: Scalar> Mapper for Sampler<T> {
         nearest.batches = self.batches.len();
         nearest.fingerprint = self.batches.last().map_or(0, |batch| batch.fingerprint);
         if self.job.purpose != Purpose::Weigh {
-            split.put_cache(nearest);
+            let bytes = size_of_val(&*nearest.candidate) + size_of_val(&*nearest.distance);
+            split.put_cache_of_bytes(nearest, bytes as u64);
         }
         out.emit(&(), &sampled)
     }

@@ -21,6 +21,12 @@ pub enum PlotError {
         /// The column, counted from 1.
         column: usize,
     },
+    /// Points that stay in their files could not be read.
+    #[error("{problem}")]
+    Read {
+        /// What is wrong, and with which file.
+        problem: String,
+    },
     /// The sample is of another number of points than the fit has labels for.
     #[error(
         "a sample of {rows} points is not of the {labels} that were clustered; take it of the points of the fit"

@@ -2,9 +2,10 @@
 
 use super::PlotError;
 use crate::{
-    data::{Matrix, Points},
+    data::{FileRows, Matrix, Points, RowsOfDtype},
     numeric::{random::sample, scalar::Scalar},
 };
+use mapreduce_core::Input;
 
 /// Rows that are drawn: more would make a blot and a large file.
 const ROWS_MAX: usize = 5000;
@@ -42,11 +43,16 @@ impl Sample {
     /// ```
     ///
     /// # Errors
-    /// [`PlotError::NotFinite`] if a row that is drawn has a NaN or an infinity.
+    /// [`PlotError::NotFinite`] if a row that is drawn has a NaN or an infinity, [`PlotError::Read`] if points that stay in
+    /// their files cannot be read. All of those are read for it.
     pub fn new(points: &Points, seed: u64) -> Result<Self, PlotError> {
         match points {
             Points::F32(matrix) => Self::of(matrix, seed),
             Points::F64(matrix) => Self::of(matrix, seed),
+            Points::Files(files) => match &files.rows {
+                RowsOfDtype::F32(rows) => Self::of_files(rows, seed),
+                RowsOfDtype::F64(rows) => Self::of_files(rows, seed),
+            },
         }
     }
 
@@ -56,18 +62,42 @@ impl Sample {
     }
 
     fn of<T: Scalar>(matrix: &Matrix<T>, seed: u64) -> Result<Self, PlotError> {
-        let (n, d) = (matrix.rows(), matrix.d());
-        let rows = sample(n, ROWS_MAX.min(VALUES_MAX / d).max(1), seed, STREAM_PLOT);
-        let mut values = Vec::with_capacity(rows.len() * d);
-        for &row in &rows {
-            for (column, x) in matrix.values()[row * d..][..d].iter().enumerate() {
-                let x = x.to_f64();
-                if !x.is_finite() {
-                    return Err(PlotError::NotFinite { row: row + 1, column: column + 1 });
+        let mut drawn = Self::none(matrix.rows(), matrix.d(), seed);
+        for row in drawn.rows.clone() {
+            drawn.add(row, &matrix.values()[row * drawn.d..][..drawn.d])?;
+        }
+        Ok(drawn)
+    }
+
+    fn of_files<T: Scalar>(files: &FileRows<T>, seed: u64) -> Result<Self, PlotError> {
+        let mut drawn = Self::none(files.rows(), files.d(), seed);
+        let wanted = drawn.rows.clone();
+        let (mut wanted, mut seen) = (wanted.into_iter().peekable(), 0);
+        let failed = |error: &dyn std::fmt::Display| PlotError::Read { problem: error.to_string() };
+        for split in files.splits(None).map_err(|error| failed(&error))? {
+            let mut blocks = files.open(&split).map_err(|error| failed(&error))?;
+            while let Some(block) = blocks.next_block().map_err(|error| failed(&error))? {
+                let end = seen + block.len();
+                while let Some(row) = wanted.next_if(|&row| row < end) {
+                    drawn.add(row, &block.values[(row - seen) * block.width..][..block.width])?;
                 }
-                values.push(x);
+                seen = end;
             }
         }
-        Ok(Self { n, d, rows, values })
+        Ok(drawn)
+    }
+
+    /// Which rows are drawn, without their values.
+    fn none(n: usize, d: usize, seed: u64) -> Self {
+        let rows = sample(n, ROWS_MAX.min(VALUES_MAX / d).max(1), seed, STREAM_PLOT);
+        Self { n, d, values: Vec::with_capacity(rows.len() * d), rows }
+    }
+
+    fn add<T: Scalar>(&mut self, row: usize, values: &[T]) -> Result<(), PlotError> {
+        if let Some(column) = values.iter().position(|x| !x.is_finite()) {
+            return Err(PlotError::NotFinite { row: row + 1, column: column + 1 });
+        }
+        self.values.extend(values.iter().map(|x| x.to_f64()));
+        Ok(())
     }
 }

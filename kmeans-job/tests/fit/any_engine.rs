@@ -23,7 +23,7 @@ use std::{
 };
 
 /// Writes a table as numpy does.
-fn save_npy(table: &Table, dtype: Dtype, path: &Path) {
+pub(super) fn save_npy(table: &Table, dtype: Dtype, path: &Path) {
     let (descr, body): (_, Vec<u8>) = match dtype {
         Dtype::F32 => ("<f4", table.values.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect()),
         Dtype::F64 => ("<f8", table.values.iter().flat_map(|x| x.to_le_bytes()).collect()),
@@ -35,13 +35,13 @@ fn save_npy(table: &Table, dtype: Dtype, path: &Path) {
     fs::write(path, [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &body].concat()).unwrap();
 }
 
-fn everything() -> Registry {
+pub(super) fn everything() -> Registry {
     register(Registry::new()).unwrap()
 }
 
 /// All that a fit gives: the model file, labels, and iterations; and the labels and inertia of its rows.
 #[derive(Debug, PartialEq)]
-struct Found {
+pub(super) struct Found {
     model: Vec<u8>,
     labels: Vec<i32>,
     iterations: Vec<Iteration>,
@@ -51,11 +51,16 @@ struct Found {
 }
 
 /// How the rows get to the nodes: the bytes of a split, and whether nodes read the file themselves.
-type Plan = (u64, bool);
+pub(super) type Plan = (u64, bool);
 
 const SENT: Plan = (1 << 20, false);
 
-fn find(engine: &impl Engine, points: &Points, options: &KMeansBuilder, (bytes, shared): Plan) -> Found {
+pub(super) fn find(
+    engine: &impl Engine,
+    points: &Points,
+    options: &KMeansBuilder,
+    (bytes, shared): Plan,
+) -> Found {
     let options = options.clone().split_bytes(bytes).shared(shared);
     let (Fit { model, labels, .. }, iterations) = observed_fit_on(engine, points, &options);
     let folder = tempfile::tempdir().unwrap();

@@ -8,6 +8,7 @@ mod choosing;
 mod data;
 mod errors;
 mod extremes;
+mod files;
 mod input;
 mod invariance;
 mod nodes;

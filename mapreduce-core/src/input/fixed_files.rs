@@ -151,22 +151,8 @@ impl Input for FixedFiles {
     }
 
     fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
-        let record_bytes = self.record_bytes as u64;
-        let target = plan::split_bytes(self.records() * record_bytes, split_bytes).max(record_bytes);
-        let mut packer = plan::Packer::new(target / record_bytes * record_bytes);
-        let mut first_record = 0;
-        for (source, file) in self.files.iter().enumerate() {
-            let records = self.records_of(file);
-            let mut start = 0;
-            while start < records {
-                let end = records.min(start + packer.room() / record_bytes);
-                let first = Some(first_record + start);
-                packer.add(source as u32, start..end, (end - start) * record_bytes, first);
-                start = end;
-            }
-            first_record += records;
-        }
-        Ok(packer.finish())
+        let records = self.files.iter().map(|file| self.records_of(file));
+        Ok(plan::of_records(records, self.record_bytes as u64, split_bytes))
     }
 
     fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Fixed> + 'a>, ReadError> {

@@ -8,7 +8,7 @@
 //! | [`TextFiles`] | [`Lines`] or [`Utf8Lines`] | byte ranges; a line belongs to the split its first byte is in |
 //! | [`CsvFiles`] | [`Csv`], structs by the names in the header | as text |
 //! | [`FixedFiles`] | [`Fixed`], byte strings of one length | ranges of records |
-//! | [`RowSlice`], [`RowFile`] | [`Rows`] | ranges of whole rows |
+//! | [`RowSlice`], [`RowFiles`] | [`Rows`] | ranges of whole rows |
 //! | `ParquetFiles` (feature `parquet`) | [`Items`], structs by the names of columns | row groups |
 //! | [`ItemSlice`] | [`Items`] | ranges of items |
 //! | [`Chained`] | [`Pairs`] | ranges of the output of a job |
@@ -67,7 +67,7 @@ pub use lines::{LineBlock, Lines, Utf8Block, Utf8Lines};
 #[cfg(feature = "parquet")]
 pub use parquet_files::ParquetFiles;
 pub use plan::{Piece, SplitInfo};
-pub use rows::{RowBlock, RowFile, RowSlice, Rows};
+pub use rows::{RowBlock, RowFiles, RowSlice, Rows};
 pub use shared_files::SharedFiles;
 pub use split::{Progress, Split};
 pub use text_files::TextFiles;

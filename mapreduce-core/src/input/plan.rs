@@ -54,6 +54,30 @@ pub(super) fn even(count: u64, unit_bytes: u64, per_split: u64) -> Vec<SplitInfo
         .collect()
 }
 
+/// Splits of sources of so many records each, all of them `record_bytes` long. Pieces are ranges of records; small sources
+/// share a split.
+pub(super) fn of_records(
+    sources: impl IntoIterator<Item = u64, IntoIter: Clone>,
+    record_bytes: u64,
+    asked: Option<u64>,
+) -> Vec<SplitInfo> {
+    let sources = sources.into_iter();
+    let total = sources.clone().fold(0, |sum: u64, records| sum.saturating_add(records * record_bytes));
+    let per_split = (split_bytes(total, asked) / record_bytes).max(1);
+    let mut packer = Packer::new(per_split * record_bytes);
+    let mut first_record = 0;
+    for (source, records) in (0..).zip(sources) {
+        let mut start = 0;
+        while start < records {
+            let end = records.min(start + packer.room() / record_bytes);
+            packer.add(source, start..end, (end - start) * record_bytes, Some(first_record + start));
+            start = end;
+        }
+        first_record += records;
+    }
+    packer.finish()
+}
+
 /// Splits of files that are cut at any byte, or not at all where they must stay whole. Small ones share a split.
 pub(super) fn of_files(files: &[SourceFile], asked: Option<u64>) -> Vec<SplitInfo> {
     let total = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.content_bytes()));

@@ -1,10 +1,10 @@
-//! Rows of numbers: [`RowSlice`] in memory, [`RowFile`] on disk.
+//! Rows of numbers: [`RowSlice`] in memory, [`RowFiles`] on disk.
 
 use super::{
     Blocks, Input, ReadError, Records, SharedFiles, SplitInfo, file_list, items, plan,
     row_reader::{RowChunks, RowReader, block_rows},
     send,
-    source::{FileRange, SourceFile},
+    source::{self, FileRange, SourceFile},
     unreadable,
 };
 use crate::{Error, Schema};
@@ -141,7 +141,7 @@ where
 
     fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
         let rows = self.values.as_ref().len() / self.width;
-        Ok(row_splits(rows as u64, self.row_bytes() as u64, split_bytes))
+        Ok(plan::of_records([rows as u64], self.row_bytes() as u64, split_bytes))
     }
 
     fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Rows<T>> + 'a>, ReadError> {
@@ -190,39 +190,76 @@ impl<T: Pod + Send + Sync> Blocks<Rows<T>> for SliceBlocks<'_, T> {
     }
 }
 
-/// Rows of little-endian numbers in a file, for instance the body of a `.npy`. Read by position, a block at a time.
+/// Rows of little-endian numbers in files, for instance the bodies of `.npy` files. Read by position, a block at a time.
+///
+/// ```
+/// use mapreduce_core::{Dataset, RowFiles};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+/// std::fs::write(&first, [1, 2, 3, 4])?;
+/// std::fs::write(&second, [0, 5, 6])?;
+/// let data = Dataset::new(RowFiles::<u8>::open_all([(&first, 0), (&second, 1)], 2)?)?;
+/// assert_eq!(data.sample(9, <[u8]>::to_vec)?, [[1, 2], [3, 4], [5, 6]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct RowFile<T> {
-    file: SourceFile,
-    offset: u64,
+pub struct RowFiles<T> {
+    /// Their rows begin behind their headers.
+    files: Vec<SourceFile>,
     width: usize,
-    rows: u64,
     number: PhantomData<fn() -> T>,
 }
 
-impl<T: Pod> RowFile<T> {
-    /// Rows of `width` numbers from byte `offset` of the file to its end.
+impl<T: Pod> RowFiles<T> {
+    /// Rows of `width` numbers from byte `offset` of one file to its end.
     ///
     /// # Errors
     /// When the file cannot be read or the bytes behind `offset` are no whole number of rows.
     pub fn open(path: impl AsRef<Path>, offset: u64, width: usize) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let metadata = fs::metadata(path).map_err(unreadable(path))?;
-        let file = file_list::file(path.to_path_buf(), &metadata)?;
-        let bytes = file.bytes;
-        match (bytes.checked_sub(offset), row_bytes::<T>(width)) {
-            (Some(body), Some(row_bytes)) if body.is_multiple_of(row_bytes as u64) => {
-                Ok(Self { rows: body / row_bytes as u64, file, offset, width, number: PhantomData })
+        Self::open_all([(path, offset)], width)
+    }
+
+    /// Rows of `width` numbers in several files, one after the other: of each from the byte that is given with it to its
+    /// end.
+    ///
+    /// # Errors
+    /// When a file cannot be read or the bytes behind its offset are no whole number of rows.
+    pub fn open_all(
+        files: impl IntoIterator<Item = (impl AsRef<Path>, u64)>,
+        width: usize,
+    ) -> Result<Self, Error> {
+        let open = |(path, offset): (_, u64)| {
+            let path: &Path = AsRef::<Path>::as_ref(&path);
+            let metadata = fs::metadata(path).map_err(unreadable(path))?;
+            let mut file = file_list::file(path.to_path_buf(), &metadata)?;
+            let bytes = file.bytes;
+            match (bytes.checked_sub(offset), row_bytes::<T>(width)) {
+                (Some(body), Some(row_bytes)) if body.is_multiple_of(row_bytes as u64) => {
+                    file.header_bytes = offset;
+                    Ok(file)
+                }
+                _ => Err(Error::Input {
+                    input: path.display().to_string(),
+                    message: format!(
+                        "{bytes} bytes are no whole number of rows of {width} numbers of {} bytes from byte {offset} \
+                         on; check the row width and whether the file is complete",
+                        size_of::<T>()
+                    ),
+                }),
             }
-            _ => Err(Error::Input {
-                input: path.display().to_string(),
-                message: format!(
-                    "{bytes} bytes are no whole number of rows of {width} numbers of {} bytes from byte {offset} \
-                     on; check the row width and whether the file is complete",
-                    size_of::<T>()
-                ),
-            }),
-        }
+        };
+        let files = files.into_iter().map(open).collect::<Result<_, Error>>()?;
+        Ok(Self { files, width, number: PhantomData })
+    }
+
+    /// The number of rows in all files.
+    pub fn rows(&self) -> u64 {
+        self.rows_by_file().sum()
+    }
+
+    fn rows_by_file(&self) -> impl Iterator<Item = u64> + Clone {
+        self.files.iter().map(|file| file.content_bytes() / self.row_bytes() as u64)
     }
 
     fn row_bytes(&self) -> usize {
@@ -230,13 +267,16 @@ impl<T: Pod> RowFile<T> {
     }
 
     fn ranges(&self, split: &SplitInfo) -> Vec<FileRange> {
-        let byte = |row: u64| self.offset + row * self.row_bytes() as u64;
-        let pieces = split.pieces.iter();
-        pieces.map(|piece| self.file.range(byte(piece.range.start)..byte(piece.range.end))).collect()
+        let mut ranges = source::ranges(&self.files, split);
+        for FileRange { file, bytes } in &mut ranges {
+            let byte = |row: u64| file.header_bytes + row * self.row_bytes() as u64;
+            *bytes = byte(bytes.start)..byte(bytes.end);
+        }
+        ranges
     }
 }
 
-impl<T: Pod + Send + Sync> Input for RowFile<T> {
+impl<T: Pod + Send + Sync> Input for RowFiles<T> {
     type Records = Rows<T>;
 
     fn shape(&self) -> u64 {
@@ -244,7 +284,7 @@ impl<T: Pod + Send + Sync> Input for RowFile<T> {
     }
 
     fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
-        Ok(row_splits(self.rows, self.row_bytes() as u64, split_bytes))
+        Ok(plan::of_records(self.rows_by_file(), self.row_bytes() as u64, split_bytes))
     }
 
     fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Rows<T>> + 'a>, ReadError> {
@@ -253,7 +293,7 @@ impl<T: Pod + Send + Sync> Input for RowFile<T> {
     }
 
     fn describe(&self, split: &SplitInfo) -> String {
-        format!("{}, {}", self.file.path.display(), items::describe("rows", split))
+        source::describe_as(&self.files, split, |_, range| format!("rows {} to {}", range.start, range.end))
     }
 
     fn excerpts(&self, split: &SplitInfo, count: usize) -> Vec<SplitInfo> {
@@ -265,7 +305,7 @@ impl<T: Pod + Send + Sync> Input for RowFile<T> {
     }
 
     fn files(&self) -> Option<SharedFiles> {
-        Some(SharedFiles::of_rows(slice::from_ref(&self.file), self.offset, self.row_bytes() as u64))
+        Some(SharedFiles::of_rows(&self.files, 0, self.row_bytes() as u64))
     }
 }
 
@@ -289,10 +329,6 @@ impl<T: Pod + Send + Sync> Blocks<Rows<T>> for FileBlocks<T> {
 /// The length of a row, if there is anything in it.
 fn row_bytes<T>(width: usize) -> Option<usize> {
     width.checked_mul(size_of::<T>()).filter(|bytes| *bytes > 0)
-}
-
-fn row_splits(rows: u64, row_bytes: u64, split_bytes: Option<u64>) -> Vec<SplitInfo> {
-    plan::even(rows, row_bytes, plan::split_bytes(rows * row_bytes, split_bytes) / row_bytes)
 }
 
 /// Numbers lie in files and messages in little-endian order; on other machines they are turned round.

@@ -68,7 +68,7 @@ struct SharedInput {
 enum Layout {
     /// Lines; pieces are ranges of bytes, and a line belongs to the piece that its first byte is in.
     Lines,
-    /// Rows of `row_bytes` bytes from byte `offset` on; pieces are ranges of rows.
+    /// Rows of `row_bytes` bytes from byte `offset` behind the header of a file on; pieces are ranges of rows.
     Rows { offset: u64, row_bytes: u64 },
     /// CSV records that may have line ends in their fields; every piece is a whole file.
     Csv(Dialect),
@@ -230,7 +230,7 @@ impl SharedInput {
         let outside = || malformed("the split is not of these files");
         let range = |Piece { source, range }: &Piece| {
             let file = self.files.get(*source as usize)?;
-            let bytes = self.bytes(range)?;
+            let bytes = self.bytes(file, range)?;
             let fits = match file.is_whole() {
                 true => bytes == (0..file.bytes),
                 false => bytes.start <= bytes.end && bytes.end <= file.bytes,
@@ -240,13 +240,14 @@ impl SharedInput {
         pieces.iter().map(|piece| range(piece).ok_or_else(outside)).collect()
     }
 
-    /// The bytes of a piece.
-    fn bytes(&self, piece: &Range<u64>) -> Option<Range<u64>> {
+    /// The bytes of a piece of a file.
+    fn bytes(&self, file: &SourceFile, piece: &Range<u64>) -> Option<Range<u64>> {
         match self.layout {
             Layout::Lines | Layout::Csv(_) => Some(piece.clone()),
             Layout::Rows { row_bytes: 0, .. } => None,
             Layout::Rows { offset, row_bytes } => {
-                let byte = |row: u64| row.checked_mul(row_bytes)?.checked_add(offset);
+                let first = file.header_bytes.checked_add(offset)?;
+                let byte = |row: u64| row.checked_mul(row_bytes)?.checked_add(first);
                 Some(byte(piece.start)?..byte(piece.end)?)
             }
         }

@@ -54,8 +54,17 @@ impl<'s, R: Records> Split<'s, R> {
     }
 
     /// Leaves `value` for the next task on this split. It is kept only if this attempt commits.
+    ///
+    /// It is counted nowhere: for what is small, whatever the split. Else see
+    /// [`put_cache_of_bytes`](Self::put_cache_of_bytes).
     pub fn put_cache<C: Send + 'static>(&mut self, value: Box<C>) {
-        self.cache.put(value);
+        self.cache.put(value, 0);
+    }
+
+    /// As [`put_cache`](Self::put_cache), for a value that takes about `bytes` bytes of memory. Those count in the
+    /// [`Memory`](crate::Memory) of the node; where it has no room for them, the value is dropped.
+    pub fn put_cache_of_bytes<C: Send + 'static>(&mut self, value: Box<C>, bytes: u64) {
+        self.cache.put(value, bytes);
     }
 }
 

@@ -409,6 +409,7 @@ where
             memory: &self.memory,
         };
         let output = self.round.map_unmerged(task, || Ok(input.open(split)?), || input.describe(split))?;
+        cache.keep_within(&self.memory);
         let Totals { pairs: records, bytes, checksum } = output.totals();
         let report = TaskReport { records, bytes, checksum };
         Ok((output, cache, report))

@@ -5,7 +5,7 @@ use super::{
     compressed, opened,
 };
 use mapreduce_core::{
-    CsvFiles, Dataset, Engine, Error, FailureKind, FixedFiles, Input, ReadError, RowFile, TextFiles,
+    CsvFiles, Dataset, Engine, Error, FailureKind, FixedFiles, Input, ReadError, RowFiles, TextFiles,
 };
 use std::{
     fs::{self, File},
@@ -72,7 +72,7 @@ fn a_file_that_changes_is_an_error_whatever_the_input() {
     let path = folder.file("fixed", &text);
     changed(&path, || FixedFiles::open([&path], 0, 4).unwrap());
     let path = folder.file("rows", &text);
-    changed(&path, || RowFile::<u32>::open(&path, 0, 1).unwrap());
+    changed(&path, || RowFiles::<u32>::open(&path, 0, 1).unwrap());
     let path = super::parquet::small(&folder);
     changed(&path, || mapreduce_core::ParquetFiles::<super::parquet::Small>::open([&path]).unwrap());
 }

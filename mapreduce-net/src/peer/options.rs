@@ -41,7 +41,7 @@ pub struct PeerOptions {
     pub memory: Memory,
     /// Bytes of cached splits, of all drivers together; default half of `memory`. Those that were used longest ago go
     /// first, and are sent again when a task needs them; so are those for which there is no room in `memory`. What
-    /// mappers put into the caches of their splits is not counted.
+    /// mappers put into the caches of their splits counts for `memory` alone, where they say how large it is.
     pub cache_bytes_max: Option<u64>,
     /// Bytes that are on their way to this peer or have come and were not used yet: splits, map output, broadcast
     /// values; default an eighth of `memory`, in which it is set apart. Less keeps threads waiting for data. What a

@@ -175,6 +175,7 @@ impl MapWork {
                 Err(failure::node("the driver has not said what its files look like"))
             }
         }?;
+        leftovers.0.keep_within(&memory);
         let report =
             TaskReport { records: output.pairs(), bytes: output.bytes(), checksum: output.checksum() };
         let (processed, counters) = (output.records, output.counters.clone());

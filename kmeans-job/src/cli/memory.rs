@@ -1,0 +1,84 @@
+//! Whether points are loaded, or read from their files in each pass: a matter of `--memory`.
+
+use std::{
+    fmt,
+    io::{self, Write as _},
+    path::Path,
+};
+
+/// What a fit or a prediction needs besides the points: threads, buffers, the program.
+const REST_BYTES: u64 = 100_000_000;
+/// What it keeps of each point: labels, and what saves work in the next pass.
+const POINT_BYTES: u64 = 16;
+
+/// Whether so many points may be loaded, of which the values are so many bytes.
+pub(crate) fn fits(bytes: u64, points: u64, budget: u64) -> bool {
+    let of_points = points.saturating_mul(POINT_BYTES);
+    bytes.saturating_add(bytes / 10 * 3).saturating_add(of_points) <= budget - rest(budget)
+}
+
+/// The most bytes of values that may be loaded where nobody knows how many points they are until then.
+pub(crate) fn loaded_max(budget: u64) -> u64 {
+    ((budget - rest(budget)) / 13).saturating_mul(10)
+}
+
+/// Of a small budget half is for points, so that a few of them are loaded whatever it is.
+fn rest(budget: u64) -> u64 {
+    REST_BYTES.min(budget / 2)
+}
+
+/// Says that points stay in their files.
+pub(crate) fn tell(name: &Path, bytes: u64, budget: u64, quiet: bool) {
+    if !quiet {
+        let (name, bytes, budget) = (name.display(), Size(bytes), Size(budget));
+        // One call, so that no other line comes between. A closed standard error is no reason to stop.
+        let _ = io::stderr().write_all(
+            format!(
+                "{name}: {bytes} of points do not fit into {budget} of memory (--memory); they are read from the file in each pass\n"
+            )
+            .as_bytes(),
+        );
+    }
+}
+
+/// Bytes, as people read them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size(pub(crate) u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0;
+        match bytes {
+            0..1_000 => write!(f, "{bytes} bytes"),
+            1_000..1_000_000 => write!(f, "{:.1} KB", bytes as f64 / 1e3),
+            1_000_000..1_000_000_000 => write!(f, "{:.1} MB", bytes as f64 / 1e6),
+            _ => write!(f, "{:.1} GB", bytes as f64 / 1e9),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gigabyte_of_points_needs_half_as_much_more() {
+        assert!(fits(1_000_000_000, 10_000_000, 1_560_000_000));
+        assert!(!fits(1_000_000_000, 10_000_000, 1_559_999_999));
+        assert!(fits(100, 10, 600) && !fits(100, 10, 500));
+        assert!(!fits(u64::MAX, u64::MAX, u64::MAX));
+    }
+
+    #[test]
+    fn what_may_be_loaded_fits_with_its_margin() {
+        assert_eq!(loaded_max(1_400_000_000), 1_000_000_000);
+        assert_eq!(loaded_max(26), 10);
+        assert!(fits(loaded_max(u64::MAX), 0, u64::MAX));
+    }
+
+    #[test]
+    fn sizes_are_shown_in_round_numbers() {
+        let shown = [999, 1_000, 2_560_000, 20_000_000_000].map(|bytes| Size(bytes).to_string());
+        assert_eq!(shown, ["999 bytes", "1.0 KB", "2.6 MB", "20.0 GB"]);
+    }
+}

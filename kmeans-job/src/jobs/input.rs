@@ -1,0 +1,114 @@
+//! [`CentredInput`]: the rows of a fit or a prediction as its jobs read them, from memory or from files.
+
+use super::rows::{CentredRows, CentredSlice, RowShape, centre, pattern};
+use crate::{data::FileRows, numeric::scalar::Scalar};
+use mapreduce_core::{
+    Error, Input, ReadError, RowBlock, Rows, SplitInfo,
+    input::{Blocks, SharedFiles},
+};
+
+/// Rows in memory, centred there; or rows in files, centred as they are read.
+#[derive(Clone, Debug)]
+pub(crate) enum CentredInput<'a, T> {
+    Memory(CentredSlice<'a, T>),
+    Files(CentredFiles<'a, T>),
+}
+
+/// Rows of files, less a shift.
+#[derive(Clone, Debug)]
+pub(crate) struct CentredFiles<'a, T> {
+    rows: &'a FileRows<T>,
+    /// Empty if there is none.
+    shift: Vec<T>,
+}
+
+impl<'a, T: Scalar> CentredFiles<'a, T> {
+    pub(crate) fn new(rows: &'a FileRows<T>, shift: &[T]) -> Self {
+        Self { rows, shift: shift.to_vec() }
+    }
+}
+
+impl<'a, T: Scalar> CentredInput<'a, T> {
+    fn input(&self) -> &(dyn Input<Records = CentredRows<T>> + 'a) {
+        match self {
+            Self::Memory(rows) => rows,
+            Self::Files(rows) => rows,
+        }
+    }
+}
+
+impl<T: Scalar> Input for CentredInput<'_, T> {
+    type Records = CentredRows<T>;
+
+    fn shape(&self) -> RowShape<T> {
+        self.input().shape()
+    }
+
+    fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
+        self.input().splits(split_bytes)
+    }
+
+    fn open<'b>(&'b self, split: &'b SplitInfo) -> Result<Box<dyn Blocks<CentredRows<T>> + 'b>, ReadError> {
+        self.input().open(split)
+    }
+
+    fn describe(&self, split: &SplitInfo) -> String {
+        self.input().describe(split)
+    }
+
+    fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+        self.input().ship(split, sink)
+    }
+
+    fn files(&self) -> Option<SharedFiles> {
+        self.input().files()
+    }
+}
+
+impl<T: Scalar> Input for CentredFiles<'_, T> {
+    type Records = CentredRows<T>;
+
+    fn shape(&self) -> RowShape<T> {
+        RowShape { width: self.rows.shape(), shift: self.shift.clone().into() }
+    }
+
+    fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
+        self.rows.splits(split_bytes)
+    }
+
+    fn open<'b>(&'b self, split: &'b SplitInfo) -> Result<Box<dyn Blocks<CentredRows<T>> + 'b>, ReadError> {
+        let pattern = if self.shift.is_empty() { Vec::new() } else { pattern(&self.shift) };
+        Ok(Box::new(Shifted { blocks: self.rows.open(split)?, pattern, centred: Vec::new() }))
+    }
+
+    fn describe(&self, split: &SplitInfo) -> String {
+        self.rows.describe(split)
+    }
+
+    fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+        self.rows.ship(split, sink)
+    }
+
+    fn files(&self) -> Option<SharedFiles> {
+        self.rows.files()
+    }
+}
+
+/// Blocks as they are read, less a shift.
+struct Shifted<'a, T: Scalar> {
+    blocks: Box<dyn Blocks<Rows<T>> + 'a>,
+    /// The shift of several rows; empty if there is none.
+    pattern: Vec<T>,
+    centred: Vec<T>,
+}
+
+impl<T: Scalar> Blocks<CentredRows<T>> for Shifted<'_, T> {
+    fn next_block(&mut self) -> Result<Option<RowBlock<'_, T>>, ReadError> {
+        let Some(block) = self.blocks.next_block()? else { return Ok(None) };
+        if self.pattern.is_empty() {
+            return Ok(Some(block));
+        }
+        centre(block.values, &self.pattern, &mut self.centred);
+        Ok(Some(RowBlock { width: block.width, values: &self.centred }))
+    }
+}
