@@ -1,32 +1,40 @@
-//! [`Centred`]: rows with the middle of each column moved to zero, and what the other jobs need to know of them.
+//! [`Centred`]: rows with the middle of each column moved to zero, or scaled to unit length, and what the other jobs need
+//! to know of them.
 //!
 //! Distances do not change when all rows move together, but their rounding does: far from the origin the kernel's
 //! `|c|^2 - 2 c.x` would cancel to nothing. A column is shifted by its mean, rounded to a multiple of an eighth of
 //! the power of two below its range: integers then stay integers and ties stay ties.
+//!
+//! Where only directions count, rows are scaled to unit length instead. Half their squared Euclidean distance is one less
+//! the cosine of the angle between them: all else is the same.
 
 use crate::{
     data::{Dtype, Matrix},
+    distance::Distance,
     error::DataError,
     jobs::{
-        rows::centre_in_place,
+        rows::{Preparation, centre_in_place, scale_in_place},
         statistics::{AddColumns, AddSquares, FindRanges, Ranges},
     },
     numeric::{
         exact::ExactSum,
         grid::Grid,
         scalar::{FixedSum, Scalar},
+        unit::scale_to_unit,
     },
     session::{Data, Session},
 };
-use mapreduce_core::{Engine, Error};
+use mapreduce_core::{Block, Engine, Error};
 
 /// Centred rows.
 pub(crate) struct Centred<T: Scalar> {
     values: Vec<T>,
     d: usize,
-    /// What was subtracted from each column.
+    pub(crate) distance: Distance,
+    /// What was subtracted from each column: zeros where rows are of unit length.
     pub(crate) shift: Vec<f64>,
-    shift_in_t: Vec<T>,
+    /// What was done to the rows.
+    preparation: Preparation<T>,
 }
 
 /// What is known of the columns of centred rows.
@@ -58,21 +66,28 @@ impl From<Error> for Failed {
 }
 
 impl<T: Scalar> Centred<T> {
-    /// Centres the rows by their own means.
+    /// Centres the rows by their own means, or scales them to unit length.
     pub(crate) fn new<E: Engine>(
         matrix: Matrix<T>,
+        distance: Distance,
         session: &mut Session<'_, E>,
     ) -> Result<(Self, Columns<T>), Failed> {
         let (rows, d) = (matrix.rows(), matrix.d());
         let values = matrix.into_values();
-        let data = session.dataset(&values, d, &[])?;
+        let data = session.dataset(&values, d, &Preparation::Done)?;
         let ranges = find_ranges(&data, session)?;
         if let Some((row, column)) = ranges.not_finite {
             return Err(Failed::Data(DataError::NotFinite { row, column }));
         }
+        if distance == Distance::Cosine {
+            check_directions(&ranges)?;
+            drop(data);
+            let scaled = Self::scaled(values, d);
+            let columns = scaled.columns_of_units(session)?;
+            return Ok((scaled, columns));
+        }
         let grid = Grid::<T>::new(&magnitudes(&ranges.min, &ranges.max), rows as u64);
-        let sums = session.run(&AddColumns { grid: grid.clone() }, &(), &data)?.pairs;
-        let sums = sums.into_iter().next().map(|((), sums)| sums).unwrap_or_default();
+        let sums = add_columns(&grid, &data, session)?;
         let shift: Vec<f64> = (0..d)
             .map(|j| shift::<T>(ranges.min[j], ranges.max[j], grid.mean(sums[j], rows as u64, j)))
             .collect();
@@ -83,16 +98,26 @@ impl<T: Scalar> Centred<T> {
         let centred = Self::shifted(values, d, &shift);
         // Rounding keeps the order, so the ends of a column's range go to the ends of the centred range.
         let moved = |ends: &[f64]| -> Vec<f64> {
-            let shift = centred.shift_in_t.iter();
-            ends.iter().zip(shift).map(|(&x, &shift)| (T::from_f64(x) - shift).to_f64()).collect()
+            let shift = centred.shift.iter().map(|&shift| T::from_f64(shift));
+            ends.iter().zip(shift).map(|(&x, shift)| (T::from_f64(x) - shift).to_f64()).collect()
         };
         let magnitudes = magnitudes(&moved(&ranges.min), &moved(&ranges.max));
         check_magnitudes::<T>(&magnitudes, rows)?;
         Ok((centred, Columns { grid: Grid::new(&magnitudes, rows as u64), means }))
     }
 
-    /// Centres the rows as those of a model were. They are to be [checked](Self::check).
-    pub(crate) fn like(matrix: Matrix<T>, shift: &[f64]) -> Result<Self, DataError> {
+    /// What is known of the columns of rows of unit length: no element exceeds 1.
+    fn columns_of_units<E: Engine>(&self, session: &mut Session<'_, E>) -> Result<Columns<T>, Error> {
+        let rows = self.rows() as u64;
+        let grid = Grid::<T>::new(&vec![1.0; self.d], rows);
+        let sums = add_columns(&grid, &self.dataset(session)?, session)?;
+        let means = (0..self.d).map(|j| grid.mean(sums[j], rows, j)).collect();
+        Ok(Columns { grid, means })
+    }
+
+    /// Centres the rows as those of a model were, or scales them to unit length. They are to be
+    /// [checked](Self::check).
+    pub(crate) fn like(matrix: Matrix<T>, distance: Distance, shift: &[f64]) -> Result<Self, DataError> {
         let d = matrix.d();
         // Looked for ahead: the shift makes infinities as well. By parts, of which all is looked at, at the speed of
         // memory.
@@ -102,10 +127,14 @@ impl<T: Scalar> Centred<T> {
             let at = part * 4096 + in_part;
             return Err(DataError::NotFinite { row: (at / d) as u64, column: (at % d) as u64 });
         }
-        Ok(Self::shifted(matrix.into_values(), d, shift))
+        let values = matrix.into_values();
+        Ok(match distance {
+            Distance::Euclidean => Self::shifted(values, d, shift),
+            Distance::Cosine => Self::scaled(values, d),
+        })
     }
 
-    /// Refuses rows of which squared distances would overflow or vanish.
+    /// Refuses rows of which squared distances would overflow or vanish, or that have no direction where that counts.
     pub(crate) fn check<E: Engine>(
         &self,
         data: &Data<'_, T>,
@@ -116,7 +145,10 @@ impl<T: Scalar> Centred<T> {
             let (column, magnitude, dtype) = (column as usize, f64::INFINITY, dtype::<T>());
             return Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype }));
         }
-        check_magnitudes::<T>(&magnitudes(&ranges.min, &ranges.max), self.rows())
+        match self.distance {
+            Distance::Euclidean => check_magnitudes::<T>(&magnitudes(&ranges.min, &ranges.max), self.rows()),
+            Distance::Cosine => check_directions(&ranges),
+        }
     }
 
     /// How far the rows are spread.
@@ -139,12 +171,19 @@ impl<T: Scalar> Centred<T> {
         centre_in_place(&mut values, &in_t);
         // The shift of a model made from f64 data is rounded for f32 rows. Centroids are to be moved by the same.
         let shift = in_t.iter().map(|x| x.to_f64()).collect();
-        Self { values, d, shift, shift_in_t: in_t }
+        let preparation = Preparation::Shift(in_t.into());
+        Self { values, d, distance: Distance::Euclidean, shift, preparation }
+    }
+
+    fn scaled(mut values: Vec<T>, d: usize) -> Self {
+        scale_in_place(&mut values, d);
+        let (distance, preparation) = (Distance::Cosine, Preparation::Unit);
+        Self { values, d, distance, shift: vec![0.0; d], preparation }
     }
 
     /// The rows, as input for the jobs.
     pub(crate) fn dataset<E: Engine>(&self, session: &Session<'_, E>) -> Result<Data<'_, T>, Error> {
-        session.dataset(&self.values, self.d, &self.shift_in_t)
+        session.dataset(&self.values, self.d, &self.preparation)
     }
 
     /// The number of rows.
@@ -162,9 +201,35 @@ impl<T: Scalar> Centred<T> {
         points.iter().zip(self.shift.iter().cycle()).map(|(x, shift)| x - shift).collect()
     }
 
+    /// Points (row-major) in the coordinates of the data, made what the rows were made: centred, or of unit length.
+    pub(crate) fn place(&self, points: &[f64]) -> Vec<f64> {
+        let mut placed = self.centre(points);
+        if self.distance == Distance::Cosine {
+            scale_in_place(&mut placed, self.d);
+        }
+        placed
+    }
+
     /// Points (row-major) moved back to the coordinates of the data.
     pub(crate) fn restore(&self, points: &[f64]) -> Vec<f64> {
         points.iter().zip(self.shift.iter().cycle()).map(|(x, shift)| x + shift).collect()
+    }
+
+    /// The means of clusters, as the centroids that a model would have of them: what is gone on with is what will be read
+    /// back. Where only directions count, a mean of zero leaves the centroid where it was `before`. All row-major, in the
+    /// coordinates of the centred rows.
+    pub(crate) fn settle(&self, mut means: Vec<f64>, before: &[f64]) -> Vec<f64> {
+        match self.distance {
+            Distance::Euclidean => self.centre(&self.restore(&means)),
+            Distance::Cosine => {
+                for (mean, before) in means.chunks_exact_mut(self.d).zip(before.chunks_exact(self.d)) {
+                    if !scale_to_unit(mean) {
+                        mean.copy_from_slice(before);
+                    }
+                }
+                means
+            }
+        }
     }
 
     /// The position of the first coordinate of centred points that is NaN or so large that distances would overflow.
@@ -177,6 +242,16 @@ impl<T: Scalar> Centred<T> {
 /// The element type of `T`.
 pub(crate) fn dtype<T: Scalar>() -> Dtype {
     if size_of::<T>() == size_of::<f32>() { Dtype::F32 } else { Dtype::F64 }
+}
+
+/// The sums of the columns, on the grid.
+fn add_columns<T: Scalar, E: Engine>(
+    grid: &Grid<T>,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
+) -> Result<Block<T::Sum>, Error> {
+    let sums = session.run(&AddColumns { grid: grid.clone() }, &(), data)?.pairs;
+    Ok(sums.into_iter().next().map(|((), sums)| sums).unwrap_or_default())
 }
 
 fn find_ranges<T: Scalar, E: Engine>(
@@ -224,6 +299,14 @@ fn magnitude_max<T: Scalar>(d: usize, rows: usize) -> f64 {
     score.min(cost).sqrt() / 4.0
 }
 
+/// Refuses rows of zeros.
+fn check_directions(ranges: &Ranges) -> Result<(), Failed> {
+    match ranges.zero_row {
+        Some(row) => Err(Failed::Data(DataError::NoDirection { row })),
+        None => Ok(()),
+    }
+}
+
 /// Refuses data of which squared distances would overflow or vanish.
 fn check_magnitudes<T: Scalar>(magnitudes: &[f64], rows: usize) -> Result<(), Failed> {
     let dtype = dtype::<T>();
@@ -250,7 +333,7 @@ mod tests {
         let engine = Local::new(1).unwrap();
         let matrix = Matrix::new(values.len() / d, d, values).unwrap();
         let mut session = Session::new(&engine, &Cancel::new(), None);
-        let Ok((centred, columns)) = Centred::new(matrix, &mut session) else {
+        let Ok((centred, columns)) = Centred::new(matrix, Distance::Euclidean, &mut session) else {
             panic!("the values are ordinary")
         };
         let spread = centred.spread(&columns, &centred.dataset(&session).unwrap(), &mut session).unwrap();
@@ -302,8 +385,7 @@ mod tests {
             c in -1.0..1.0_f64, shift in -1.0..1.0_f64, exponents in (-60..60_i32, -60..60_i32),
         ) {
             let (c, shift) = (c * 2_f64.powi(exponents.0), shift * 2_f64.powi(exponents.1));
-            let centred =
-                Centred::<f64> { values: vec![0.0], d: 1, shift: vec![shift], shift_in_t: vec![shift] };
+            let centred = Centred::<f64>::shifted(vec![0.0], 1, &[shift]);
             let in_model = centred.restore(&[c]);
             let kept = centred.centre(&in_model);
             prop_assert_eq!(centred.restore(&kept), in_model);

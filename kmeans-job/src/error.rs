@@ -96,6 +96,14 @@ pub enum FitError {
         /// The value.
         value: f64,
     },
+    /// A given start centroid is all zeros, of which the cosine to any row is not defined.
+    #[error(
+        "row {row} (counted from 0) of the start centroids is all zeros, which have no cosine distance; give another point"
+    )]
+    StartDirection {
+        /// The row, counted from 0.
+        row: usize,
+    },
     /// The points have no rows, no columns, or an incomplete row.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -159,6 +167,14 @@ pub enum DataError {
         row: u64,
         /// The column, counted from 0.
         column: u64,
+    },
+    /// A row of zeros, of which the cosine to any other is not defined.
+    #[error(
+        "row {row} (counted from 0) is all zeros, which have no cosine distance; remove it, or use the euclidean distance"
+    )]
+    NoDirection {
+        /// The row, counted from 0.
+        row: u64,
     },
     /// Squared distances would overflow.
     #[error("column {column} spans values up to {magnitude:e}, whose squared distances overflow {dtype}; scale it down{}", hint(*dtype))]

@@ -25,7 +25,8 @@ pub struct Iteration {
     pub run: u32,
     /// Its number in the run, counted from 1.
     pub number: u32,
-    /// The sum of the squared distances of all rows to the nearest of the centroids it began with.
+    /// The sum of the squared distances of all rows to the nearest of the centroids it began with; for the
+    /// [cosine](crate::Distance::Cosine) of the distances themselves, as in all costs and inertias.
     pub cost: f64,
     /// Rows that changed their cluster; all of them in the first iteration.
     pub moved: u64,
@@ -104,7 +105,7 @@ fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, matrix: Matrix<T>) -
     if kmeans.shared {
         session.share(&matrix)?;
     }
-    let (centred, columns) = Centred::new(matrix, &mut session)?;
+    let (centred, columns) = Centred::new(matrix, kmeans.distance, &mut session)?;
     let data = centred.dataset(&session)?;
     let spread = centred.spread(&columns, &data, &mut session)?;
     let silhouette = match range.is_single() {
@@ -112,7 +113,7 @@ fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, matrix: Matrix<T>) -
         false => {
             // Ahead of work that would be in vain.
             start::distinct(range.to, kmeans.seed, &data, &mut session)?;
-            Some(Silhouette::new(centred.rows(), kmeans.seed, &data, &mut session)?)
+            Some(Silhouette::new(&centred, kmeans.seed, &data, &mut session)?)
         }
     };
     let mut init_seconds = started.elapsed().as_secs_f64();
@@ -207,6 +208,7 @@ impl<T: Scalar> Search<'_, T> {
         let restored = centred.restore(&centroids);
         let model = Model {
             version: Model::VERSION.to_string(),
+            distance: centred.distance,
             dtype: centred::dtype::<T>(),
             n: centred.rows() as u64,
             seed,

@@ -128,7 +128,8 @@ impl<T: Scalar> Iterations<'_, T> {
     }
 
     fn cost(&self, state: &State<T>, sums: &Sums<T>) -> f64 {
-        cost_from_sums(self.squares, &sums.sums, &sums.counts, self.grid, &state.centroids)
+        let squared = cost_from_sums(self.squares, &sums.sums, &sums.counts, self.grid, &state.centroids);
+        self.centred.distance.cost(squared)
     }
 
     /// Moves the empty clusters, in their order, to the farthest rows, which their own clusters lose. False if no
@@ -162,8 +163,7 @@ impl<T: Scalar> Iterations<'_, T> {
                 centroids[k * d + j] = self.grid.mean(sums.sums[k * d + j], count, j);
             }
         }
-        // What a model keeps are centroids in the coordinates of the data. Go on with what will be read back.
-        let centroids = self.centred.centre(&self.centred.restore(&centroids));
+        let centroids = self.centred.settle(centroids, &state.centroids);
         let shift = centroids.iter().zip(&state.centroids).map(|(new, old)| (new - old).powi(2)).sum();
         let number = state.costs.len() as u32;
         let cost = state.costs.last().copied().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! [`KMeans`]: what to look for and how, checked once.
 
 use crate::{
+    distance::Distance,
     error::{FitError, OptionsError},
     fit::{self, Fit, Iteration},
     points::IntoPoints,
@@ -28,6 +29,7 @@ use std::{fmt, ops::RangeInclusive, sync::Arc};
 #[derive(Clone, Debug)]
 pub struct KMeans {
     pub(crate) k: KRange,
+    pub(crate) distance: Distance,
     pub(crate) start: Start,
     pub(crate) n_init: u32,
     pub(crate) max_iter: u32,
@@ -107,6 +109,7 @@ impl Default for KMeansBuilder {
     fn default() -> Self {
         let options = KMeans {
             k: KRange::from(8),
+            distance: Distance::default(),
             start: Start::default(),
             n_init: 1,
             max_iter: 300,
@@ -126,6 +129,12 @@ impl KMeansBuilder {
     /// The number of clusters, or a range of numbers of which the best is [chosen](Fit::trials); default 8.
     pub fn k(mut self, k: impl Into<KRange>) -> Self {
         self.options.k = k.into();
+        self
+    }
+
+    /// How distances are measured; default Euclidean.
+    pub fn distance(mut self, distance: Distance) -> Self {
+        self.options.distance = distance;
         self
     }
 

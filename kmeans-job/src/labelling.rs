@@ -33,5 +33,5 @@ pub(crate) fn label<T: Scalar, E: Engine>(
     for &label in &labels {
         counts[label as usize] += 1;
     }
-    Ok(Labelling { labels, counts, inertia: inertia.value() })
+    Ok(Labelling { labels, counts, inertia: centred.distance.cost(inertia.value()) })
 }

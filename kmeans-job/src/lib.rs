@@ -36,6 +36,7 @@
 
 mod centred;
 pub mod data;
+mod distance;
 mod distances;
 mod error;
 mod fit;
@@ -55,6 +56,7 @@ mod session;
 mod silhouette;
 mod start;
 
+pub use distance::Distance;
 pub use distances::{DistancesError, distances};
 pub use error::{DataError, FitError, OptionsError, PredictError};
 pub use fit::{Fit, Iteration, Trial};

@@ -2,7 +2,7 @@
 
 use crate::{
     data::{Matrix, ShareError, StoredRows},
-    jobs::rows::CentredSlice,
+    jobs::rows::{CentredSlice, Preparation},
     numeric::scalar::Scalar,
 };
 use mapreduce_core::{
@@ -50,16 +50,16 @@ impl<'e, E: Engine> Session<'e, E> {
         self.options.cancel.is_cancelled()
     }
 
-    /// The rows, `d` values each, from which `shift` was subtracted. It is empty ahead of that.
+    /// The rows, `d` values each, to which `preparation` was done.
     pub(crate) fn dataset<'v, T: Scalar>(
         &self,
         values: &'v [T],
         d: usize,
-        shift: &[T],
+        preparation: &Preparation<T>,
     ) -> Result<Data<'v, T>, Error> {
         let mut rows = CentredSlice::new(values, d)?;
         if let Some(file) = &self.shared {
-            rows = rows.stored_in(file, shift)?;
+            rows = rows.stored_in(file, preparation.clone())?;
         }
         let data = match self.split_bytes {
             Some(bytes) => Dataset::with_split_bytes(rows, bytes)?,

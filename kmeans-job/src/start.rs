@@ -3,6 +3,7 @@
 use crate::{
     centred::Centred,
     data::Matrix,
+    distance::Distance,
     error::FitError,
     jobs::{
         pick::{FetchRows, PickRows},
@@ -68,14 +69,23 @@ pub(crate) fn choose<T: Scalar, E: Engine>(
                 let (found_k, found_d) = (points.rows(), points.d());
                 return Err(FitError::Start { k, d, found_k, found_d });
             }
-            let start = centred.centre(points.values());
-            if let Some(i) = centred.out_of_reach(&start) {
+            if let (Distance::Cosine, Some(row)) = (centred.distance, zero_row(points)) {
+                return Err(FitError::StartDirection { row });
+            }
+            let start = centred.place(points.values());
+            let not_finite = points.values().iter().position(|x| !x.is_finite());
+            if let Some(i) = not_finite.or_else(|| centred.out_of_reach(&start)) {
                 return Err(FitError::StartValue { row: i / d, column: i % d, value: points.values()[i] });
             }
             distinct(k, seed, data, session)?;
             Ok(start)
         }
     }
+}
+
+/// The first row of zeros.
+fn zero_row(points: &Matrix<f64>) -> Option<usize> {
+    points.values().chunks_exact(points.d()).position(|row| row.iter().all(|&x| x == 0.0))
 }
 
 /// Picks `k` distinct rows at random, which there have to be in any case: else some cluster stays empty for ever.
@@ -216,7 +226,9 @@ mod tests {
         let engine = Local::new(2).unwrap();
         let matrix = Matrix::new(values.len() / d, d, values.clone()).unwrap();
         let mut session = Session::new(&engine, &Cancel::new(), Some(100));
-        let Ok((centred, _)) = Centred::new(matrix, &mut session) else { panic!("the values are ordinary") };
+        let Ok((centred, _)) = Centred::new(matrix, Distance::Euclidean, &mut session) else {
+            panic!("the values are ordinary")
+        };
         let data = centred.dataset(&session).unwrap();
         let chosen = choose(start, k, seed, &centred, &data, &mut session).unwrap();
         let values: Vec<f64> = values.into_iter().map(f64::from).collect();

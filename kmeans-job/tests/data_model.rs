@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use kmeans_job::Distance;
 use kmeans_job::data::{Dtype, FileError};
 use kmeans_job::model::{Model, ModelError};
 use kmeans_job::output::OutputError;
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 fn model() -> Model {
     Model {
         version: "0.1.0".to_owned(),
+        distance: Distance::Euclidean,
         dtype: Dtype::F32,
         n: 5,
         seed: u64::MAX,
@@ -149,7 +151,8 @@ fn contradictions_are_named() {
         ("[3,2]", "[3,3]", "counts", "their sum is 6, and n is 5"),
         ("[3,2]", "[18446744073709551615,6]", "counts", "their sum is 18446744073709551621"),
         ("0.30000000000000004", "-1.0", "inertia", "a sum of squares cannot be -1"),
-        ("\"euclidean\"", "\"cosine\"", "metric", "only \"euclidean\" is known"),
+        ("\"euclidean\"", "\"manhattan\"", "metric", "only \"euclidean\" and \"cosine\" are known"),
+        ("\"euclidean\"", "\"cosine\"", "shift", "it has 1.5, and for the cosine distance is zeros"),
     ] {
         let (named, message) = refused_field(from, to);
         assert_eq!(named, field, "{from} -> {to}");
@@ -242,6 +245,7 @@ proptest! {
         let counts: Vec<u64> = (0..centroids.len() as u64).collect();
         let model = Model {
             version: Model::VERSION.to_owned(),
+            distance: Distance::Euclidean,
             dtype: if double { Dtype::F64 } else { Dtype::F32 },
             n: counts.iter().sum(),
             seed,

@@ -4,7 +4,7 @@ use clap::{
     Args as _, FromArgMatches as _, Parser, Subcommand,
     builder::{OsStringValueParser, TypedValueParser},
 };
-use kmeans_job::{KRange, data::Dtype, generate::FileFormat};
+use kmeans_job::{Distance, KRange, data::Dtype, generate::FileFormat};
 use mapreduce_net::cli::{PeerArgs, PoolArgs, PoolCommand};
 use std::{
     ffi::OsString,
@@ -63,6 +63,9 @@ pub(crate) struct FitArgs {
     pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) search: Search,
+    /// How distances are measured
+    #[arg(long, value_enum, default_value_t = DistanceName::Euclidean)]
+    pub(crate) distance: DistanceName,
     /// Write the model to this file
     #[arg(long, value_name = "OUT.json")]
     pub(crate) model: Option<PathBuf>,
@@ -243,6 +246,23 @@ impl Search {
     }
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum DistanceName {
+    /// The length of the difference
+    Euclidean,
+    /// One less the cosine of the angle: directions count, lengths do not
+    Cosine,
+}
+
+impl From<DistanceName> for Distance {
+    fn from(name: DistanceName) -> Self {
+        match name {
+            DistanceName::Euclidean => Self::Euclidean,
+            DistanceName::Cosine => Self::Cosine,
+        }
+    }
+}
+
 /// How to run, and what to say meanwhile.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
@@ -381,9 +401,10 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_library() {
         let args = Args::try_parse_from(["kmeans-job", "fit", "points.csv"]).unwrap();
-        let Some(Command::Fit(FitArgs { search, .. })) = args.command else { panic!("not fit") };
+        let Some(Command::Fit(FitArgs { search, distance, .. })) = args.command else { panic!("not fit") };
         let command = KMeans::builder()
             .k(search.k)
+            .distance(distance.into())
             .n_init(search.n_init)
             .max_iter(search.max_iter)
             .tol(search.tol)

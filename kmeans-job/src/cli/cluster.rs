@@ -9,7 +9,7 @@ use super::{
     progress,
 };
 use kmeans_job::{
-    Fit, FitError, KMeans, Start,
+    Distance, Fit, FitError, KMeans, Start,
     data::{self, LoadError, LoadOptions, Matrix, Points, Progress, npy},
 };
 use mapreduce_core::Cancel;
@@ -85,6 +85,7 @@ pub(crate) struct Clustering<'a> {
     pub(crate) path: &'a Path,
     pub(crate) search: &'a Search,
     pub(crate) start: Start,
+    pub(crate) distance: Distance,
     pub(crate) split_bytes: Option<u64>,
     /// Whether peers read the points themselves.
     pub(crate) shared: bool,
@@ -98,6 +99,7 @@ impl Clustering<'_> {
         let rows = points.rows();
         let mut options = KMeans::builder()
             .k(k)
+            .distance(self.distance)
             .start(self.start)
             .n_init(n_init)
             .max_iter(max_iter)
@@ -134,6 +136,9 @@ fn explain(error: FitError, path: &Path, search: &Search, rows: usize) -> Comman
         }
         (FitError::Start { k, d, found_k, found_d }, Init::File(init)) => {
             CommandError::InitShape { path: init.clone(), k, d, found_k, found_d }
+        }
+        (FitError::StartDirection { row }, Init::File(init)) => {
+            CommandError::InitDirection { path: init.clone(), row }
         }
         (FitError::Data(problem), _) => CommandError::Data { path, problem },
         (error, _) => CommandError::Other { path, problem: error.into() },

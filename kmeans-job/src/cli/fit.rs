@@ -14,7 +14,7 @@ use mapreduce_core::Cancel;
 use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
-    let FitArgs { input, search, model, centroids, labels, distances, split_size, run } = args;
+    let FitArgs { input, search, distance, model, centroids, labels, distances, split_size, run } = args;
     let started = Instant::now();
     let options =
         [("--model", model), ("--centroids", centroids), ("--labels", labels), ("--distances", distances)];
@@ -41,6 +41,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         path: &name,
         search,
         start,
+        distance: (*distance).into(),
         split_bytes: *split_size,
         shared: run.pool.shared,
         quiet: run.quiet,

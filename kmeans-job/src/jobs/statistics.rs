@@ -34,6 +34,8 @@ pub struct Ranges {
     pub max: Vec<f64>,
     /// Row and column of the first value that is NaN or infinite, counted from 0. The ranges mean nothing then.
     pub not_finite: Option<(u64, u64)>,
+    /// The first row of zeros.
+    pub zero_row: Option<u64>,
 }
 
 impl AddAssign<&Ranges> for Ranges {
@@ -49,6 +51,7 @@ impl AddAssign<&Ranges> for Ranges {
             *max = max.max(x);
         }
         self.not_finite = [self.not_finite, other.not_finite].into_iter().flatten().min();
+        self.zero_row = [self.zero_row, other.zero_row].into_iter().flatten().min();
     }
 }
 
@@ -57,17 +60,13 @@ impl<T: Scalar> Mapper for FindRanges<T> {
     type Key = ();
     type Value = Ranges;
 
-    fn map(&self, row: &[T], out: &mut impl Emit<(), Ranges>) -> Result {
-        if !row.iter().all(|x| x.is_finite()) {
-            return Err("a value is NaN or infinite, and in which row only a split can tell".into());
-        }
-        let values: Vec<f64> = row.iter().map(|x| x.to_f64()).collect();
-        out.emit(&(), &Ranges { min: values.clone(), max: values, not_finite: None })
+    fn map(&self, _: &[T], _: &mut impl Emit<(), Ranges>) -> Result {
+        Err("which rows cannot be computed with is told by their index, which only a split knows".into())
     }
 
     fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<(), Ranges>) -> Result {
         let (progress, mut row) = (split.progress(), first_row(split)?);
-        let (mut min, mut max, mut not_finite) = (Vec::new(), Vec::new(), None);
+        let (mut min, mut max, mut not_finite, mut zero_row) = (Vec::new(), Vec::new(), None, None);
         while let Some(block) = split.next_block()? {
             progress.records(block.len() as u64);
             if min.is_empty() {
@@ -75,9 +74,10 @@ impl<T: Scalar> Mapper for FindRanges<T> {
                 max.clone_from(&min);
             }
             for values in block {
-                let mut finite = true;
+                let (mut finite, mut zero) = (true, true);
                 for ((&x, min), max) in values.iter().zip(&mut min).zip(&mut max) {
                     finite &= x.is_finite();
+                    zero &= x == T::ZERO;
                     *min = if x < *min { x } else { *min };
                     *max = if x > *max { x } else { *max };
                 }
@@ -85,11 +85,14 @@ impl<T: Scalar> Mapper for FindRanges<T> {
                     let column = values.iter().position(|x| !x.is_finite()).unwrap_or_default();
                     not_finite = Some((row, column as u64));
                 }
+                if zero && zero_row.is_none() {
+                    zero_row = Some(row);
+                }
                 row += 1;
             }
         }
         let wide = |values: Vec<T>| values.into_iter().map(T::to_f64).collect();
-        out.emit(&(), &Ranges { min: wide(min), max: wide(max), not_finite })
+        out.emit(&(), &Ranges { min: wide(min), max: wide(max), not_finite, zero_row })
     }
 }
 

@@ -9,7 +9,8 @@ use super::{
     observed_fit_on,
 };
 use kmeans_job::{
-    Fit, FitError, Iteration, KMeans, KMeansBuilder, PredictError, PredictOptions, Prediction, Start,
+    Distance, Fit, FitError, Iteration, KMeans, KMeansBuilder, PredictError, PredictOptions, Prediction,
+    Start,
     data::{self, Dtype, Matrix, Points, ShareError},
     register,
 };
@@ -69,6 +70,12 @@ fn find(engine: &impl Engine, points: &Points, options: &KMeansBuilder, (bytes, 
 }
 
 fn assert_same_on_nodes(table: &Table, given: &Table) {
+    assert_same_on_nodes_with(&KMeans::builder(), table, given);
+}
+
+/// The same with options for all starts.
+fn assert_same_on_nodes_with(options: &KMeansBuilder, table: &Table, given: &Table) {
+    let base = options;
     let seed = RandomState::new().hash_one(0);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("points.npy");
@@ -77,7 +84,7 @@ fn assert_same_on_nodes(table: &Table, given: &Table) {
         save_npy(table, dtype, &path);
         let points = data::load(&path, &|| false).unwrap();
         for start in [Start::Parallel, Start::PlusPlus, Start::Random, Start::Given(given.matrix())] {
-            let options = KMeans::builder().k(k).start(start).tol(0.0).max_iter(6);
+            let options = base.clone().k(k).start(start).tol(0.0).max_iter(6);
             let expected = find(&*ENGINE, &points, &options, (200, false));
             assert_eq!(expected.predicted, expected.labels);
             for shared in [false, true] {
@@ -103,6 +110,15 @@ fn blobs_far_from_the_origin() {
     // Means and values that no f32 holds exactly.
     let table = blobs(150, 3, 5, 0.6, 1).map(|j, x| x + [1000.1, -77.7, 0.3][j]);
     assert_same_on_nodes(&table, &table.pick(0..5));
+}
+
+#[test]
+fn directions_at_any_length() {
+    let lengths = blobs(150, 1, 1, 1e6, 3);
+    let table = blobs(150, 3, 5, 0.6, 1);
+    let values = table.values.iter().enumerate().map(|(i, x)| (x - 0.5) * lengths.values[i / 3]);
+    let table = Table::new(3, values.collect::<Vec<_>>());
+    assert_same_on_nodes_with(&KMeans::builder().distance(Distance::Cosine), &table, &table.pick(0..5));
 }
 
 #[test]

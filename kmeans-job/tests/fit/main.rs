@@ -5,6 +5,7 @@
 mod against_oracle;
 mod any_engine;
 mod choosing;
+mod cosine;
 mod data;
 mod errors;
 mod extremes;
