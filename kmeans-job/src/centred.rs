@@ -186,6 +186,17 @@ impl<T: Scalar> Centred<T> {
         session.dataset(&self.values, self.d, &self.preparation)
     }
 
+    /// The rows themselves, row-major.
+    pub(crate) fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// Copies of some of the rows, at least one.
+    pub(crate) fn gather(&self, rows: &[usize]) -> Matrix<T> {
+        let values = rows.iter().flat_map(|&row| &self.values[row * self.d..][..self.d]).copied().collect();
+        Matrix::new(rows.len(), self.d, values).expect("these are whole rows")
+    }
+
     /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.values.len() / self.d

@@ -28,6 +28,14 @@ pub enum OptionsError {
         /// The last number of the range.
         to: usize,
     },
+    /// Start centroids for an algorithm that splits.
+    #[error(
+        "start centroids are given, but bisecting begins with one cluster; let the start be chosen, or use lloyd"
+    )]
+    SplitOfGiven,
+    /// Mini-batches of no rows.
+    #[error("mini-batches are of 0 rows; let a batch have at least 1")]
+    EmptyBatch,
     /// No runs.
     #[error("n-init is 0; allow at least 1 run")]
     NoRuns,

@@ -1,12 +1,15 @@
 //! [`fit`]: finds clusters.
 
 use crate::{
+    algorithm::Algorithm,
+    bisecting::bisect,
     centred::{self, Centred, Columns, Spread},
     data::{Matrix, Points},
     error::FitError,
     iterations::{Fitted, Iterations},
-    kmeans::KMeans,
+    kmeans::{EmptyClusters, KMeans, Observer},
     labelling::label,
+    mini_batch::MiniBatches,
     model::Model,
     numeric::{random::bits, scalar::Scalar},
     session::{Data, Session},
@@ -144,12 +147,23 @@ fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, matrix: Matrix<T>) -
 }
 
 /// What all runs have in common.
-struct Search<'a, T: Scalar> {
-    kmeans: &'a KMeans,
-    centred: &'a Centred<T>,
-    columns: &'a Columns<T>,
-    spread: &'a Spread,
-    data: &'a Data<'a, T>,
+pub(crate) struct Search<'a, T: Scalar> {
+    pub(crate) kmeans: &'a KMeans,
+    pub(crate) centred: &'a Centred<T>,
+    pub(crate) columns: &'a Columns<T>,
+    pub(crate) spread: &'a Spread,
+    pub(crate) data: &'a Data<'a, T>,
+}
+
+/// What is looked for in a pass from start centroids to the end of the iterations.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    pub(crate) k: usize,
+    /// The number of the run.
+    pub(crate) number: u32,
+    pub(crate) seed: u64,
+    pub(crate) empty: EmptyClusters,
+    pub(crate) observer: &'a Observer,
 }
 
 /// A run from start centroids to labels.
@@ -187,24 +201,14 @@ impl<T: Scalar> Search<'_, T> {
     ) -> Result<Run, FitError> {
         let &Self { kmeans, centred, data, .. } = self;
         let seed = seed_of_run(kmeans.seed, number);
-        let started = Instant::now();
-        let start = start::choose(&kmeans.start, k, seed, centred, data, session)?;
-        *init_seconds += started.elapsed().as_secs_f64();
-
-        let iterations = Iterations {
-            centred,
-            grid: &self.columns.grid,
-            squares: &self.spread.squares,
-            k,
-            run: number,
-            max_iter: kmeans.max_iter,
-            shift_max: kmeans.tol * self.spread.mean_variance,
-            empty: kmeans.empty,
-            start,
-            observer: &kmeans.observer,
+        let pass = Pass { k, number, seed, empty: kmeans.empty, observer: &kmeans.observer };
+        let fitted = match kmeans.algorithm {
+            Algorithm::Lloyd => self.lloyd(pass, session, init_seconds)?,
+            Algorithm::Bisecting => bisect(self, pass, session, init_seconds)?,
+            Algorithm::MiniBatch { batch } => self.mini_batch(batch, pass, session, init_seconds)?,
         };
-        let Fitted { centroids, converged, costs } = session.iterate(&iterations, data)?.output;
-        let labelled = label(&centroids, centred, data, session)?;
+        let labelled = label(&fitted.centroids, centred, data, session)?;
+        let Fitted { centroids, converged, costs } = fitted;
         let restored = centred.restore(&centroids);
         let model = Model {
             version: Model::VERSION.to_string(),
@@ -221,6 +225,70 @@ impl<T: Scalar> Search<'_, T> {
             cost_per_iteration: costs,
         };
         Ok(Run { number, model, labels: labelled.labels })
+    }
+
+    /// Start centroids. Adds the time that they took.
+    fn start<E: Engine>(
+        &self,
+        pass: Pass<'_>,
+        session: &mut Session<'_, E>,
+        init_seconds: &mut f64,
+    ) -> Result<Vec<f64>, FitError> {
+        let &Self { kmeans, centred, data, .. } = self;
+        let started = Instant::now();
+        let start = start::choose(&kmeans.start, pass.k, pass.seed, centred, data, session)?;
+        *init_seconds += started.elapsed().as_secs_f64();
+        Ok(start)
+    }
+
+    /// Mini-batches from start centroids on.
+    fn mini_batch<E: Engine>(
+        &self,
+        batch: u64,
+        pass: Pass<'_>,
+        session: &mut Session<'_, E>,
+        init_seconds: &mut f64,
+    ) -> Result<Fitted, FitError> {
+        let start = self.start(pass, session, init_seconds)?;
+        let Pass { k, number, seed, observer, .. } = pass;
+        let rounds = MiniBatches {
+            centred: self.centred,
+            grid: &self.columns.grid,
+            k,
+            batch,
+            seed,
+            run: number,
+            max_iter: self.kmeans.max_iter,
+            shift_max: self.kmeans.tol * self.spread.mean_variance,
+            start,
+            observer,
+        };
+        Ok(session.iterate(&rounds, self.data)?.output)
+    }
+
+    /// Lloyd's algorithm from start centroids on.
+    pub(crate) fn lloyd<E: Engine>(
+        &self,
+        pass: Pass<'_>,
+        session: &mut Session<'_, E>,
+        init_seconds: &mut f64,
+    ) -> Result<Fitted, FitError> {
+        let &Self { kmeans, centred, data, .. } = self;
+        let start = self.start(pass, session, init_seconds)?;
+        let Pass { k, number, empty, observer, .. } = pass;
+        let iterations = Iterations {
+            centred,
+            grid: &self.columns.grid,
+            squares: &self.spread.squares,
+            k,
+            run: number,
+            max_iter: kmeans.max_iter,
+            shift_max: kmeans.tol * self.spread.mean_variance,
+            empty,
+            start,
+            observer,
+        };
+        Ok(session.iterate(&iterations, data)?.output)
     }
 }
 

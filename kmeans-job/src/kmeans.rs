@@ -1,6 +1,7 @@
 //! [`KMeans`]: what to look for and how, checked once.
 
 use crate::{
+    algorithm::Algorithm,
     distance::Distance,
     error::{FitError, OptionsError},
     fit::{self, Fit, Iteration},
@@ -30,6 +31,7 @@ use std::{fmt, ops::RangeInclusive, sync::Arc};
 pub struct KMeans {
     pub(crate) k: KRange,
     pub(crate) distance: Distance,
+    pub(crate) algorithm: Algorithm,
     pub(crate) start: Start,
     pub(crate) n_init: u32,
     pub(crate) max_iter: u32,
@@ -110,6 +112,7 @@ impl Default for KMeansBuilder {
         let options = KMeans {
             k: KRange::from(8),
             distance: Distance::default(),
+            algorithm: Algorithm::default(),
             start: Start::default(),
             n_init: 1,
             max_iter: 300,
@@ -119,7 +122,7 @@ impl Default for KMeansBuilder {
             split_bytes: None,
             shared: false,
             cancel: Cancel::new(),
-            observer: Observer(None),
+            observer: Observer::none(),
         };
         Self { options }
     }
@@ -135,6 +138,12 @@ impl KMeansBuilder {
     /// How distances are measured; default Euclidean.
     pub fn distance(mut self, distance: Distance) -> Self {
         self.options.distance = distance;
+        self
+    }
+
+    /// How clusters are found; default Lloyd's algorithm.
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.options.algorithm = algorithm;
         self
     }
 
@@ -231,11 +240,12 @@ impl KMeansBuilder {
     /// # Errors
     /// [`OptionsError`], naming the option.
     pub fn build(self) -> Result<KMeans, OptionsError> {
-        let KMeans { k, start, n_init, max_iter, tol, .. } = &self.options;
+        let KMeans { k, algorithm, start, n_init, max_iter, tol, .. } = &self.options;
         let given = matches!(start, Start::Given(_));
         match (k.from, k.to) {
             (0, _) => return Err(OptionsError::NoClusters),
             (from, to) if from > to => return Err(OptionsError::UpsideDown { from, to }),
+            _ if given && *algorithm == Algorithm::Bisecting => return Err(OptionsError::SplitOfGiven),
             _ if given && !k.is_single() => {
                 return Err(OptionsError::RangeOfGiven { from: k.from, to: k.to });
             }
@@ -245,6 +255,9 @@ impl KMeansBuilder {
             0 => return Err(OptionsError::NoRuns),
             n_init if given && n_init > 1 => return Err(OptionsError::RunsOfGiven { n_init }),
             _ => {}
+        }
+        if *algorithm == (Algorithm::MiniBatch { batch: 0 }) {
+            return Err(OptionsError::EmptyBatch);
         }
         if *max_iter == 0 {
             return Err(OptionsError::MaxIter);
@@ -317,6 +330,11 @@ pub(crate) struct Observer(Option<Arc<Observe>>);
 type Observe = dyn Fn(&Iteration) + Send + Sync;
 
 impl Observer {
+    /// Nobody is told.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     pub(crate) fn tell(&self, iteration: &Iteration) {
         if let Some(observe) = &self.0 {
             observe(iteration);

@@ -34,6 +34,8 @@
 
 #![warn(clippy::exit, clippy::print_stderr, clippy::print_stdout)]
 
+mod algorithm;
+mod bisecting;
 mod centred;
 pub mod data;
 mod distance;
@@ -46,6 +48,7 @@ pub mod jobs;
 pub mod kernel;
 mod kmeans;
 mod labelling;
+mod mini_batch;
 pub mod model;
 pub mod numeric;
 pub mod output;
@@ -56,6 +59,7 @@ mod session;
 mod silhouette;
 mod start;
 
+pub use algorithm::Algorithm;
 pub use distance::Distance;
 pub use distances::{DistancesError, distances};
 pub use error::{DataError, FitError, OptionsError, PredictError};

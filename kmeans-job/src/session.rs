@@ -50,6 +50,17 @@ impl<'e, E: Engine> Session<'e, E> {
         self.options.cancel.is_cancelled()
     }
 
+    /// Jobs over other rows, which no node finds in a file. What they do is to be added to the [report](Self::report).
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            engine: self.engine,
+            options: self.options.clone(),
+            split_bytes: self.split_bytes,
+            shared: None,
+            report: Report::default(),
+        }
+    }
+
     /// The rows, `d` values each, to which `preparation` was done.
     pub(crate) fn dataset<'v, T: Scalar>(
         &self,

@@ -38,11 +38,55 @@ fn points_without_direction_are_named() {
     assert_eq!(run.status, Some(1));
     assert_eq!(
         run.stderr,
-        "kmeans-job: points.csv: row 1 (counted from 0) is all zeros, which have no cosine distance; remove it, or use the euclidean distance\n"
+        "error: points.csv: row 1 (counted from 0) is all zeros, which have no cosine distance; remove it, or use the euclidean distance\n"
     );
     folder.put("good.csv", "1,2\n3,1\n");
     folder.put("start.npy", npy_f32(2, 2, [1.0, 0.0, 0.0, 0.0]));
     let run = folder.run(&["fit", "good.csv", "--k", "2", "--distance", "cosine", "--init", "start.npy"]);
     assert_eq!(run.status, Some(1));
     assert!(run.stderr.contains("--init start.npy: row 1 (counted from 0) is all zeros"), "{}", run.stderr);
+}
+
+#[test]
+fn clusters_are_split_until_there_are_enough() {
+    let folder = Folder::new();
+    folder.put("points.csv", "0\n1\n20\n21\n1000\n1001\n1008\n1009\n");
+    let run = folder.succeed("fit points.csv --k 3 --algorithm bisecting --labels l.npy --json");
+    let found = labels(&folder.get("l.npy"));
+    assert_eq!(json(&run.stdout)["inertia"], 66.0);
+    assert_eq!((found[0], found[2], found[4]), (found[1], found[3], found[7]));
+    assert!(
+        run.stderr
+            .starts_with("iteration 1 cost 1976538.0 moved 4 (50.0 %)\niteration 2 cost 466.0 moved 2 ")
+    );
+
+    let run = folder.run(&["fit", "points.csv", "--k", "3", "--algorithm", "bisecting", "--init", "s.npy"]);
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.contains("--init s.npy: bisecting begins with one cluster; leave"), "{}", run.stderr);
+}
+
+#[test]
+fn mini_batches_draw_as_many_points_as_asked_for() {
+    let folder = Folder::new();
+    folder.succeed("generate blobs --rows 5000 --columns 3 --clusters 4 --output p.npy --quiet");
+    let exact = json(&folder.succeed("fit p.npy --k 4 --json --quiet").stdout);
+    let run = folder.succeed("fit p.npy --k 4 --algorithm mini-batch --batch-size 500 --json --model a.json");
+    let found = json(&run.stdout);
+    assert!(found["inertia"].as_f64().unwrap() < 1.05 * exact["inertia"].as_f64().unwrap());
+    let line = run.stderr.lines().next().unwrap();
+    assert!(line.starts_with("iteration 1 cost ") && line.contains(" drawn "), "{line}");
+    folder.succeed(
+        "fit p.npy --k 4 --algorithm mini-batch --batch-size 500 --threads 1 --split-size 999 --model b.json",
+    );
+    assert_eq!(folder.get("a.json"), folder.get("b.json"));
+
+    for (algorithm, size, status, words) in [
+        ("lloyd", "5", 1, "--batch-size: only mini-batch draws points; leave it out, or give"),
+        ("mini-batch", "0", 2, "give a whole number, 1 or more"),
+        ("kmedoids", "5", 2, "possible values: lloyd, bisecting, mini-batch"),
+    ] {
+        let run = folder.run(&["fit", "p.npy", "--algorithm", algorithm, "--batch-size", size]);
+        assert_eq!(run.status, Some(status));
+        assert!(run.stderr.contains(words), "{}", run.stderr);
+    }
 }

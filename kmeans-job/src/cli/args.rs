@@ -4,7 +4,7 @@ use clap::{
     Args as _, FromArgMatches as _, Parser, Subcommand,
     builder::{OsStringValueParser, TypedValueParser},
 };
-use kmeans_job::{Distance, KRange, data::Dtype, generate::FileFormat};
+use kmeans_job::{Algorithm, Distance, KRange, data::Dtype, generate::FileFormat};
 use mapreduce_net::cli::{PeerArgs, PoolArgs, PoolCommand};
 use std::{
     ffi::OsString,
@@ -220,6 +220,12 @@ pub(crate) struct Search {
     /// Number of clusters; or FROM..TO, both included: the number with the highest silhouette is kept
     #[arg(long, default_value = "8", allow_hyphen_values = true, value_parser = clusters)]
     pub(crate) k: KRange,
+    /// How clusters are found
+    #[arg(long, value_enum, default_value_t = AlgorithmName::Lloyd)]
+    pub(crate) algorithm: AlgorithmName,
+    /// Points that a round of mini-batch draws, on average [default: 10240]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>(1))]
+    pub(crate) batch_size: Option<u64>,
     /// Start centroids: `k-means||`, `k-means++` (slower), `random` (k distinct points), or a .npy file of k rows
     #[arg(long, value_name = "NAME|FILE.npy", default_value = PARALLEL, value_parser = OsStringValueParser::new().try_map(init))]
     pub(crate) init: Init,
@@ -238,12 +244,32 @@ pub(crate) struct Search {
 }
 
 impl Search {
+    /// How clusters are to be found.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        match (self.algorithm, self.batch_size) {
+            (AlgorithmName::Lloyd, _) => Algorithm::Lloyd,
+            (AlgorithmName::Bisecting, _) => Algorithm::Bisecting,
+            (AlgorithmName::MiniBatch, None) => Algorithm::MINI_BATCH,
+            (AlgorithmName::MiniBatch, Some(batch)) => Algorithm::MiniBatch { batch },
+        }
+    }
+
     /// For `k` clusters, all else as it is without options.
     pub(crate) fn of(k: usize) -> Self {
         let args = ["".to_owned(), "--k".to_owned(), k.to_string()];
         let matches = Self::augment_args(clap::Command::new("")).get_matches_from(args);
         Self::from_arg_matches(&matches).expect("every option has a default")
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AlgorithmName {
+    /// Until nothing moves
+    Lloyd,
+    /// Split the cluster with the largest inertia until there are k
+    Bisecting,
+    /// Approximate: rounds over points drawn at random
+    MiniBatch,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -405,6 +431,7 @@ mod tests {
         let command = KMeans::builder()
             .k(search.k)
             .distance(distance.into())
+            .algorithm(search.algorithm())
             .n_init(search.n_init)
             .max_iter(search.max_iter)
             .tol(search.tol)

@@ -2,7 +2,7 @@
 //! name the file.
 
 use super::{
-    args::{Init, Input, Search},
+    args::{AlgorithmName, Init, Input, Search},
     bar::Bar,
     error::CommandError,
     paths::Named,
@@ -100,6 +100,7 @@ impl Clustering<'_> {
         let mut options = KMeans::builder()
             .k(k)
             .distance(self.distance)
+            .algorithm(self.search.algorithm())
             .start(self.start)
             .n_init(n_init)
             .max_iter(max_iter)
@@ -107,7 +108,13 @@ impl Clustering<'_> {
             .seed(seed)
             .shared(self.shared)
             .cancel(self.cancel.clone())
-            .observe(progress::observer(rows, !k.is_single(), n_init > 1, self.quiet));
+            .observe(progress::observer(
+                rows,
+                !k.is_single(),
+                n_init > 1,
+                self.search.algorithm(),
+                self.quiet,
+            ));
         if let Some(bytes) = self.split_bytes {
             options = options.split_bytes(bytes);
         }
@@ -119,7 +126,13 @@ impl Clustering<'_> {
 /// Whether the options of the command line go together: ahead of work that would be in vain.
 pub(crate) fn check(search: &Search) -> Result<(), CommandError> {
     let several = !search.k.is_single() || search.n_init > 1;
+    if search.batch_size.is_some() && search.algorithm != AlgorithmName::MiniBatch {
+        return Err(CommandError::BatchSize);
+    }
     match &search.init {
+        Init::File(path) if search.algorithm == AlgorithmName::Bisecting => {
+            Err(CommandError::InitOfSplits { path: path.clone() })
+        }
         Init::File(path) if several => Err(CommandError::InitOfMany { path: path.clone() }),
         _ => Ok(()),
     }

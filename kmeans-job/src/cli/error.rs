@@ -37,6 +37,10 @@ pub(crate) enum CommandError {
         "--init {path}: these start centroids are for one run with one k; give one --k and leave --n-init out, or let the start be chosen"
     )]
     InitOfMany { path: PathBuf },
+    #[error("--init {path}: bisecting begins with one cluster; leave --init out, or use another --algorithm")]
+    InitOfSplits { path: PathBuf },
+    #[error("--batch-size: only mini-batch draws points; leave it out, or give --algorithm mini-batch")]
+    BatchSize,
     #[error(
         "--init {path}: row {row} (counted from 0) is all zeros, which have no cosine distance; give another point"
     )]

@@ -9,8 +9,8 @@ use super::{
     observed_fit_on,
 };
 use kmeans_job::{
-    Distance, Fit, FitError, Iteration, KMeans, KMeansBuilder, PredictError, PredictOptions, Prediction,
-    Start,
+    Algorithm, Distance, Fit, FitError, Iteration, KMeans, KMeansBuilder, PredictError, PredictOptions,
+    Prediction, Start,
     data::{self, Dtype, Matrix, Points, ShareError},
     register,
 };
@@ -121,6 +121,37 @@ fn directions_at_any_length() {
     assert_same_on_nodes_with(&KMeans::builder().distance(Distance::Cosine), &table, &table.pick(0..5));
 }
 
+/// From chosen starts, with faults and without, of rows that are sent and that are read.
+fn assert_algorithm_is_same_on_nodes(algorithm: Algorithm) {
+    let seed = RandomState::new().hash_one(0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("points.npy");
+    let table = blobs(150, 3, 9, 0.7, 1).map(|j, x| x + [1000.1, -77.7, 0.3][j]);
+    for (dtype, distance) in [(Dtype::F32, Distance::Euclidean), (Dtype::F64, Distance::Cosine)] {
+        save_npy(&table, dtype, &path);
+        let points = data::load(&path, &|| false).unwrap();
+        let options = KMeans::builder().k(7).algorithm(algorithm).distance(distance).max_iter(6).tol(0.0);
+        let expected = find(&*ENGINE, &points, &options, (200, false));
+        assert_eq!(expected.predicted, expected.labels);
+        for (bytes, shared) in [(200, false), (200, true), (1, false), (SENT.0, true)] {
+            let plan = (bytes, shared);
+            assert_eq!(find(&*ENGINE, &points, &options, plan), expected, "{algorithm:?} {plan:?}");
+            let nodes = Nodes::new(everything(), 3, Faults::Many, seed);
+            assert_eq!(find(&nodes, &points, &options, plan), expected, "{algorithm:?} {plan:?} seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn splits_of_clusters() {
+    assert_algorithm_is_same_on_nodes(Algorithm::Bisecting);
+}
+
+#[test]
+fn mini_batches() {
+    assert_algorithm_is_same_on_nodes(Algorithm::MiniBatch { batch: 40 });
+}
+
 #[test]
 fn integers_with_ties() {
     let table = integers(150, 2, 4, 2);
@@ -181,6 +212,7 @@ fn what_is_registered_is_what_is_run() {
     let nodes = Nodes::new(everything(), 2, Faults::None, 0);
     for points in [table.f32(), table.f64()] {
         find(&nodes, &points, &KMeans::builder().k(5), SENT);
+        find(&nodes, &points, &KMeans::builder().k(5).algorithm(Algorithm::MINI_BATCH), SENT);
     }
     let registered: BTreeSet<String> = everything().jobs().map(|job| job.name.clone()).collect();
     let run: BTreeSet<String> = nodes.done().rounds.into_keys().collect();

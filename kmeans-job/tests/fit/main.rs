@@ -4,6 +4,7 @@
 
 mod against_oracle;
 mod any_engine;
+mod bisecting;
 mod choosing;
 mod cosine;
 mod data;
@@ -11,6 +12,7 @@ mod errors;
 mod extremes;
 mod input;
 mod invariance;
+mod mini_batch;
 mod nodes;
 mod oracle;
 mod prediction;
