@@ -18,6 +18,7 @@ use kmeans_job::kernel::pack::Packed;
 use kmeans_job::numeric::exact::ExactSum;
 use kmeans_job::numeric::grid::{Grid, accumulate};
 use kmeans_job::numeric::random::uniform;
+use mapreduce_core::RowBlock;
 
 struct Workload {
     name: &'static str,
@@ -69,7 +70,7 @@ fn measure(&Workload { name, rows: n, d, k }: &Workload) {
     for isa in Isa::available().into_iter().rev() {
         let slow = isa == Isa::PORTABLE && isa != Isa::detect();
         let n = if slow { n / 100 } else { n };
-        let rows = &rows[..n * d];
+        let rows = RowBlock { width: d, values: &rows[..n * d] };
         let mut labels = vec![0; n];
         let assign_s = best_of(if slow { 1 } else { 5 }, || assign(isa, &packed, rows, &mut labels, None));
         let (mut sums, mut counts) = (Vec::new(), Vec::new());
@@ -77,7 +78,7 @@ fn measure(&Workload { name, rows: n, d, k }: &Workload) {
             (sums, counts) = (vec![0; k * d], vec![0; k]);
             accumulate(isa, rows, &labels, &grid, &mut sums, &mut counts);
         });
-        assert_eq!(counts.iter().sum::<u64>(), n as u64);
+        assert_eq!(counts.iter().sum::<i64>(), n as i64);
         let means: Vec<f64> = (0..k * d).map(|i| grid.mean(sums[i], counts[i / d], i % d)).collect();
         let mut distances = vec![0.0; n];
         let distances_s = best_of(3, || squared_distances(isa, rows, d, &labels, &means, &mut distances));

@@ -15,7 +15,7 @@ use crate::{
     session::Session,
     start,
 };
-use mapreduce_core::Engine;
+use mapreduce_core::{Engine, RowBlock};
 
 /// Random numbers for the seeds of splits.
 const STREAM_SPLIT: u64 = 0x73_706c_6974; // "split"
@@ -172,6 +172,7 @@ fn inertias<T: Scalar>(centred: &Centred<T>, centroids: &[f64], labels: &[i32]) 
         of_rows.clear();
         of_rows.extend(labels.iter().map(|&label| label as u32));
         let squared = &mut squared[..labels.len()];
+        let rows = RowBlock { width: centred.d(), values: rows };
         squared_distances(Isa::detect(), rows, centred.d(), &of_rows, centroids, squared);
         of_rows.iter().zip(&*squared).for_each(|(&label, &squared)| sums[label as usize].add(squared));
     }

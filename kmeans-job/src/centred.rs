@@ -89,7 +89,7 @@ impl<T: Scalar> Centred<T> {
         let grid = Grid::<T>::new(&magnitudes(&ranges.min, &ranges.max), rows as u64);
         let sums = add_columns(&grid, &data, session)?;
         let shift: Vec<f64> = (0..d)
-            .map(|j| shift::<T>(ranges.min[j], ranges.max[j], grid.mean(sums[j], rows as u64, j)))
+            .map(|j| shift::<T>(ranges.min[j], ranges.max[j], grid.mean(sums[j], rows as i64, j)))
             .collect();
         drop(data);
 
@@ -111,7 +111,7 @@ impl<T: Scalar> Centred<T> {
         let rows = self.rows() as u64;
         let grid = Grid::<T>::new(&vec![1.0; self.d], rows);
         let sums = add_columns(&grid, &self.dataset(session)?, session)?;
-        let means = (0..self.d).map(|j| grid.mean(sums[j], rows, j)).collect();
+        let means = (0..self.d).map(|j| grid.mean(sums[j], rows as i64, j)).collect();
         Ok(Columns { grid, means })
     }
 

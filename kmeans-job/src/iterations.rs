@@ -49,19 +49,25 @@ pub(crate) struct State<T: Scalar> {
     /// Those of the iteration before; empty in the first.
     previous: Vec<f64>,
     costs: Vec<f64>,
-    /// An iteration that waits for rows to move its empty clusters to.
-    incomplete: Option<Sums<T>>,
+    /// Of the last iteration, as the rows were assigned.
+    assigned: Option<Sums<T>>,
+    /// Whether that waits for rows to move its empty clusters to.
+    is_incomplete: bool,
 }
 
 /// The sums of an iteration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "T: Scalar")]
 struct Sums<T: Scalar> {
-    counts: Vec<u64>,
+    counts: Vec<i64>,
     /// Row-major `k x d`, on the grid.
     sums: Vec<T::Sum>,
     moved: u64,
 }
+
+/// Changes are found rather than sums once no more than this part of the rows moved in the round before. Taking a row
+/// off one sum and adding it to another costs twice what adding it does.
+const CHANGE_SHARE: u64 = 4;
 
 impl<T: Scalar> Iterative for Iterations<'_, T> {
     type Round = Lloyd<T>;
@@ -69,15 +75,21 @@ impl<T: Scalar> Iterative for Iterations<'_, T> {
     type Output = Fitted;
 
     fn start(&self) -> Result<State<T>> {
-        Ok(State { centroids: self.start.clone(), previous: Vec::new(), costs: Vec::new(), incomplete: None })
+        Ok(State {
+            centroids: self.start.clone(),
+            previous: Vec::new(),
+            costs: Vec::new(),
+            assigned: None,
+            is_incomplete: false,
+        })
     }
 
     fn round(&self, state: &State<T>) -> Result<(Lloyd<T>, Centroids)> {
-        let step = match &state.incomplete {
-            None => Step::Assign,
-            Some(sums) => Step::Farthest { count: sums.counts.iter().filter(|&&n| n == 0).count() as u64 },
+        let shared = Centroids {
+            current: state.centroids.clone(),
+            previous: state.previous.clone(),
+            step: self.step(state),
         };
-        let shared = Centroids { current: state.centroids.clone(), previous: state.previous.clone(), step };
         Ok((Lloyd { grid: self.grid.clone() }, shared))
     }
 
@@ -87,22 +99,22 @@ impl<T: Scalar> Iterative for Iterations<'_, T> {
         state: &mut State<T>,
         output: Output<Lloyd<T>>,
     ) -> Result<ControlFlow<Self::Output>> {
-        let (sums, relocated) = match state.incomplete.take() {
-            None => {
-                let sums = self.sums(output);
-                state.costs.push(self.cost(state, &sums));
-                if self.empty == EmptyClusters::Relocate && sums.counts.contains(&0) {
-                    state.incomplete = Some(sums);
-                    return Ok(ControlFlow::Continue(()));
-                }
-                (sums, false)
-            }
-            Some(mut sums) => {
-                let relocated = self.fill_empty(&mut sums, output);
-                (sums, relocated)
-            }
+        let step = self.step(state);
+        if let Step::Farthest { .. } = step {
+            state.is_incomplete = false;
+            let mut sums = state.assigned.clone().ok_or("an iteration that is incomplete has sums")?;
+            let relocated = self.fill_empty(&mut sums, output);
+            return Ok(self.finish(state, &sums, relocated));
+        }
+        let sums = self.sums(state.assigned.take().filter(|_| step == Step::Change), output);
+        state.costs.push(self.cost(state, &sums));
+        state.is_incomplete = self.empty == EmptyClusters::Relocate && sums.counts.contains(&0);
+        let next = match state.is_incomplete {
+            true => ControlFlow::Continue(()),
+            false => self.finish(state, &sums, false),
         };
-        Ok(self.finish(state, &sums, relocated))
+        state.assigned = Some(sums);
+        Ok(next)
     }
 }
 
@@ -111,18 +123,27 @@ impl<T: Scalar> Iterations<'_, T> {
         self.centred.d()
     }
 
-    /// The reduced sums of a round.
-    fn sums(&self, output: Output<Lloyd<T>>) -> Sums<T> {
+    /// What the next round is to find out.
+    fn step(&self, state: &State<T>) -> Step {
+        match &state.assigned {
+            Some(sums) if state.is_incomplete => {
+                Step::Farthest { count: sums.counts.iter().filter(|&&n| n == 0).count() as u64 }
+            }
+            Some(sums) if sums.moved <= self.centred.rows() as u64 / CHANGE_SHARE => Step::Change,
+            _ => Step::Assign,
+        }
+    }
+
+    /// The sums after a round, which has found them or how they differ from those `before`.
+    fn sums(&self, before: Option<Sums<T>>, output: Output<Lloyd<T>>) -> Sums<T> {
         let d = self.d();
-        let mut sums = Sums {
-            counts: vec![0; self.k],
-            sums: vec![T::Sum::default(); self.k * d],
-            moved: output.counters.get(MOVED),
-        };
+        let fresh = || Sums { counts: vec![0; self.k], sums: vec![T::Sum::default(); self.k * d], moved: 0 };
+        let mut sums = before.unwrap_or_else(fresh);
+        sums.moved = output.counters.get(MOVED);
         for (k, cluster) in output.pairs {
             let k = k as usize;
-            sums.counts[k] = cluster.count;
-            sums.sums[k * d..(k + 1) * d].copy_from_slice(&cluster.sums);
+            sums.counts[k] += cluster.count;
+            sums.sums[k * d..].iter_mut().zip(&*cluster.sums).for_each(|(sum, &x)| *sum += x);
         }
         sums
     }
@@ -194,7 +215,8 @@ mod tests {
             centroids: vec![0.1, -0.0, 1e300, 5e-324],
             previous: vec![1.0; 4],
             costs: vec![3.5, 0.25],
-            incomplete: Some(sums),
+            assigned: Some(sums),
+            is_incomplete: true,
         };
         let mut bytes = Vec::new();
         codec::encode(&state, &mut bytes).unwrap();

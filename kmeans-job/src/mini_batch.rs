@@ -41,8 +41,8 @@ pub(crate) struct MiniBatches<'a, T: Scalar> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
     centroids: Vec<f64>,
-    /// The rows that each centroid has seen.
-    seen: Vec<u64>,
+    /// What the rows weigh that each centroid has seen, in units of the grid: their number, if rows have no weights.
+    seen: Vec<i64>,
     costs: Vec<f64>,
     /// The sum of the squared shifts, smoothed over about as many rounds as it takes to draw half of all rows.
     smoothed: Option<f64>,
@@ -92,7 +92,7 @@ impl<T: Scalar> Iterative for MiniBatches<'_, T> {
             for (j, x) in centroids[cluster * d..][..d].iter_mut().enumerate() {
                 *x += (self.grid.mean(rows.sums[j], rows.count, j) - *x) * rate;
             }
-            drawn += rows.count;
+            drawn += rows.rows;
             squared += &rows.squared;
         }
         let centroids = self.centred.settle(centroids, &state.centroids);
@@ -131,7 +131,7 @@ mod tests {
     fn the_state_comes_back_from_its_bytes() {
         let state = State {
             centroids: vec![0.1, -0.0, 1e300, 5e-324],
-            seen: vec![0, u64::MAX],
+            seen: vec![0, i64::MAX],
             costs: vec![3.5, 0.25],
             smoothed: Some(0.125),
         };

@@ -7,6 +7,7 @@ use kmeans_job::numeric::exact::ExactSum;
 use kmeans_job::numeric::grid::{Grid, accumulate};
 use kmeans_job::numeric::random::{bits, uniform};
 use kmeans_job::numeric::scalar::Scalar;
+use mapreduce_core::RowBlock;
 use proptest::prelude::*;
 
 /// `x * 2^exponent` rounded to an integer, ties to even, by shifting the mantissa.
@@ -28,6 +29,11 @@ fn round_by_hand(x: f64, exponent: i32) -> i128 {
         kept + i128::from(rest > half || (rest == half && kept & 1 == 1))
     };
     if x < 0.0 { -magnitude } else { magnitude }
+}
+
+/// Rows without weights.
+fn block<'a, T: Scalar>(values: &'a [T], grid: &Grid<T>) -> RowBlock<'a, T> {
+    RowBlock { width: grid.columns(), values }
 }
 
 struct Data<T> {
@@ -63,11 +69,11 @@ impl<T: Scalar> Data<T> {
         Grid::new(&max_abs, self.labels.len() as u64)
     }
 
-    fn sums(&self, isa: Isa, grid: &Grid<T>, order: &[usize]) -> (Vec<T::Sum>, Vec<u64>) {
+    fn sums(&self, isa: Isa, grid: &Grid<T>, order: &[usize]) -> (Vec<T::Sum>, Vec<i64>) {
         let rows: Vec<T> = order.iter().flat_map(|&i| &self.rows[i * self.d..][..self.d]).copied().collect();
         let labels: Vec<u32> = order.iter().map(|&i| self.labels[i]).collect();
         let (mut sums, mut counts) = (vec![T::Sum::default(); self.k * self.d], vec![0; self.k]);
-        accumulate(isa, &rows, &labels, grid, &mut sums, &mut counts);
+        accumulate(isa, RowBlock { width: self.d, values: &rows }, &labels, grid, &mut sums, &mut counts);
         (sums, counts)
     }
 }
@@ -160,7 +166,7 @@ fn the_mean_of_integers_is_exact() {
     let rows: Vec<f32> = (0..3000).map(|i| (i % 1000) as f32 - 499.0).collect();
     let grid = Grid::new(&[500.0], 3000);
     let (mut sums, mut counts) = ([0], [0]);
-    accumulate(Isa::detect(), &rows, &[0; 3000], &grid, &mut sums, &mut counts);
+    accumulate(Isa::detect(), block(&rows, &grid), &[0; 3000], &grid, &mut sums, &mut counts);
     assert_eq!(grid.mean(sums[0], counts[0], 0), 0.5);
 }
 
@@ -169,7 +175,7 @@ fn assert_one_row_is_its_own_mean<T: Scalar>(values: &[T]) {
     let grid = Grid::new(&max_abs, 1);
     for isa in Isa::available() {
         let (mut sums, mut counts) = (vec![T::Sum::default(); values.len()], [0]);
-        accumulate(isa, values, &[0], &grid, &mut sums, &mut counts);
+        accumulate(isa, block(values, &grid), &[0], &grid, &mut sums, &mut counts);
         for (j, (&sum, x)) in sums.iter().zip(values).enumerate() {
             assert!(grid.scale(j).is_normal() && grid.unit(j) > 0.0);
             assert_eq!(grid.mean(sum, 1, j), x.to_f64(), "on {isa}");
@@ -218,7 +224,7 @@ fn a_grid_survives_serialization() {
     let text = serde_json::to_string(&grid).unwrap();
     assert_eq!(serde_json::from_str::<Grid<f32>>(&text).unwrap(), grid);
     // Exponents no grid has are brought into range rather than trusted.
-    let hostile: Grid<f64> = serde_json::from_str("[32767, -32768]").unwrap();
+    let hostile: Grid<f64> = serde_json::from_str(r#"{"columns": [32767, -32768], "weight": 255}"#).unwrap();
     assert!(hostile.scale(0).is_normal() && hostile.scale(1).is_normal());
 }
 
@@ -226,7 +232,7 @@ fn a_grid_survives_serialization() {
 #[should_panic(expected = "one label for each row")]
 fn rows_without_labels_are_refused() {
     let grid = Grid::<f32>::new(&[1.0, 1.0], 2);
-    accumulate(Isa::detect(), &[0.0; 4], &[0], &grid, &mut [0; 2], &mut [0]);
+    accumulate(Isa::detect(), block(&[0.0; 4], &grid), &[0], &grid, &mut [0; 2], &mut [0]);
 }
 
 #[test]
@@ -238,7 +244,7 @@ fn tight_clusters_far_from_the_origin_do_not_cancel() {
     let labels: Vec<u32> = (0..n as u32).map(|i| i % 2).collect();
     let grid = Grid::new(&[1001.0], n);
     let (mut sums, mut counts) = ([0; 2], [0; 2]);
-    accumulate(Isa::detect(), &rows, &labels, &grid, &mut sums, &mut counts);
+    accumulate(Isa::detect(), block(&rows, &grid), &labels, &grid, &mut sums, &mut counts);
     let centroids = [grid.mean(sums[0], counts[0], 0), grid.mean(sums[1], counts[1], 0)];
     let cost = cost_from_sums(&squares(&rows), &sums, &counts, &grid, &centroids);
     let direct: f64 =
@@ -251,7 +257,7 @@ fn the_cost_of_rows_on_their_centroids_is_zero_and_never_below() {
     let rows = [0.1_f32, 0.7, 0.1, 0.7];
     let grid = Grid::new(&[0.1, 0.7], 2);
     let (mut sums, mut counts) = ([0; 2], [0]);
-    accumulate(Isa::detect(), &rows, &[0, 0], &grid, &mut sums, &mut counts);
+    accumulate(Isa::detect(), block(&rows, &grid), &[0, 0], &grid, &mut sums, &mut counts);
     let centroids = [f64::from(0.1_f32), f64::from(0.7_f32)];
     assert_eq!(cost_from_sums(&squares(&rows), &sums, &counts, &grid, &centroids), 0.0);
     // Squares that do not belong to the sums would make it negative.
@@ -265,7 +271,7 @@ fn the_cost_of_integers_is_exact() {
     let centroids = [3.0, -4.0, 100.0, 7.0, -250.0, 0.0];
     let grid = Grid::new(&[255.0; 2], 200);
     let (mut sums, mut counts) = ([0; 6], [0; 3]);
-    accumulate(Isa::detect(), &rows, &labels, &grid, &mut sums, &mut counts);
+    accumulate(Isa::detect(), block(&rows, &grid), &labels, &grid, &mut sums, &mut counts);
     let expected: i64 = (0..400)
         .map(|i| (rows[i] as i64 - centroids[labels[i / 2] as usize * 2 + i % 2] as i64).pow(2))
         .sum();
@@ -279,7 +285,7 @@ proptest! {
         let sum = x.quantize(grid.scale(0)) * i128::from(count);
         // The grid keeps all bits of an element that is not tiny beside the largest.
         prop_assume!(x.abs() > 1e3);
-        prop_assert_eq!(grid.mean(sum, count, 0), x);
+        prop_assert_eq!(grid.mean(sum, count as i64, 0), x);
     }
 
     #[test]
@@ -287,10 +293,10 @@ proptest! {
         // A column of magnitude 2^62 has a grid of width 1: the mean is in units of the sum.
         let grid = Grid::<f64>::new(&[(1_u64 << 62) as f64], count);
         prop_assert_eq!(grid.unit(0), 1.0);
-        let mean = grid.mean(sum, count, 0);
+        let mean = grid.mean(sum, count as i64, 0);
         // So large a mean is an integer, and so are its neighbours.
         let off = |mean: f64| (sum - mean as i128 * i128::from(count)).unsigned_abs();
         prop_assert!(off(mean) <= off(mean.next_up()) && off(mean) <= off(mean.next_down()));
-        prop_assert_eq!(grid.mean(-sum, count, 0), -mean);
+        prop_assert_eq!(grid.mean(-sum, count as i64, 0), -mean);
     }
 }

@@ -6,6 +6,7 @@ use kmeans_job::kernel::isa::Isa;
 use kmeans_job::kernel::pack::Packed;
 use kmeans_job::numeric::random::uniform;
 use kmeans_job::numeric::scalar::Scalar;
+use mapreduce_core::RowBlock;
 use proptest::prelude::*;
 
 /// What the numbers in a test look like.
@@ -57,11 +58,11 @@ fn assert_every_isa_agrees<T: Scalar>(centroids: &[T], rows: &[T], d: usize) {
     for isa in Isa::available() {
         let n = rows.len() / d;
         let (mut labels, mut scores) = (vec![u32::MAX; n], vec![T::ZERO; n]);
-        assign(isa, &packed, rows, &mut labels, Some(&mut scores));
+        assign(isa, &packed, RowBlock { width: d, values: rows }, &mut labels, Some(&mut scores));
         assert_eq!(labels, expected_labels, "labels on {isa}");
         assert_eq!(bits(&scores), bits(&expected_scores), "scores on {isa}");
         labels.fill(u32::MAX);
-        assign(isa, &packed, rows, &mut labels, None);
+        assign(isa, &packed, RowBlock { width: d, values: rows }, &mut labels, None);
         assert_eq!(labels, expected_labels, "labels without scores on {isa}");
     }
     for ((row, label), score) in rows.chunks_exact(d).zip(expected_labels).zip(expected_scores) {
@@ -99,7 +100,7 @@ proptest! {
             .collect();
         for isa in Isa::available() {
             let mut distances = vec![-1.0; n];
-            squared_distances(isa, &rows, d, &labels, &centroids, &mut distances);
+            squared_distances(isa, RowBlock { width: d, values: &rows }, d, &labels, &centroids, &mut distances);
             prop_assert_eq!(bits(&distances), bits(&expected), "on {}", isa);
         }
     }
@@ -129,7 +130,7 @@ fn the_lowest_of_many_equal_centroids_wins() {
     let rows = vec![0.5_f32; 50 * d];
     for isa in Isa::available() {
         let mut labels = vec![0; 50];
-        assign(isa, &Packed::new(&centroids, d), &rows, &mut labels, None);
+        assign(isa, &Packed::new(&centroids, d), RowBlock { width: d, values: &rows }, &mut labels, None);
         assert_eq!(labels, [6; 50], "on {isa}");
     }
 }
@@ -166,11 +167,23 @@ fn the_distance_of_identical_points_is_exactly_zero() {
 #[test]
 #[should_panic(expected = "one label for each row")]
 fn a_missing_label_is_refused() {
-    assign(Isa::detect(), &Packed::new(&[0.0_f32; 4], 2), &[0.0; 6], &mut [0; 2], None);
+    assign(
+        Isa::detect(),
+        &Packed::new(&[0.0_f32; 4], 2),
+        RowBlock { width: 2, values: &[0.0; 6] },
+        &mut [0; 2],
+        None,
+    );
 }
 
 #[test]
 #[should_panic(expected = "one score for each row")]
 fn a_missing_score_is_refused() {
-    assign(Isa::detect(), &Packed::new(&[0.0_f32; 4], 2), &[0.0; 6], &mut [0; 3], Some(&mut [0.0; 2]));
+    assign(
+        Isa::detect(),
+        &Packed::new(&[0.0_f32; 4], 2),
+        RowBlock { width: 2, values: &[0.0; 6] },
+        &mut [0; 3],
+        Some(&mut [0.0; 2]),
+    );
 }

@@ -10,7 +10,7 @@ use crate::{
         scalar::Scalar,
     },
 };
-use mapreduce_core::{Block, prelude::*};
+use mapreduce_core::{Block, RowBlock, prelude::*};
 use std::ops::AddAssign;
 
 /// A round of mini-batch K-means.
@@ -38,8 +38,10 @@ pub struct Draw {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(bound = "T: Scalar")]
 pub struct Drawn<T: Scalar> {
-    /// How many.
-    pub count: u64,
+    /// How many rows.
+    pub rows: u64,
+    /// What they weigh, in units of the grid.
+    pub count: i64,
     /// Their sum, on the grid.
     pub sums: Block<T::Sum>,
     /// The sum of their squared distances to the centroid.
@@ -48,6 +50,7 @@ pub struct Drawn<T: Scalar> {
 
 impl<T: Scalar> AddAssign<&Drawn<T>> for Drawn<T> {
     fn add_assign(&mut self, other: &Drawn<T>) {
+        self.rows += other.rows;
         self.count += other.count;
         self.sums += &other.sums;
         self.squared += &other.squared;
@@ -63,10 +66,12 @@ pub struct Drawer<T> {
 
 /// What a split comes to, and the rows that were drawn but not yet looked at.
 struct Tally<T: Scalar> {
-    rows: Vec<T>,
+    width: usize,
+    values: Vec<T>,
     labels: Vec<u32>,
     distances: Vec<f64>,
-    counts: Vec<u64>,
+    drawn: Vec<u64>,
+    counts: Vec<i64>,
     sums: Vec<T::Sum>,
     squared: Vec<ExactSum>,
 }
@@ -78,14 +83,18 @@ impl<T: Scalar> Drawer<T> {
     /// Looks at the rows that were drawn.
     fn assign(&self, tally: &mut Tally<T>) {
         let (d, isa) = (self.grid.columns(), Isa::detect());
-        let Tally { rows, labels, distances, counts, sums, squared } = tally;
-        labels.resize(rows.len() / d, 0);
-        distances.resize(rows.len() / d, 0.0);
+        let Tally { width, values, labels, distances, drawn, counts, sums, squared } = tally;
+        let rows = RowBlock { width: *width, values };
+        labels.resize(rows.len(), 0);
+        distances.resize(rows.len(), 0.0);
         assign(isa, &self.packed, rows, labels, None);
         accumulate(isa, rows, labels, &self.grid, sums, counts);
         squared_distances(isa, rows, d, labels, &self.draw.centroids, distances);
-        labels.iter().zip(&*distances).for_each(|(&label, &distance)| squared[label as usize].add(distance));
-        rows.clear();
+        for (&label, &distance) in labels.iter().zip(&*distances) {
+            drawn[label as usize] += 1;
+            squared[label as usize].add(distance);
+        }
+        values.clear();
     }
 }
 
@@ -103,19 +112,22 @@ impl<T: Scalar> Mapper for Drawer<T> {
         let (progress, mut row) = (split.progress(), first_row(split)?);
         let &Draw { seed, stream, share, .. } = &self.draw;
         let mut tally = Tally {
-            rows: Vec::with_capacity(ROWS * d),
+            width: d,
+            values: Vec::with_capacity(ROWS * d),
             labels: Vec::new(),
             distances: Vec::new(),
+            drawn: vec![0; k],
             counts: vec![0; k],
             sums: vec![T::Sum::default(); k * d],
             squared: vec![ExactSum::new(); k],
         };
         while let Some(block) = split.next_block()? {
             progress.records(block.len() as u64);
+            tally.width = block.width;
             for values in block {
                 if uniform(seed, stream, row) <= share {
-                    tally.rows.extend_from_slice(values);
-                    if tally.rows.len() == ROWS * d {
+                    tally.values.extend_from_slice(values);
+                    if tally.values.len() == ROWS * block.width {
                         self.assign(&mut tally);
                     }
                 }
@@ -123,11 +135,11 @@ impl<T: Scalar> Mapper for Drawer<T> {
             }
         }
         self.assign(&mut tally);
-        let clusters = tally.counts.into_iter().zip(tally.sums.chunks_exact(d)).zip(tally.squared);
-        for (cluster, ((count, sums), squared)) in (0..).zip(clusters) {
-            if count > 0 {
-                out.emit(&cluster, &Drawn { count, sums: sums.to_vec().into(), squared })?;
-            }
+        let Tally { drawn, counts, sums, squared, .. } = tally;
+        for (cluster, squared) in squared.into_iter().enumerate().filter(|(cluster, _)| drawn[*cluster] > 0) {
+            let sums = Block::from(sums[cluster * d..][..d].to_vec());
+            let drawn = Drawn { rows: drawn[cluster], count: counts[cluster], sums, squared };
+            out.emit(&(cluster as u32), &drawn)?;
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ impl<T: Scalar> Mapper for Measure<T> {
             let mut distances = Block::zeros(rows * k);
             for c in 0..k {
                 labels.fill(c as u32);
-                squared_distances(isa, block.values, self.d, &labels, &self.centroids, &mut of_one);
+                squared_distances(isa, block, self.d, &labels, &self.centroids, &mut of_one);
                 for (distances, squared) in distances.chunks_exact_mut(k).zip(&of_one) {
                     distances[c] = self.distance.of_squared(*squared);
                 }

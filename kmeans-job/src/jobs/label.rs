@@ -1,6 +1,6 @@
 //! The labels of all rows under given centroids, the sizes of the clusters, and the inertia.
 
-use super::{fingerprint, first_row, lloyd::Labels, name_for, rounded, rows::CentredRows};
+use super::{fingerprint, first_row, known::Known, name_for, rounded, rows::CentredRows};
 use crate::{
     kernel::{assign::assign, distance::squared_distances, isa::Isa, pack::Packed},
     numeric::{exact::ExactSum, scalar::Scalar},
@@ -53,29 +53,28 @@ impl<T: Scalar> Mapper for Labeller<T> {
         let (progress, first) = (split.progress(), first_row(split)?);
         let isa = Isa::detect();
         // The last round of a fit that converged has assigned the rows to these very centroids.
-        let known = split.take_cache::<Labels>().filter(|labels| labels.fingerprint == self.fingerprint);
-        let known = known.map(|known| known.labels);
+        let known = split.take_cache::<Known<T>>().filter(|known| known.fingerprint == self.fingerprint);
         let (mut labels, mut inertia) = (Vec::new(), ExactSum::new());
         let (mut fresh, mut distances) = (Vec::new(), Vec::new());
         while let Some(block) = split.next_block()? {
             let rows = block.len();
             progress.records(rows as u64);
             let labels_of_block =
-                match known.as_ref().and_then(|known| known.get(labels.len()..labels.len() + rows)) {
+                match known.as_ref().and_then(|known| known.labels.get(labels.len()..labels.len() + rows)) {
                     Some(known) => known,
                     None => {
                         fresh.resize(rows, 0);
-                        assign(isa, &self.packed, block.values, &mut fresh, None);
+                        assign(isa, &self.packed, block, &mut fresh, None);
                         &fresh[..]
                     }
                 };
             distances.resize(rows, 0.0);
-            squared_distances(isa, block.values, self.d, labels_of_block, &self.centroids, &mut distances);
+            squared_distances(isa, block, self.d, labels_of_block, &self.centroids, &mut distances);
             inertia.extend(distances.iter().copied());
             labels.extend(labels_of_block.iter().map(|&label| label as i32));
         }
-        if let Some(labels) = known {
-            split.put_cache(Box::new(Labels { fingerprint: self.fingerprint, labels }));
+        if let Some(known) = known {
+            split.put_cache(known);
         }
         out.emit(&first, &Labelled { labels: labels.into(), inertia })
     }

@@ -16,8 +16,10 @@
 //! [`rows`] is what all of them read. A program that is to work on these jobs for others has them in its registry, see
 //! [`register`].
 
+pub mod assign;
 pub mod batch;
 pub mod distances;
+mod known;
 pub mod label;
 pub mod lloyd;
 pub mod pick;

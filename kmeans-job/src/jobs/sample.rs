@@ -15,7 +15,7 @@ use crate::{
         scalar::Scalar,
     },
 };
-use mapreduce_core::{Block, prelude::*};
+use mapreduce_core::{Block, RowBlock, prelude::*};
 use std::{marker::PhantomData, ops::AddAssign};
 
 /// What a round is for.
@@ -121,9 +121,18 @@ impl<T: Scalar> Sampler<T> {
             for batch in &self.batches[known..] {
                 match batch.points.len() == d {
                     true => labels.fill(0), // a candidate alone is the nearest
-                    false => assign(Isa::detect(), &batch.packed, values, labels, None),
+                    false => {
+                        assign(Isa::detect(), &batch.packed, RowBlock { width: d, values }, labels, None)
+                    }
                 }
-                squared_distances(Isa::detect(), values, d, labels, &batch.points, squared);
+                squared_distances(
+                    Isa::detect(),
+                    RowBlock { width: d, values },
+                    d,
+                    labels,
+                    &batch.points,
+                    squared,
+                );
                 for (i, (&label, &squared)) in labels.iter().zip(&*squared).enumerate() {
                     if squared < distance[i] {
                         distance[i] = squared;
@@ -164,7 +173,14 @@ impl<T: Scalar> Sampler<T> {
             let squared = &mut squared[..distance.len()];
             for (label, gain) in (0..).zip(&mut *gains) {
                 let labels = &[label; ROWS][..distance.len()];
-                squared_distances(Isa::detect(), values, d, labels, &self.tried, squared);
+                squared_distances(
+                    Isa::detect(),
+                    RowBlock { width: d, values },
+                    d,
+                    labels,
+                    &self.tried,
+                    squared,
+                );
                 for (&new, &known) in squared.iter().zip(distance) {
                     if new < known {
                         gain.add(known);

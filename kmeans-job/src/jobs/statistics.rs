@@ -131,7 +131,7 @@ impl<T: Scalar> Mapper for AddColumns<T> {
         while let Some(block) = split.next_block()? {
             progress.records(block.len() as u64);
             labels.resize(block.len(), 0);
-            accumulate(Isa::detect(), block.values, &labels, &self.grid, &mut sums, &mut count);
+            accumulate(Isa::detect(), block, &labels, &self.grid, &mut sums, &mut count);
         }
         out.emit(&(), &sums)
     }

@@ -9,13 +9,16 @@
 //! The body is written once over five vector operations; `vector.rs` says what they are where.
 
 use bytemuck::Pod;
+use mapreduce_core::RowBlock;
 
+use crate::kernel::bounds::BoundsMut;
 use crate::kernel::isa::Isa;
 use crate::kernel::pack::{GROUP, Packed};
 use crate::numeric::scalar::Scalar;
 
-/// Writes the index of the nearest centroid of each of `rows` (row-major `n x d`) to `labels` (`n`), and its score
-/// to `scores` if asked for. The lowest index wins a tie.
+/// Writes the index of the nearest centroid of each of `rows` to `labels`, and its score to `scores` if asked for. The
+/// lowest index wins a tie. Rows may be wider than the `d` columns of the centroids; what is behind those is not
+/// looked at.
 ///
 /// A score is the squared distance less the row's `|x|^2`, rounded in `T`: good for comparing centroids, not for
 /// distances. Magnitudes whose squares overflow `T` have no meaningful score; where no score is below infinity the
@@ -23,27 +26,50 @@ use crate::numeric::scalar::Scalar;
 ///
 /// ```
 /// use kmeans_job::kernel::{assign::assign, isa::Isa, pack::Packed};
+/// use mapreduce_core::RowBlock;
 ///
 /// let centroids = [0.0_f32, 0.0, 10.0, 0.0];
-/// let rows = [1.0, 1.0, 9.0, -1.0, 5.0, 3.0];
+/// let rows = RowBlock { width: 2, values: &[1.0, 1.0, 9.0, -1.0, 5.0, 3.0] };
 /// let mut labels = [0; 3];
-/// assign(Isa::detect(), &Packed::new(&centroids, 2), &rows, &mut labels, None);
+/// assign(Isa::detect(), &Packed::new(&centroids, 2), rows, &mut labels, None);
 /// assert_eq!(labels, [0, 1, 0]); // the last row is as near to both
 /// ```
 ///
 /// # Panics
 ///
-/// If `rows`, `labels` and `scores` disagree about the number of rows.
+/// If `rows`, `labels` and `scores` disagree about the number of rows, or rows have fewer columns than centroids.
 pub fn assign<T: Scalar>(
     isa: Isa,
     packed: &Packed<T>,
-    rows: &[T],
+    rows: RowBlock<'_, T>,
     labels: &mut [u32],
     scores: Option<&mut [T]>,
 ) {
-    assert_eq!(rows.len(), labels.len() * packed.d(), "one label for each row of d columns");
+    check(packed, rows, labels.len());
     assert!(scores.as_ref().is_none_or(|scores| scores.len() == labels.len()), "one score for each row");
-    T::assign(isa, packed, rows, labels, scores);
+    T::assign(isa, Pass { packed, rows, labels, scores, bounds: None });
+}
+
+/// [`assign`], which also finds how far the nearest centroid is at most and every other one at least.
+///
+/// # Panics
+///
+/// If `rows`, `labels` and `bounds` disagree about the number of rows, or rows have fewer columns than centroids.
+pub fn assign_with_bounds<T: Scalar>(
+    isa: Isa,
+    packed: &Packed<T>,
+    rows: RowBlock<'_, T>,
+    labels: &mut [u32],
+    bounds: BoundsMut<'_, T>,
+) {
+    check(packed, rows, labels.len());
+    assert_eq!((bounds.upper.len(), bounds.lower.len()), (labels.len(), labels.len()), "bounds for each row");
+    T::assign(isa, Pass { packed, rows, labels, scores: None, bounds: Some(bounds) });
+}
+
+fn check<T: Scalar>(packed: &Packed<T>, rows: RowBlock<'_, T>, labels: usize) {
+    assert!(rows.width >= packed.d(), "rows have the columns of the centroids");
+    assert_eq!(rows.values.len(), labels * rows.width, "one label for each row");
 }
 
 /// The nearest centroid of one row and its score: the textbook's loop, with the bits of [`assign`].
@@ -71,43 +97,74 @@ pub fn nearest<T: Scalar>(packed: &Packed<T>, row: &[T]) -> (u32, T) {
 /// [`assign`] on an instruction set: what `f32` and `f64` add to [`Scalar`] so that it can be dispatched.
 pub trait Assign: Sized {
     #[doc(hidden)]
-    fn assign(
-        isa: Isa,
-        packed: &Packed<Self>,
-        rows: &[Self],
-        labels: &mut [u32],
-        scores: Option<&mut [Self]>,
-    );
+    #[expect(private_interfaces, reason = "called by this crate alone")]
+    fn assign(isa: Isa, pass: Pass<'_, Self>);
 }
 
-/// The arguments of one call of [`assign`].
+/// The arguments of one call of [`assign`] or [`assign_with_bounds`].
 pub(crate) struct Pass<'a, T> {
     pub(crate) packed: &'a Packed<T>,
-    pub(crate) rows: &'a [T],
+    pub(crate) rows: RowBlock<'a, T>,
     pub(crate) labels: &'a mut [u32],
     pub(crate) scores: Option<&'a mut [T]>,
+    pub(crate) bounds: Option<BoundsMut<'a, T>>,
+}
+
+/// The operations of an instruction set that the kernel is made of, over vectors `V`. They are inlined into a function
+/// that is compiled for the instruction set; else they would be calls.
+pub(crate) struct Operations<Splat, MulAdd, Keep, Min, Max> {
+    /// Fills a vector.
+    pub(crate) splat: Splat,
+    /// `a * b + c` with one rounding.
+    pub(crate) mul_add: MulAdd,
+    /// `keep(score, id, best, index)` replaces best and index in those lanes where `score < best`.
+    pub(crate) keep: Keep,
+    /// The smaller of two in each lane.
+    pub(crate) min: Min,
+    /// The larger of two in each lane.
+    pub(crate) max: Max,
 }
 
 impl<T: Scalar> Pass<'_, T> {
     /// Runs the pass with the vectors `V` of an instruction set, `VECTORS` of them to a tile.
-    ///
-    /// `splat` fills a vector, `mul_add(a, b, c)` is `a * b + c` with one rounding, and
-    /// `keep(score, id, best, index)` replaces best and index in those lanes where `score < best`. It has to be
-    /// inlined into a function compiled for the instruction set, or the closures become calls.
     #[inline(always)]
     pub(crate) fn run<V: Pod, const VECTORS: usize>(
-        mut self,
-        splat: impl Fn(T) -> V,
-        mul_add: impl Fn(V, V, V) -> V,
-        keep: impl Fn(V, V, &mut V, &mut V),
+        self,
+        operations: Operations<
+            impl Fn(T) -> V,
+            impl Fn(V, V, V) -> V,
+            impl Fn(V, V, &mut V, &mut V),
+            impl Fn(V, V) -> V,
+            impl Fn(V, V) -> V,
+        >,
     ) {
-        let d = self.packed.d();
+        match self.bounds {
+            None => self.run_tiles::<V, VECTORS, false>(operations),
+            Some(_) => self.run_tiles::<V, VECTORS, true>(operations),
+        }
+    }
+
+    /// As [`run`](Self::run); with bounds or without.
+    #[inline(always)]
+    fn run_tiles<V: Pod, const VECTORS: usize, const BOUNDS: bool>(
+        mut self,
+        operations: Operations<
+            impl Fn(T) -> V,
+            impl Fn(V, V, V) -> V,
+            impl Fn(V, V, &mut V, &mut V),
+            impl Fn(V, V) -> V,
+            impl Fn(V, V) -> V,
+        >,
+    ) {
+        let Operations { splat, mul_add, keep, min, max } = operations;
+        let (d, width) = (self.packed.d(), self.rows.width);
         let lanes = size_of::<V>() / size_of::<T>() * VECTORS;
         let mut tile = vec![V::zeroed(); d * VECTORS];
-        for (t, rows) in self.rows.chunks(lanes * d).enumerate() {
+        for (t, rows) in self.rows.values.chunks(lanes * width).enumerate() {
             // A last tile that is not full keeps old rows in its other lanes; nobody reads what comes of them.
-            transpose(rows, d, bytemuck::cast_slice_mut(&mut tile));
+            transpose(rows, width, d, bytemuck::cast_slice_mut(&mut tile));
             let mut best = [splat(T::INFINITY); VECTORS];
+            let mut second = [splat(T::INFINITY); VECTORS];
             let mut index = [V::zeroed(); VECTORS];
             let mut id = 0;
             for (norms, group) in self.packed.norms.iter().zip(self.packed.coordinates.chunks_exact(d)) {
@@ -123,12 +180,15 @@ impl<T: Scalar> Pass<'_, T> {
                 for scores in scores {
                     let ids = splat(T::from_index(id));
                     for v in 0..VECTORS {
+                        if BOUNDS {
+                            second[v] = min(second[v], max(best[v], scores[v]));
+                        }
                         keep(scores[v], ids, &mut best[v], &mut index[v]);
                     }
                     id += 1;
                 }
             }
-            let range = t * lanes..t * lanes + rows.len() / d;
+            let range = t * lanes..t * lanes + rows.len() / width;
             let index: &[T] = bytemuck::cast_slice(&index);
             for (label, &id) in self.labels[range.clone()].iter_mut().zip(index) {
                 *label = id.to_index();
@@ -137,23 +197,39 @@ impl<T: Scalar> Pass<'_, T> {
                 let best: &[T] = bytemuck::cast_slice(&best);
                 scores[range.clone()].copy_from_slice(&best[..range.len()]);
             }
+            if BOUNDS && let Some(bounds) = &mut self.bounds {
+                let mut squares = [splat(T::ZERO); VECTORS];
+                for x in tile.chunks_exact(VECTORS) {
+                    for (square, &x) in squares.iter_mut().zip(x) {
+                        *square = mul_add(x, x, *square);
+                    }
+                }
+                let (best, second): (&[T], &[T]) =
+                    (bytemuck::cast_slice(&best), bytemuck::cast_slice(&second));
+                let squares: &[T] = bytemuck::cast_slice(&squares);
+                let (upper, lower) = (&mut bounds.upper[range.clone()], &mut bounds.lower[range]);
+                let error = &self.packed.error;
+                for (i, (upper, lower)) in upper.iter_mut().zip(lower).enumerate() {
+                    (*upper, *lower) = error.bounds(squares[i], best[i], second[i]);
+                }
+            }
         }
     }
 }
 
-/// Writes rows of `d` columns into `tile`, one column after the other.
+/// Writes the first `d` columns of rows of `width` into `tile`, one column after the other.
 ///
 /// Blocks of four rows by four columns, which the compiler turns in registers; element by element this costs more
 /// than the assignment itself when `k` is small.
 #[inline(always)]
-fn transpose<T: Scalar>(rows: &[T], d: usize, tile: &mut [T]) {
+fn transpose<T: Scalar>(rows: &[T], width: usize, d: usize, tile: &mut [T]) {
     let lanes = tile.len() / d;
-    let blocks = rows.chunks_exact(4 * d);
+    let blocks = rows.chunks_exact(4 * width);
     let rest = blocks.remainder();
     let mut p = 0;
     for block in blocks {
-        let (upper, lower) = block.split_at(2 * d);
-        let ((r0, r1), (r2, r3)) = (upper.split_at(d), lower.split_at(d));
+        let (upper, lower) = block.split_at(2 * width);
+        let ((r0, r1), (r2, r3)) = (upper.split_at(width), lower.split_at(width));
         let mut j = 0;
         while j < d {
             let block = [&r0[j..], &r1[j..], &r2[j..], &r3[j..]];
@@ -168,7 +244,7 @@ fn transpose<T: Scalar>(rows: &[T], d: usize, tile: &mut [T]) {
         }
         p += 4;
     }
-    for row in rest.chunks_exact(d) {
+    for row in rest.chunks_exact(width) {
         for (column, &x) in tile.chunks_exact_mut(lanes).zip(row) {
             column[p] = x;
         }

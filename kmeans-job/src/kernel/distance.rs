@@ -6,6 +6,7 @@
 
 use crate::kernel::isa::{Isa, Kind};
 use crate::numeric::scalar::Scalar;
+use mapreduce_core::RowBlock;
 
 /// The squared Euclidean distance of a row and a point: one chain of fused multiply-adds over the columns in order.
 ///
@@ -24,21 +25,22 @@ pub fn squared_distance<T: Scalar>(x: &[T], c: &[f64]) -> f64 {
     })
 }
 
-/// The squared distance of each row (row-major `n x d`) to the centroid its label names (row-major `k x d`), with
-/// the bits of [`squared_distance`].
+/// The squared distance of each row to the centroid its label names (row-major `k x d`), with the bits of
+/// [`squared_distance`]. What rows have behind the `d` columns is not looked at.
 ///
 /// # Panics
 ///
-/// If the lengths disagree or a label is not below `k`.
+/// If the lengths disagree, rows have fewer than `d` columns, or a label is not below `k`.
 pub fn squared_distances<T: Scalar>(
     isa: Isa,
-    rows: &[T],
+    rows: RowBlock<'_, T>,
     d: usize,
     labels: &[u32],
     centroids: &[f64],
     distances: &mut [f64],
 ) {
-    assert_eq!(rows.len(), labels.len() * d, "one label for each row of d columns");
+    assert!(rows.width >= d, "rows have the columns of the centroids");
+    assert_eq!(rows.values.len(), labels.len() * rows.width, "one label for each row");
     assert_eq!(labels.len(), distances.len(), "one distance for each row");
     match isa.0 {
         Kind::Portable => each(rows, d, labels, centroids, distances),
@@ -52,15 +54,27 @@ pub fn squared_distances<T: Scalar>(
 }
 
 #[inline(always)]
-fn each<T: Scalar>(rows: &[T], d: usize, labels: &[u32], centroids: &[f64], distances: &mut [f64]) {
-    for ((row, &label), distance) in rows.chunks_exact(d).zip(labels).zip(distances) {
-        *distance = squared_distance(row, &centroids[label as usize * d..][..d]);
+fn each<T: Scalar>(
+    rows: RowBlock<'_, T>,
+    d: usize,
+    labels: &[u32],
+    centroids: &[f64],
+    distances: &mut [f64],
+) {
+    for ((row, &label), distance) in rows.into_iter().zip(labels).zip(distances) {
+        *distance = squared_distance(&row[..d], &centroids[label as usize * d..][..d]);
     }
 }
 
 /// Scalar code with the instruction: neighbouring rows overlap, and no vector would change the order of the chain.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn each_fma<T: Scalar>(rows: &[T], d: usize, labels: &[u32], centroids: &[f64], distances: &mut [f64]) {
+fn each_fma<T: Scalar>(
+    rows: RowBlock<'_, T>,
+    d: usize,
+    labels: &[u32],
+    centroids: &[f64],
+    distances: &mut [f64],
+) {
     each(rows, d, labels, centroids, distances);
 }

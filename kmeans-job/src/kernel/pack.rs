@@ -1,5 +1,6 @@
 //! Centroids in the order the assignment kernel reads them.
 
+use super::bounds::ScoreError;
 use crate::numeric::scalar::Scalar;
 
 /// Centroids that are worked on together. Four of them times three vectors of rows is twelve accumulators, which is
@@ -18,6 +19,8 @@ pub struct Packed<T> {
     pub(crate) coordinates: Vec<[T; GROUP]>,
     /// `|c|^2`, one row a group.
     pub(crate) norms: Vec<[T; GROUP]>,
+    /// How far rounding may put a score off.
+    pub(crate) error: ScoreError,
 }
 
 impl<T: Scalar> Packed<T> {
@@ -42,7 +45,9 @@ impl<T: Scalar> Packed<T> {
             }
             norms[group][member] = norm;
         }
-        Packed { k, d, coordinates, norms }
+        let squares = norms.as_flattened().iter().take(k).map(|norm| norm.to_f64());
+        let error = ScoreError::new::<T>(d, squares.fold(0.0, f64::max));
+        Packed { k, d, coordinates, norms, error }
     }
 
     /// The number of centroids.

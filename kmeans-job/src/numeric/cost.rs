@@ -6,8 +6,8 @@ use crate::numeric::scalar::{FixedSum, Scalar};
 
 /// The sum of squared distances of all rows to the centroids of their clusters.
 ///
-/// `squares` is the sum of the squares of all elements; `sums` (row-major `k x d`, on the grid) and `counts` (`k`)
-/// are the clusters' sums and sizes; `centroids` (row-major `k x d`) are any points, usually those the rows were
+/// `squares` is the sum of the squares of all elements; `sums` (row-major `k x d`, on the grid) and `counts` (`k`,
+/// in units of its weights) are the clusters' sums and sizes; `centroids` (row-major `k x d`) are any points, usually those the rows were
 /// assigned to. All of it is in the same coordinates, normally centred.
 ///
 /// With `S` a cluster's sum, `n` its size and `c` its centroid, the cost is
@@ -19,7 +19,7 @@ use crate::numeric::scalar::{FixedSum, Scalar};
 pub fn cost_from_sums<T: Scalar>(
     squares: &ExactSum,
     sums: &[T::Sum],
-    counts: &[u64],
+    counts: &[i64],
     grid: &Grid<T>,
     centroids: &[f64],
 ) -> f64 {
@@ -36,8 +36,8 @@ pub fn cost_from_sums<T: Scalar>(
             }
             let square = c * c;
             let error = c.mul_add(c, -square);
-            cost.add_product(count as f64, square);
-            cost.add_product(count as f64, error);
+            cost.add_product(count as f64 * grid.weight_unit(), square);
+            cost.add_product(count as f64 * grid.weight_unit(), error);
         }
     }
     let cost = cost.value();

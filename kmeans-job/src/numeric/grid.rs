@@ -4,34 +4,48 @@
 //! has one power-of-two scale, an element is rounded once to an integer multiple of its inverse (ties to even), and
 //! the rest is integer addition. `f32` rows are summed in `i64`, with as many of an element's bits as the number of
 //! rows leaves room for, at most 50; `f64` rows in `i128`, with 62 bits an element.
+//!
+//! Rows may have weights. A weight is a multiple of a power of two as well, and a row of weight 3 adds what three rows
+//! add: its element is rounded to the grid first and multiplied then.
 
 use std::marker::PhantomData;
 
+use mapreduce_core::RowBlock;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::isa::{Isa, Kind};
-use crate::numeric::scalar::Scalar;
+use crate::numeric::scalar::{FixedSum, Scalar};
 
 /// The scales of the columns: an element `x` of column `j` counts as the integer nearest to `x * 2^exponents[j]`.
 ///
 /// ```
 /// use kmeans_job::kernel::isa::Isa;
 /// use kmeans_job::numeric::grid::{Grid, accumulate};
+/// use mapreduce_core::RowBlock;
 ///
-/// let rows = [1.5_f32, -8.0, 0.25, 8.0, 0.25, 3.0];
+/// let rows = RowBlock { width: 2, values: &[1.5_f32, -8.0, 0.25, 8.0, 0.25, 3.0] };
 /// let grid = Grid::new(&[1.5, 8.0], 3);
 /// let (mut sums, mut counts) = ([0; 4], [0; 2]);
-/// accumulate(Isa::detect(), &rows, &[0, 1, 1], &grid, &mut sums, &mut counts);
+/// accumulate(Isa::detect(), rows, &[0, 1, 1], &grid, &mut sums, &mut counts);
 /// assert_eq!(counts, [1, 2]);
 /// assert_eq!(grid.mean(sums[2], counts[1], 0), 0.25);
 /// assert_eq!(grid.mean(sums[3], counts[1], 1), 5.5);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Vec<i16>", into = "Vec<i16>", bound(serialize = "T: Clone", deserialize = ""))]
+#[serde(from = "Exponents", into = "Exponents", bound(serialize = "T: Clone", deserialize = ""))]
 pub struct Grid<T> {
-    exponents: Vec<i16>,
+    exponents: Exponents,
     scales: Vec<f64>,
     scalar: PhantomData<T>,
+}
+
+/// What makes a grid: scales as powers of two.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Exponents {
+    /// Of the columns.
+    columns: Vec<i16>,
+    /// Of the weights: the bits of a weight behind the point.
+    weight: u8,
 }
 
 /// Scales stay within what `f64` holds as a normal number. It takes columns with no value above 2^-961 to get here;
@@ -39,13 +53,23 @@ pub struct Grid<T> {
 const EXPONENT_MAX: i32 = 1023;
 
 impl<T: Scalar> Grid<T> {
+    /// The most bits of a weight behind the point.
+    pub const WEIGHT_BITS_MAX: u8 = 30;
+
     /// The finest grid on which the sum of any `n` rows fits, for columns with magnitudes of at most `max_abs`.
     ///
     /// A column of zeros gets the scale 1. A magnitude that is not finite counts as the largest there is.
     #[must_use]
     pub fn new(max_abs: &[f64], n: u64) -> Self {
-        // ceil(log2 n): the bits by which a sum of n elements may exceed one of them.
-        let growth = (u64::BITS - n.saturating_sub(1).leading_zeros()) as i32;
+        Self::weighted(max_abs, 0, n)
+    }
+
+    /// The same for rows with weights that are multiples of `2^-weight_bits`: `total` is at least their sum and, if
+    /// there are bits behind the point, the number of rows beside it, for the rounding of each.
+    #[must_use]
+    pub fn weighted(max_abs: &[f64], weight_bits: u8, total: u64) -> Self {
+        // ceil(log2 total): the bits by which a sum may exceed one of its elements.
+        let growth = (u64::BITS - total.saturating_sub(1).leading_zeros()) as i32;
         let bits = T::ELEMENT_BITS.min(T::SUM_BITS - growth);
         let exponents = max_abs.iter().map(|&max| {
             if max == 0.0 {
@@ -54,13 +78,13 @@ impl<T: Scalar> Grid<T> {
                 (bits - ceil_log2(max.abs())).clamp(1 - EXPONENT_MAX, EXPONENT_MAX) as i16
             }
         });
-        exponents.collect::<Vec<_>>().into()
+        Exponents { columns: exponents.collect(), weight: weight_bits }.into()
     }
 
     /// The number of columns.
     #[must_use]
     pub fn columns(&self) -> usize {
-        self.exponents.len()
+        self.scales.len()
     }
 
     /// The scale of a column: a power of two.
@@ -75,11 +99,31 @@ impl<T: Scalar> Grid<T> {
         1.0 / self.scales[column]
     }
 
-    /// The mean of `count` elements of a column that add up to `sum` on the grid, correctly rounded; NaN if there are
-    /// none. Of elements that are all the same and lie on the grid it is that element.
+    /// A weight in units of `2^-weight_bits`, in which counts are: the weight itself if it has no bits behind the point.
     #[must_use]
-    pub fn mean(&self, sum: T::Sum, count: u64, column: usize) -> f64 {
-        quotient(sum.into(), count) * self.unit(column)
+    pub fn weight(&self, weight: T) -> i64 {
+        (weight.to_f64() * f64::from(1 << self.exponents.weight)).round_ties_even() as i64
+    }
+
+    /// The unit of weights and counts: 1 for rows without weights.
+    #[must_use]
+    pub fn weight_unit(&self) -> f64 {
+        1.0 / f64::from(1 << self.exponents.weight)
+    }
+
+    /// The mean of elements of a column that add up to `sum` on the grid and weigh `count` units; NaN if they weigh
+    /// nothing. Correctly rounded; of elements that are all the same and lie on the grid it is that element.
+    #[must_use]
+    pub fn mean(&self, sum: T::Sum, count: i64, column: usize) -> f64 {
+        quotient(sum.into(), count.max(0).unsigned_abs()) / self.weight_unit() * self.unit(column)
+    }
+
+    /// A row, of which the columns are followed by its weight if it has one, on the grid; and what it weighs.
+    pub fn of_row<'a>(&'a self, row: &'a [T]) -> (impl Iterator<Item = T::Sum> + 'a, i64) {
+        let weight =
+            row.get(self.columns()).map_or(1 << self.exponents.weight, |&weight| self.weight(weight));
+        let bits = u32::from(self.exponents.weight);
+        (row.iter().zip(&self.scales).map(move |(x, &scale)| x.quantize(scale).times(weight, bits)), weight)
     }
 }
 
@@ -100,110 +144,191 @@ fn quotient(sum: i128, count: u64) -> f64 {
     if sum < 0 { -quotient } else { quotient }
 }
 
-impl<T> From<Vec<i16>> for Grid<T> {
-    fn from(exponents: Vec<i16>) -> Self {
-        let exponents: Vec<i16> =
-            exponents.into_iter().map(|e| e.clamp(1 - EXPONENT_MAX as i16, EXPONENT_MAX as i16)).collect();
-        let scales =
-            exponents.iter().map(|&e| f64::from_bits(((1023 + i64::from(e)) as u64) << 52)).collect();
+impl<T> From<Exponents> for Grid<T> {
+    fn from(Exponents { columns, weight }: Exponents) -> Self {
+        let in_range = |e: i16| e.clamp(1 - EXPONENT_MAX as i16, EXPONENT_MAX as i16);
+        let columns: Vec<i16> = columns.into_iter().map(in_range).collect();
+        let scales = columns.iter().map(|&e| f64::from_bits(((1023 + i64::from(e)) as u64) << 52)).collect();
+        let exponents = Exponents { columns, weight: weight.min(Grid::<f32>::WEIGHT_BITS_MAX) };
         Grid { exponents, scales, scalar: PhantomData }
     }
 }
 
-impl<T> From<Grid<T>> for Vec<i16> {
+impl<T> From<Grid<T>> for Exponents {
     fn from(grid: Grid<T>) -> Self {
         grid.exponents
     }
 }
 
-/// Adds each of `rows` (row-major `n x d`, `d` the columns of `grid`) to the sum of its label, and counts it.
+/// Adds each of `rows` to the sum of its label, and counts it.
 ///
-/// `sums` is row-major `k x d`, in units of the grid, and `counts` has `k` elements; both are added to, so that a
-/// caller may go through its rows in blocks: of a size that stays in cache (256 KiB, say) between assignment and
-/// this, the rows are read from memory once. With the rows and the magnitudes the grid was made for no sum overflows.
+/// Rows have the `d` columns of `grid`, or one more, which is the row's weight: finite and not negative. `sums` is
+/// row-major `k x d`, in units of the grid, and `counts` has `k` elements, in units of its weights; both are added to,
+/// so that a caller may go through its rows in blocks: of a size that stays in cache (32 KiB, say) between assignment
+/// and this, the rows are read from memory once. With the rows and the magnitudes the grid was made for no sum
+/// overflows.
 ///
 /// # Panics
 ///
 /// If the lengths disagree, there are no columns, or a label is not below `k`.
 pub fn accumulate<T: Scalar>(
     isa: Isa,
-    rows: &[T],
+    rows: RowBlock<'_, T>,
     labels: &[u32],
     grid: &Grid<T>,
     sums: &mut [T::Sum],
-    counts: &mut [u64],
+    counts: &mut [i64],
 ) {
-    assert_eq!(rows.len(), labels.len() * grid.columns(), "one label for each row of d columns");
-    assert_eq!(sums.len(), counts.len() * grid.columns(), "k counts and k rows of sums");
-    let addition = Addition { rows, labels, scales: &grid.scales, sums, counts };
-    match isa.0 {
-        Kind::Portable => addition.run(),
-        #[cfg(target_arch = "x86_64")]
-        #[expect(unsafe_code, reason = "enters code compiled for more than the baseline")]
-        // SAFETY: an `Isa` of this kind exists only on a machine that has the features.
-        Kind::Avx2 => unsafe { accumulate_avx2(addition) },
-        #[cfg(target_arch = "x86_64")]
-        #[expect(unsafe_code, reason = "enters code compiled for more than the baseline")]
-        // SAFETY: as above.
-        Kind::Avx512 => unsafe { accumulate_avx512(addition) },
-        #[cfg(target_arch = "aarch64")]
-        Kind::Neon => addition.run(),
-    }
+    Addition::new(rows, None, labels, grid, sums, counts).run_on(isa);
 }
 
-/// The arguments of one call of [`accumulate`].
+/// Moves those of `rows` whose labels differ from the sum of the label `before` to that of the one `after`, as by
+/// [`accumulate`]: what is added to sums and counts is what they are after less what they were before. The cost is that
+/// of two rows for each that moves, and next to nothing for others.
+///
+/// # Panics
+///
+/// As `accumulate`.
+pub fn transfer<T: Scalar>(
+    isa: Isa,
+    rows: RowBlock<'_, T>,
+    [before, after]: [&[u32]; 2],
+    grid: &Grid<T>,
+    sums: &mut [T::Sum],
+    counts: &mut [i64],
+) {
+    assert_eq!(before.len(), after.len(), "two labels for each row");
+    Addition::new(rows, Some(before), after, grid, sums, counts).run_on(isa);
+}
+
+/// The arguments of one call of [`accumulate`] or [`transfer`].
 struct Addition<'a, T: Scalar> {
-    rows: &'a [T],
+    rows: RowBlock<'a, T>,
+    /// Where rows are to be taken off, if their labels are others now; all rows are new if there is nothing.
+    before: Option<&'a [u32]>,
     labels: &'a [u32],
-    scales: &'a [f64],
+    grid: &'a Grid<T>,
     sums: &'a mut [T::Sum],
-    counts: &'a mut [u64],
+    counts: &'a mut [i64],
 }
 
-impl<T: Scalar> Addition<'_, T> {
+impl<'a, T: Scalar> Addition<'a, T> {
+    fn new(
+        rows: RowBlock<'a, T>,
+        before: Option<&'a [u32]>,
+        labels: &'a [u32],
+        grid: &'a Grid<T>,
+        sums: &'a mut [T::Sum],
+        counts: &'a mut [i64],
+    ) -> Self {
+        let d = grid.columns();
+        assert!(d > 0 && (rows.width == d || rows.width == d + 1), "rows of d > 0 columns, and a weight");
+        assert_eq!(rows.values.len(), labels.len() * rows.width, "one label for each row");
+        assert_eq!(sums.len(), counts.len() * d, "k counts and k rows of sums");
+        Self { rows, before, labels, grid, sums, counts }
+    }
+
+    fn run_on(self, isa: Isa) {
+        match isa.0 {
+            Kind::Portable => self.run(),
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "enters code compiled for more than the baseline")]
+            // SAFETY: an `Isa` of this kind exists only on a machine that has the features.
+            Kind::Avx2 => unsafe { run_avx2(self) },
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "enters code compiled for more than the baseline")]
+            // SAFETY: an `Isa` of this kind exists only on a machine that has the features.
+            Kind::Avx512 => unsafe { run_avx512(self) },
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => self.run(),
+        }
+    }
+
     #[inline(always)]
     fn run(self) {
         // A known number of columns is worth it where the loop over them is shorter than a vector.
-        match self.scales.len() {
-            1 => self.run_narrow::<1>(),
-            2 => self.run_narrow::<2>(),
-            3 => self.run_narrow::<3>(),
-            4 => self.run_narrow::<4>(),
-            d => {
-                for (row, &label) in self.rows.chunks_exact(d).zip(self.labels) {
-                    let sums = &mut self.sums[label as usize * d..][..d];
-                    for ((sum, &x), &scale) in sums.iter_mut().zip(row).zip(self.scales) {
-                        *sum += x.quantize(scale);
+        match (self.rows.width == self.grid.columns(), self.grid.columns()) {
+            (true, 1) => self.run_narrow::<1>(),
+            (true, 2) => self.run_narrow::<2>(),
+            (true, 3) => self.run_narrow::<3>(),
+            (true, 4) => self.run_narrow::<4>(),
+            (true, _) => self.run_wide(),
+            (false, _) => self.run_weighted(),
+        }
+    }
+
+    #[inline(always)]
+    fn run_narrow<const D: usize>(mut self) {
+        let scales: [f64; D] = std::array::from_fn(|j| self.grid.scales[j]);
+        let rows = self.rows.values.as_chunks::<D>().0;
+        self.each(|i, label, add, sums, counts| {
+            let sums = &mut sums.as_chunks_mut::<D>().0[label];
+            for j in 0..D {
+                put(&mut sums[j], rows[i][j].quantize(scales[j]), add);
+            }
+            counts[label] += if add { 1 } else { -1 };
+        });
+    }
+
+    #[inline(always)]
+    fn run_wide(mut self) {
+        let (rows, scales, d) = (self.rows.values, &self.grid.scales, self.grid.columns());
+        self.each(|i, label, add, sums, counts| {
+            let sums = &mut sums[label * d..][..d];
+            for ((sum, &x), &scale) in sums.iter_mut().zip(&rows[i * d..][..d]).zip(scales) {
+                put(sum, x.quantize(scale), add);
+            }
+            counts[label] += if add { 1 } else { -1 };
+        });
+    }
+
+    #[inline(always)]
+    fn run_weighted(mut self) {
+        let (rows, grid, d) = (self.rows.values, self.grid, self.grid.columns());
+        self.each(|i, label, add, sums, counts| {
+            let (row, weight) = grid.of_row(&rows[i * (d + 1)..][..d + 1]);
+            for (sum, x) in sums[label * d..][..d].iter_mut().zip(row) {
+                put(sum, x, add);
+            }
+            counts[label] += if add { weight } else { -weight };
+        });
+    }
+
+    /// Calls `put(row, label, whether to add or to take off, sums, counts)` for everything that is to be done.
+    #[inline(always)]
+    fn each(&mut self, mut put: impl FnMut(usize, usize, bool, &mut [T::Sum], &mut [i64])) {
+        match self.before {
+            None => {
+                for (i, &label) in self.labels.iter().enumerate() {
+                    put(i, label as usize, true, self.sums, self.counts);
+                }
+            }
+            Some(before) => {
+                for (i, (&before, &after)) in before.iter().zip(self.labels).enumerate() {
+                    if before != after {
+                        put(i, before as usize, false, self.sums, self.counts);
+                        put(i, after as usize, true, self.sums, self.counts);
                     }
-                    self.counts[label as usize] += 1;
                 }
             }
         }
     }
+}
 
-    #[inline(always)]
-    fn run_narrow<const D: usize>(self) {
-        let scales: [f64; D] = std::array::from_fn(|j| self.scales[j]);
-        let sums = self.sums.as_chunks_mut::<D>().0;
-        for (row, &label) in self.rows.as_chunks::<D>().0.iter().zip(self.labels) {
-            let sums = &mut sums[label as usize];
-            for j in 0..D {
-                sums[j] += row[j].quantize(scales[j]);
-            }
-            self.counts[label as usize] += 1;
-        }
-    }
+#[inline(always)]
+fn put<S: FixedSum>(sum: &mut S, x: S, add: bool) {
+    if add { *sum += x } else { *sum -= x }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn accumulate_avx2<T: Scalar>(addition: Addition<'_, T>) {
+fn run_avx2<T: Scalar>(addition: Addition<'_, T>) {
     addition.run();
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn accumulate_avx512<T: Scalar>(addition: Addition<'_, T>) {
+fn run_avx512<T: Scalar>(addition: Addition<'_, T>) {
     addition.run();
 }
 

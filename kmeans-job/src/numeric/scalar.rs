@@ -47,6 +47,10 @@ pub trait Scalar:
     const SUM_BITS: i32;
     /// Whether the square of any value is exact in `f64`.
     const SQUARE_IS_EXACT: bool;
+    /// Half the distance from 1 to the next number: how far, relatively, rounding puts a number off.
+    const UNIT_ROUNDOFF: f64;
+    /// The smallest positive number.
+    const SMALLEST: f64;
 
     /// `self * a + b` with one rounding.
     #[must_use]
@@ -105,6 +109,10 @@ pub trait FixedSum:
     /// Splits the integer into `f64` parts that add up to it exactly, largest first.
     #[must_use]
     fn parts(self) -> [f64; 3];
+
+    /// `self * weight / 2^bits`, rounded to an integer. The product has at most 126 bits.
+    #[must_use]
+    fn times(self, weight: i64, bits: u32) -> Self;
 }
 
 /// 1.5 * 2^52: added to a value of at most 2^51 in magnitude it leaves the value's nearest integer in the low bits.
@@ -119,6 +127,8 @@ impl Scalar for f32 {
     const ELEMENT_BITS: i32 = 50;
     const SUM_BITS: i32 = 62;
     const SQUARE_IS_EXACT: bool = true;
+    const UNIT_ROUNDOFF: f64 = f32::EPSILON as f64 / 2.0;
+    const SMALLEST: f64 = f32::from_bits(1) as f64;
 
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
@@ -173,6 +183,8 @@ impl Scalar for f64 {
     const ELEMENT_BITS: i32 = 62;
     const SUM_BITS: i32 = 126;
     const SQUARE_IS_EXACT: bool = false;
+    const UNIT_ROUNDOFF: f64 = f64::EPSILON / 2.0;
+    const SMALLEST: f64 = f64::from_bits(1);
 
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
@@ -219,6 +231,14 @@ impl FixedSum for i64 {
     fn parts(self) -> [f64; 3] {
         i128::from(self).parts()
     }
+
+    #[inline(always)]
+    fn times(self, weight: i64, bits: u32) -> Self {
+        match bits {
+            0 => self.wrapping_mul(weight),
+            _ => i128::from(self).times(weight, bits) as i64,
+        }
+    }
 }
 
 impl FixedSum for i128 {
@@ -230,6 +250,11 @@ impl FixedSum for i128 {
         let high = self >> 96;
         let unit = 281_474_976_710_656.0; // 2^48
         [high as f64 * unit * unit, middle as f64 * unit, low as f64]
+    }
+
+    #[inline(always)]
+    fn times(self, weight: i64, bits: u32) -> Self {
+        (self.wrapping_mul(i128::from(weight)) + ((1 << bits) >> 1)) >> bits
     }
 }
 

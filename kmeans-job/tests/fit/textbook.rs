@@ -6,7 +6,8 @@ use super::{
 };
 use kmeans_job::{
     jobs::{
-        lloyd::{Assign, Centroids, Cluster, Lloyd, MOVED, Step},
+        assign::Assign,
+        lloyd::{Centroids, Cluster, Lloyd, MOVED, Step},
         rows::{CentredRows, CentredSlice},
     },
     numeric::{grid::Grid, scalar::Scalar},
@@ -18,7 +19,7 @@ use mapreduce_core::{Output, prelude::*};
 #[serde(bound = "T: Scalar")]
 struct Textbook<T>(Lloyd<T>);
 
-struct RowByRow<T>(Assign<T>);
+struct RowByRow<T: Scalar>(Assign<T>);
 
 impl<T: Scalar> Mapper for RowByRow<T> {
     type Input = CentredRows<T>;
@@ -50,35 +51,61 @@ impl<T: Scalar> Job for Textbook<T> {
     }
 }
 
-/// Index, count and sums of each cluster that has rows, and the counter of moved rows.
-type Clusters<S> = (Vec<(u32, u64, Vec<S>)>, u64);
+/// Index, count and sums of each cluster that has rows or has lost some, and the counter of moved rows.
+type Clusters<S> = (Vec<(u32, i64, Vec<S>)>, u64);
 
 fn clusters<T: Scalar, J>(output: Output<J>) -> Clusters<T::Sum>
 where
     J: Job<Mapper: Mapper<Key = u32, Value = Cluster<T>>, Combiner = Sum, Reducer = Fold<Sum>>,
 {
-    let pairs = output.pairs.into_iter();
-    (
-        pairs.map(|(k, cluster)| (k, cluster.count, cluster.sums.into_vec())).collect(),
-        output.counters.get(MOVED),
-    )
+    let pairs = output.pairs.into_iter().map(|(k, cluster)| (k, cluster.count, cluster.sums.into_vec()));
+    // Row by row, a cluster may lose what it gains.
+    let is_something = |sum: &T::Sum| *sum != T::Sum::default();
+    let pairs = pairs.filter(|(_, count, sums)| *count != 0 || sums.iter().any(is_something));
+    (pairs.collect(), output.counters.get(MOVED))
 }
 
 fn assert_map_is_map_split<T: Scalar>(table: &Table, rounds: &[Vec<f64>]) {
-    let values: Vec<T> = table.values.iter().map(|&x| T::from_f64(x)).collect();
+    for weights in [None, Some(0), Some(3)] {
+        for steps in [[Step::Assign; 2], [Step::Change; 2], [Step::Change, Step::Assign]] {
+            assert_map_is_map_split_in::<T>(table, weights, rounds, steps);
+        }
+    }
+}
+
+/// With weights of some bits behind the point or without; the steps take turns.
+fn assert_map_is_map_split_in<T: Scalar>(
+    table: &Table,
+    weights: Option<u8>,
+    rounds: &[Vec<f64>],
+    steps: [Step; 2],
+) {
+    let (d, n) = (table.d, table.rows() as u64);
     let magnitude = table.values.iter().fold(0.0_f64, |max, x| max.max(x.abs()));
-    let lloyd = Lloyd { grid: Grid::<T>::new(&vec![magnitude; table.d], table.rows() as u64) };
-    let dataset = || Dataset::with_split_bytes(CentredSlice::new(&values, table.d).unwrap(), 300).unwrap();
+    let (grid, width) = match weights {
+        None => (Grid::<T>::new(&vec![magnitude; d], n), d),
+        Some(bits) => (Grid::weighted(&vec![magnitude; d], bits, 8 * n), d + 1),
+    };
+    let rows = table.values.chunks(d).enumerate().flat_map(|(i, row)| {
+        let weight = weights.map(|bits| (i % 7) as f64 / f64::from(1 << bits));
+        row.iter().copied().chain(weight)
+    });
+    let values: Vec<T> = rows.map(T::from_f64).collect();
+    let lloyd = Lloyd { grid };
+    let dataset = || Dataset::with_split_bytes(CentredSlice::new(&values, width).unwrap(), 3000).unwrap();
     let kept = dataset();
     for (round, current) in rounds.iter().enumerate() {
         let previous = round.checked_sub(1).map(|before| rounds[before].clone()).unwrap_or_default();
-        let shared = Centroids { current: current.clone(), previous, step: Step::Assign };
+        let shared = Centroids { current: current.clone(), previous, step: steps[round % 2] };
         let textbook = clusters::<T, _>(ENGINE.run(&Textbook(lloyd.clone()), &shared, &dataset()).unwrap());
-        assert_eq!(textbook.0.iter().map(|cluster| cluster.1).sum::<u64>(), table.rows() as u64);
+        if weights.is_none() && (shared.step == Step::Assign || round == 0) {
+            assert_eq!(textbook.0.iter().map(|cluster| cluster.1).sum::<i64>(), n as i64);
+        }
+        let how = format!("{weights:?}, {:?} in round {round}", shared.step);
         let with_cache = clusters::<T, _>(ENGINE.run(&lloyd, &shared, &kept).unwrap());
-        assert_eq!(with_cache, textbook, "round {round}");
+        assert_eq!(with_cache, textbook, "{how}");
         let without = clusters::<T, _>(ENGINE.run(&lloyd, &shared, &dataset()).unwrap());
-        assert_eq!(without, textbook, "round {round} with nothing cached");
+        assert_eq!(without, textbook, "{how} with nothing cached");
     }
 }
 
@@ -88,6 +115,23 @@ fn the_kernel_gives_what_the_textbook_gives() {
     for (table, k) in [(blobs(333, 5, 9, 0.8, 1), 9), (integers(400, 2, 6, 2), 5), (line, 1)] {
         let rounds: Vec<Vec<f64>> =
             (0..4).map(|round| table.pick((0..k).map(|c| c * 7 + round * (c % 3))).values).collect();
+        assert_map_is_map_split::<f32>(&table, &rounds);
+        assert_map_is_map_split::<f64>(&table, &rounds);
+    }
+}
+
+#[test]
+fn centroids_that_move_little_leave_the_kernel_with_what_the_textbook_gives() {
+    // Enough columns and centroids for bounds, and more rows than are gathered at once.
+    for (table, k) in
+        [(blobs(2500, 5, 12, 1.5, 1), 12), (integers(3000, 3, 4, 2), 20), (blobs(50, 3, 2, 0.1, 3), 16)]
+    {
+        let start = table.pick((0..k).map(|c| c * 3)).values;
+        let drifting = |round: i32| -> Vec<f64> {
+            let step = |i: usize| ((i * 7919 + round as usize) % 13) as f64 * 0.1 / f64::from(1 << round);
+            start.iter().enumerate().map(|(i, x)| x + step(i)).collect()
+        };
+        let rounds: Vec<Vec<f64>> = (0..7).map(drifting).collect();
         assert_map_is_map_split::<f32>(&table, &rounds);
         assert_map_is_map_split::<f64>(&table, &rounds);
     }

@@ -1,0 +1,51 @@
+//! [`Known`]: what a split remembers of its rows from one round to the next.
+
+use crate::{kernel::bounds::BoundsMut, numeric::scalar::Scalar};
+use std::ops::Range;
+
+/// The labels of a split's rows and, once few of them change, bounds on their distances. Whatever is lost is made again
+/// from the centroids of the round before, so that no result depends on it.
+#[derive(Debug)]
+pub(super) struct Known<T> {
+    /// Of the centroids that the labels belong to.
+    pub(super) fingerprint: u64,
+    pub(super) labels: Vec<u32>,
+    /// Empty, or as long as the labels; see [`BoundsMut`].
+    upper: Vec<T>,
+    lower: Vec<T>,
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self { fingerprint: 0, labels: Vec::new(), upper: Vec::new(), lower: Vec::new() }
+    }
+}
+
+impl<T: Scalar> Known<T> {
+    /// Whether there are bounds.
+    pub(super) fn has_bounds(&self) -> bool {
+        !self.upper.is_empty()
+    }
+
+    /// Makes room for the bounds of as many rows as there are labels.
+    pub(super) fn add_bounds(&mut self) {
+        self.upper.resize(self.labels.len(), T::ZERO);
+        self.lower.resize(self.labels.len(), T::ZERO);
+    }
+
+    pub(super) fn drop_bounds(&mut self) {
+        (self.upper, self.lower) = (Vec::new(), Vec::new());
+    }
+
+    /// Labels and bounds of some rows.
+    pub(super) fn with_bounds(&mut self, range: Range<usize>) -> (&mut [u32], BoundsMut<'_, T>) {
+        let bounds =
+            BoundsMut { upper: &mut self.upper[range.clone()], lower: &mut self.lower[range.clone()] };
+        (&mut self.labels[range], bounds)
+    }
+
+    /// Sets label and bounds of a row.
+    pub(super) fn set(&mut self, row: usize, label: u32, upper: T, lower: T) {
+        (self.labels[row], self.upper[row], self.lower[row]) = (label, upper, lower);
+    }
+}
