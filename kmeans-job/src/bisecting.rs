@@ -5,6 +5,7 @@ use crate::{
     error::{DataError, FitError},
     fit::{Iteration, Pass, Search},
     iterations::Fitted,
+    jobs::rows::weight_of,
     kernel::{
         distance::{squared_distance, squared_distances},
         isa::Isa,
@@ -46,7 +47,7 @@ pub(crate) fn bisect<T: Scalar, E: Engine>(
 ) -> Result<Fitted, FitError> {
     let Pass { k, number: run, seed, observer, .. } = pass;
     // Ahead of work that would be in vain.
-    start::distinct(k, seed, search.data, session)?;
+    start::distinct(k, seed, search.centred.d(), search.data, session)?;
     let silent = Observer::none();
     let pass = Pass { empty: EmptyClusters::Relocate, observer: &silent, ..pass };
     let whole = search.lloyd(Pass { k: 1, ..pass }, session, init_seconds)?;
@@ -155,7 +156,7 @@ fn split_rows<T: Scalar, E: Engine>(
             rows: rows.map(|(&row, _)| row).collect(),
             centroid: fitted.centroids[label * d..][..d].to_vec(),
             inertia: inertias[label],
-            divisible: true,
+            divisible: inertias[label] > 0.0,
         }
     };
     let halves = Halves { parts: [half(0), half(1)], converged: fitted.converged };
@@ -168,13 +169,16 @@ fn inertias<T: Scalar>(centred: &Centred<T>, centroids: &[f64], labels: &[i32]) 
     const ROWS: usize = 1024;
     let mut sums = [ExactSum::new(), ExactSum::new()];
     let (mut of_rows, mut squared) = (Vec::with_capacity(ROWS), [0.0; ROWS]);
-    for (rows, labels) in centred.values().chunks(ROWS * centred.d()).zip(labels.chunks(ROWS)) {
+    let (d, RowBlock { width, values }) = (centred.d(), centred.values());
+    for (values, labels) in values.chunks(ROWS * width).zip(labels.chunks(ROWS)) {
+        let rows = RowBlock { width, values };
         of_rows.clear();
         of_rows.extend(labels.iter().map(|&label| label as u32));
         let squared = &mut squared[..labels.len()];
-        let rows = RowBlock { width: centred.d(), values: rows };
-        squared_distances(Isa::detect(), rows, centred.d(), &of_rows, centroids, squared);
-        of_rows.iter().zip(&*squared).for_each(|(&label, &squared)| sums[label as usize].add(squared));
+        squared_distances(Isa::detect(), rows, d, &of_rows, centroids, squared);
+        for ((row, &label), &squared) in rows.into_iter().zip(&of_rows).zip(&*squared) {
+            sums[label as usize].add_product(weight_of(row, d), squared);
+        }
     }
-    sums.map(|sum| centred.distance.cost(sum.value()))
+    sums.map(|sum| centred.cost(sum.value()))
 }

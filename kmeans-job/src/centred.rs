@@ -13,8 +13,8 @@ use crate::{
     distance::Distance,
     error::DataError,
     jobs::{
-        rows::{Preparation, centre_in_place, scale_in_place},
-        statistics::{AddColumns, AddSquares, FindRanges, Ranges},
+        rows::{Preparation, centre_in_place, scale_in_place, weight_of},
+        statistics::{AddColumns, AddSquares, FindRanges, Range, Ranges},
     },
     numeric::{
         exact::ExactSum,
@@ -23,13 +23,15 @@ use crate::{
         unit::scale_to_unit,
     },
     session::{Data, Session},
+    weighing::{Weighed, Weighing},
 };
-use mapreduce_core::{Block, Engine, Error};
+use mapreduce_core::{Block, Engine, Error, RowBlock};
 
 /// Centred rows.
 pub(crate) struct Centred<T: Scalar> {
     values: Vec<T>,
     d: usize,
+    pub(crate) weighing: Weighing,
     pub(crate) distance: Distance,
     /// What was subtracted from each column: zeros where rows are of unit length.
     pub(crate) shift: Vec<f64>,
@@ -66,52 +68,59 @@ impl From<Error> for Failed {
 }
 
 impl<T: Scalar> Centred<T> {
-    /// Centres the rows by their own means, or scales them to unit length.
+    /// Centres the rows by their own means, or scales them to unit length. Rows of weight 0 have no part in that.
     pub(crate) fn new<E: Engine>(
-        matrix: Matrix<T>,
+        rows: Weighed<T>,
         distance: Distance,
         session: &mut Session<'_, E>,
     ) -> Result<(Self, Columns<T>), Failed> {
-        let (rows, d) = (matrix.rows(), matrix.d());
-        let values = matrix.into_values();
-        let data = session.dataset(&values, d, &Preparation::Done)?;
-        let ranges = find_ranges(&data, session)?;
+        let Weighed { values, d, weighing } = rows;
+        let data = session.dataset(&values, d + weighing.behind, &Preparation::Done)?;
+        let ranges = find_ranges(d, &data, session)?;
         if let Some((row, column)) = ranges.not_finite {
             return Err(Failed::Data(DataError::NotFinite { row, column }));
         }
+        let rows = values.len() / (d + weighing.behind);
         if distance == Distance::Cosine {
             check_directions(&ranges)?;
             drop(data);
-            let scaled = Self::scaled(values, d);
+            let scaled = Self::scaled(values, d, weighing);
             let columns = scaled.columns_of_units(session)?;
             return Ok((scaled, columns));
         }
-        let grid = Grid::<T>::new(&magnitudes(&ranges.min, &ranges.max), rows as u64);
+        let counted = &ranges.counted;
+        let grid = weighing.grid::<T>(&counted.magnitudes(), rows);
         let sums = add_columns(&grid, &data, session)?;
-        let shift: Vec<f64> = (0..d)
-            .map(|j| shift::<T>(ranges.min[j], ranges.max[j], grid.mean(sums[j], rows as i64, j)))
-            .collect();
+        let mean = |j: usize| grid.mean(sums[j], weighing.units(), j);
+        let shift: Vec<f64> = (0..d).map(|j| shift::<T>(counted.min[j], counted.max[j], mean(j))).collect();
         drop(data);
 
-        let mean = |j: usize| sum_less(sums[j], grid.unit(j), rows as f64, shift[j]) / rows as f64;
+        let total = weighing.total();
+        let mean = |j: usize| sum_less(sums[j], grid.unit(j), total, shift[j]) / total;
         let means = (0..d).map(mean).collect();
-        let centred = Self::shifted(values, d, &shift);
+        let centred = Self::shifted(values, d, weighing, &shift);
+        let magnitudes = centred.magnitudes_of(counted);
+        let heaviest = rows.max(total.ceil() as usize);
+        check_magnitudes::<T>(&magnitudes, heaviest)?;
+        check_reach::<T>(&centred.magnitudes_of(&ranges.idle), heaviest)?;
+        Ok((centred, Columns { grid: weighing.grid(&magnitudes, rows), means }))
+    }
+
+    /// The magnitudes of rows that had these ranges.
+    fn magnitudes_of(&self, Range { min, max }: &Range) -> Vec<f64> {
         // Rounding keeps the order, so the ends of a column's range go to the ends of the centred range.
         let moved = |ends: &[f64]| -> Vec<f64> {
-            let shift = centred.shift.iter().map(|&shift| T::from_f64(shift));
+            let shift = self.shift.iter().map(|&shift| T::from_f64(shift));
             ends.iter().zip(shift).map(|(&x, shift)| (T::from_f64(x) - shift).to_f64()).collect()
         };
-        let magnitudes = magnitudes(&moved(&ranges.min), &moved(&ranges.max));
-        check_magnitudes::<T>(&magnitudes, rows)?;
-        Ok((centred, Columns { grid: Grid::new(&magnitudes, rows as u64), means }))
+        Range { min: moved(min), max: moved(max) }.magnitudes()
     }
 
     /// What is known of the columns of rows of unit length: no element exceeds 1.
     fn columns_of_units<E: Engine>(&self, session: &mut Session<'_, E>) -> Result<Columns<T>, Error> {
-        let rows = self.rows() as u64;
-        let grid = Grid::<T>::new(&vec![1.0; self.d], rows);
+        let grid = self.weighing.grid::<T>(&vec![1.0; self.d], self.rows());
         let sums = add_columns(&grid, &self.dataset(session)?, session)?;
-        let means = (0..self.d).map(|j| grid.mean(sums[j], rows as i64, j)).collect();
+        let means = (0..self.d).map(|j| grid.mean(sums[j], self.weighing.units(), j)).collect();
         Ok(Columns { grid, means })
     }
 
@@ -127,10 +136,10 @@ impl<T: Scalar> Centred<T> {
             let at = part * 4096 + in_part;
             return Err(DataError::NotFinite { row: (at / d) as u64, column: (at % d) as u64 });
         }
-        let values = matrix.into_values();
+        let Weighed { values, weighing, .. } = matrix.into();
         Ok(match distance {
-            Distance::Euclidean => Self::shifted(values, d, shift),
-            Distance::Cosine => Self::scaled(values, d),
+            Distance::Euclidean => Self::shifted(values, d, weighing, shift),
+            Distance::Cosine => Self::scaled(values, d, weighing),
         })
     }
 
@@ -140,13 +149,13 @@ impl<T: Scalar> Centred<T> {
         data: &Data<'_, T>,
         session: &mut Session<'_, E>,
     ) -> Result<(), Failed> {
-        let ranges = find_ranges(data, session)?;
+        let ranges = find_ranges(self.d, data, session)?;
         if let Some((_, column)) = ranges.not_finite {
             let (column, magnitude, dtype) = (column as usize, f64::INFINITY, dtype::<T>());
             return Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype }));
         }
         match self.distance {
-            Distance::Euclidean => check_magnitudes::<T>(&magnitudes(&ranges.min, &ranges.max), self.rows()),
+            Distance::Euclidean => check_magnitudes::<T>(&ranges.counted.magnitudes(), self.rows()),
             Distance::Cosine => check_directions(&ranges),
         }
     }
@@ -158,48 +167,77 @@ impl<T: Scalar> Centred<T> {
         data: &Data<'_, T>,
         session: &mut Session<'_, E>,
     ) -> Result<Spread, Error> {
-        let squares = session.run(&AddSquares::<T>::default(), &(), data)?.pairs;
+        let squares = session.run(&AddSquares::<T>::new(self.d), &(), data)?.pairs;
         let squares = squares.into_iter().next().map(|((), squares)| squares).unwrap_or_default();
         let squared_means: f64 = columns.means.iter().map(|mean| mean.powi(2)).sum();
-        let mean_square = squares.value() / self.rows() as f64;
+        let mean_square = squares.value() / self.weighing.total();
         let mean_variance = ((mean_square - squared_means) / self.d as f64).max(0.0);
         Ok(Spread { squares, mean_variance })
     }
 
-    fn shifted(mut values: Vec<T>, d: usize, shift: &[f64]) -> Self {
+    fn shifted(mut values: Vec<T>, d: usize, weighing: Weighing, shift: &[f64]) -> Self {
         let in_t: Vec<T> = shift.iter().map(|&x| T::from_f64(x)).collect();
-        centre_in_place(&mut values, &in_t);
         // The shift of a model made from f64 data is rounded for f32 rows. Centroids are to be moved by the same.
         let shift = in_t.iter().map(|x| x.to_f64()).collect();
-        let preparation = Preparation::Shift(in_t.into());
-        Self { values, d, distance: Distance::Euclidean, shift, preparation }
+        // Weights stay.
+        let of_rows: Vec<T> = in_t.into_iter().chain(std::iter::repeat_n(T::ZERO, weighing.behind)).collect();
+        centre_in_place(&mut values, &of_rows);
+        let preparation = Preparation::Shift(of_rows.into());
+        Self { values, d, weighing, distance: Distance::Euclidean, shift, preparation }
     }
 
-    fn scaled(mut values: Vec<T>, d: usize) -> Self {
-        scale_in_place(&mut values, d);
-        let (distance, preparation) = (Distance::Cosine, Preparation::Unit);
-        Self { values, d, distance, shift: vec![0.0; d], preparation }
+    fn scaled(mut values: Vec<T>, d: usize, weighing: Weighing) -> Self {
+        scale_in_place(&mut values, d + weighing.behind, d);
+        let (distance, preparation) = (Distance::Cosine, Preparation::Unit(d as u64));
+        Self { values, d, weighing, distance, shift: vec![0.0; d], preparation }
     }
 
     /// The rows, as input for the jobs.
     pub(crate) fn dataset<E: Engine>(&self, session: &Session<'_, E>) -> Result<Data<'_, T>, Error> {
-        session.dataset(&self.values, self.d, &self.preparation)
+        session.dataset(&self.values, self.width(), &self.preparation)
     }
 
-    /// The rows themselves, row-major.
-    pub(crate) fn values(&self) -> &[T] {
-        &self.values
+    /// The part in cost and inertia of rows whose squared Euclidean distances, as they are computed with and weighed, add
+    /// up to `squared`.
+    pub(crate) fn cost(&self, squared: f64) -> f64 {
+        self.distance.cost(squared) / self.weighing.one
     }
 
-    /// Copies of some of the rows, at least one.
-    pub(crate) fn gather(&self, rows: &[usize]) -> Matrix<T> {
-        let values = rows.iter().flat_map(|&row| &self.values[row * self.d..][..self.d]).copied().collect();
-        Matrix::new(rows.len(), self.d, values).expect("these are whole rows")
+    /// What the rows of each of `k` clusters weigh; nothing if they have no weights.
+    pub(crate) fn weigh(&self, labels: &[i32], k: usize) -> Option<Vec<f64>> {
+        if self.weighing.behind == 0 {
+            return None;
+        }
+        let mut units = vec![0; k];
+        for (row, &label) in self.values.chunks_exact(self.width()).zip(labels) {
+            units[label as usize] += self.weighing.in_units(weight_of(row, self.d));
+        }
+        let in_weights = |units: i64| units as f64 * self.weighing.unit() / self.weighing.one;
+        Some(units.into_iter().map(in_weights).collect())
+    }
+
+    /// The numbers of a row: its columns, and its weight if it has one.
+    fn width(&self) -> usize {
+        self.d + self.weighing.behind
+    }
+
+    /// The rows themselves, with their weights.
+    pub(crate) fn values(&self) -> RowBlock<'_, T> {
+        RowBlock { width: self.width(), values: &self.values }
+    }
+
+    /// Copies of some of the rows, at least one, with their weights.
+    pub(crate) fn gather(&self, rows: &[usize]) -> Weighed<T> {
+        let width = self.width();
+        let values = rows.iter().flat_map(|&row| &self.values[row * width..][..width]);
+        let values: Vec<T> = values.copied().collect();
+        let weighing = self.weighing.of_some(&values, self.d);
+        Weighed { values, d: self.d, weighing }
     }
 
     /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
-        self.values.len() / self.d
+        self.values.len() / self.width()
     }
 
     /// The number of columns.
@@ -216,7 +254,7 @@ impl<T: Scalar> Centred<T> {
     pub(crate) fn place(&self, points: &[f64]) -> Vec<f64> {
         let mut placed = self.centre(points);
         if self.distance == Distance::Cosine {
-            scale_in_place(&mut placed, self.d);
+            scale_in_place(&mut placed, self.d, self.d);
         }
         placed
     }
@@ -266,16 +304,12 @@ fn add_columns<T: Scalar, E: Engine>(
 }
 
 fn find_ranges<T: Scalar, E: Engine>(
+    d: usize,
     data: &Data<'_, T>,
     session: &mut Session<'_, E>,
 ) -> Result<Ranges, Error> {
-    let ranges = session.run(&FindRanges::<T>::default(), &(), data)?.pairs;
+    let ranges = session.run(&FindRanges::<T>::new(d), &(), data)?.pairs;
     Ok(ranges.into_iter().next().map(|((), ranges)| ranges).unwrap_or_default())
-}
-
-/// The largest magnitude of each column.
-fn magnitudes(min: &[f64], max: &[f64]) -> Vec<f64> {
-    min.iter().zip(max).map(|(min, max)| min.abs().max(max.abs())).collect()
 }
 
 /// What to subtract from a column.
@@ -318,13 +352,21 @@ fn check_directions(ranges: &Ranges) -> Result<(), Failed> {
     }
 }
 
+/// Refuses data of which squared distances would overflow.
+fn check_reach<T: Scalar>(magnitudes: &[f64], rows: usize) -> Result<(), Failed> {
+    let limit = magnitude_max::<T>(magnitudes.len(), rows);
+    match magnitudes.iter().enumerate().find(|(_, x)| **x > limit) {
+        Some((column, &magnitude)) => {
+            Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype: dtype::<T>() }))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Refuses data of which squared distances would overflow or vanish.
 fn check_magnitudes<T: Scalar>(magnitudes: &[f64], rows: usize) -> Result<(), Failed> {
+    check_reach::<T>(magnitudes, rows)?;
     let dtype = dtype::<T>();
-    let limit = magnitude_max::<T>(magnitudes.len(), rows);
-    if let Some((column, &magnitude)) = magnitudes.iter().enumerate().find(|(_, x)| **x > limit) {
-        return Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype }));
-    }
     // The smallest normal number is 4 / MAX, but for a rounding. Where the square of the largest magnitude is normal,
     // a square that is not is off by no more than the last place of that one.
     let magnitude = magnitudes.iter().copied().fold(0.0, f64::max);
@@ -344,7 +386,7 @@ mod tests {
         let engine = Local::new(1).unwrap();
         let matrix = Matrix::new(values.len() / d, d, values).unwrap();
         let mut session = Session::new(&engine, &Cancel::new(), None);
-        let Ok((centred, columns)) = Centred::new(matrix, Distance::Euclidean, &mut session) else {
+        let Ok((centred, columns)) = Centred::new(matrix.into(), Distance::Euclidean, &mut session) else {
             panic!("the values are ordinary")
         };
         let spread = centred.spread(&columns, &centred.dataset(&session).unwrap(), &mut session).unwrap();
@@ -396,7 +438,7 @@ mod tests {
             c in -1.0..1.0_f64, shift in -1.0..1.0_f64, exponents in (-60..60_i32, -60..60_i32),
         ) {
             let (c, shift) = (c * 2_f64.powi(exponents.0), shift * 2_f64.powi(exponents.1));
-            let centred = Centred::<f64>::shifted(vec![0.0], 1, &[shift]);
+            let centred = Centred::like(Matrix::new(1, 1, vec![0.0_f64]).unwrap(), Distance::Euclidean, &[shift]).unwrap();
             let in_model = centred.restore(&[c]);
             let kept = centred.centre(&in_model);
             prop_assert_eq!(centred.restore(&kept), in_model);

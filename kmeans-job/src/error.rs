@@ -1,7 +1,10 @@
 //! [`OptionsError`], [`FitError`] and [`PredictError`]: why options do not go together, clusters could not be found, or
 //! a model not be applied.
 
-use crate::data::{Dtype, ShapeError, ShareError};
+use crate::{
+    data::{Dtype, ShapeError, ShareError},
+    weighing::WeightsError,
+};
 
 /// Why options do not go together.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -112,6 +115,9 @@ pub enum FitError {
         /// The row, counted from 0.
         row: usize,
     },
+    /// The weights cannot be used.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// The points have no rows, no columns, or an incomplete row.
     #[error(transparent)]
     Shape(#[from] ShapeError),

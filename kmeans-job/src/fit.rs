@@ -4,7 +4,7 @@ use crate::{
     algorithm::Algorithm,
     bisecting::bisect,
     centred::{self, Centred, Columns, Spread},
-    data::{Matrix, Points},
+    data::{Matrix, Points, ShareError},
     error::FitError,
     iterations::{Fitted, Iterations},
     kmeans::{EmptyClusters, KMeans, Observer},
@@ -15,6 +15,7 @@ use crate::{
     session::{Data, Session},
     silhouette::Silhouette,
     start,
+    weighing::Weighed,
 };
 use mapreduce_core::{Engine, Report};
 use std::time::Instant;
@@ -90,15 +91,25 @@ pub struct Trial {
 /// Random numbers for the seeds of runs.
 const STREAM_RUN: u64 = 0x72_756e; // "run"
 
-/// Finds clusters in `points`; see [`KMeans::fit_on`].
-pub(crate) fn fit(kmeans: &KMeans, engine: &impl Engine, points: Points) -> Result<Fit, FitError> {
+/// Finds clusters in `points`, which may have weights; see [`KMeans::fit_on`].
+pub(crate) fn fit(
+    kmeans: &KMeans,
+    engine: &impl Engine,
+    points: Points,
+    weights: Option<&[f64]>,
+) -> Result<Fit, FitError> {
     match points {
-        Points::F32(matrix) => fit_as(kmeans, engine, matrix),
-        Points::F64(matrix) => fit_as(kmeans, engine, matrix),
+        Points::F32(matrix) => fit_as(kmeans, engine, matrix, weights),
+        Points::F64(matrix) => fit_as(kmeans, engine, matrix, weights),
     }
 }
 
-fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, matrix: Matrix<T>) -> Result<Fit, FitError> {
+fn fit_as<T: Scalar>(
+    kmeans: &KMeans,
+    engine: &impl Engine,
+    matrix: Matrix<T>,
+    weights: Option<&[f64]>,
+) -> Result<Fit, FitError> {
     let range = kmeans.k;
     if range.to > matrix.rows() {
         return Err(FitError::K { k: range.to, rows: matrix.rows() });
@@ -106,16 +117,23 @@ fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, matrix: Matrix<T>) -
     let started = Instant::now();
     let mut session = Session::new(engine, &kmeans.cancel, kmeans.split_bytes);
     if kmeans.shared {
+        if weights.is_some() {
+            return Err(FitError::NotShareable(ShareError::Weighted));
+        }
         session.share(&matrix)?;
     }
-    let (centred, columns) = Centred::new(matrix, kmeans.distance, &mut session)?;
+    let rows = match weights {
+        None => matrix.into(),
+        Some(weights) => Weighed::new(matrix, weights)?,
+    };
+    let (centred, columns) = Centred::new(rows, kmeans.distance, &mut session)?;
     let data = centred.dataset(&session)?;
     let spread = centred.spread(&columns, &data, &mut session)?;
     let silhouette = match range.is_single() {
         true => None,
         false => {
             // Ahead of work that would be in vain.
-            start::distinct(range.to, kmeans.seed, &data, &mut session)?;
+            start::distinct(range.to, kmeans.seed, centred.d(), &data, &mut session)?;
             Some(Silhouette::new(&centred, kmeans.seed, &data, &mut session)?)
         }
     };
@@ -222,6 +240,7 @@ impl<T: Scalar> Search<'_, T> {
             shift: centred.shift.clone(),
             centroids: restored.chunks_exact(centred.d()).map(<[f64]>::to_vec).collect(),
             counts: labelled.counts,
+            weights: labelled.weights,
             cost_per_iteration: costs,
         };
         Ok(Run { number, model, labels: labelled.labels })

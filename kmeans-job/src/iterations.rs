@@ -150,11 +150,12 @@ impl<T: Scalar> Iterations<'_, T> {
 
     fn cost(&self, state: &State<T>, sums: &Sums<T>) -> f64 {
         let squared = cost_from_sums(self.squares, &sums.sums, &sums.counts, self.grid, &state.centroids);
-        self.centred.distance.cost(squared)
+        self.centred.cost(squared)
     }
 
-    /// Moves the empty clusters, in their order, to the farthest rows, which their own clusters lose. False if no
-    /// cluster was moved: as far as can be computed, every row lies on its centroid.
+    /// Moves the empty clusters, in their order, to the farthest rows, which their own clusters lose: a weight of 1, as if
+    /// a row of weight 3 were three rows. False if no cluster was moved: as far as can be computed, every row lies on its
+    /// centroid.
     fn fill_empty(&self, sums: &mut Sums<T>, output: Output<Lloyd<T>>) -> bool {
         let d = self.d();
         let farthest =
@@ -163,10 +164,13 @@ impl<T: Scalar> Iterations<'_, T> {
         let mut moved = false;
         for (to, row) in empty.into_iter().zip(farthest) {
             let from = row.label as usize;
-            sums.counts[from] -= 1;
-            sums.counts[to] += 1;
-            for (j, &x) in row.point.iter().enumerate() {
-                let x = T::from_f64(x).quantize(self.grid.scale(j));
+            let weighing = self.centred.weighing;
+            let weight = (weighing.behind == 1).then(|| row.weight.min(weighing.one));
+            let values: Vec<T> = row.point.iter().copied().chain(weight).map(T::from_f64).collect();
+            let (on_grid, count) = self.grid.of_row(&values);
+            sums.counts[from] -= count;
+            sums.counts[to] += count;
+            for (j, x) in on_grid.take(d).enumerate() {
                 sums.sums[from * d + j] -= x;
                 sums.sums[to * d + j] += x;
             }

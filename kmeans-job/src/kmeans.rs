@@ -87,7 +87,47 @@ impl KMeans {
     /// # Errors
     /// Those of `fit`.
     pub fn fit_on(&self, engine: &impl Engine, points: impl IntoPoints) -> Result<Fit, FitError> {
-        fit::fit(self, engine, points.into_points()?)
+        fit::fit(self, engine, points.into_points()?, None)
+    }
+
+    /// As [`fit`](Self::fit), with a weight for each row: a row of weight 3 counts as three rows, and one of weight 0 gets a
+    /// label but has no other effect.
+    ///
+    /// A row's weight applies to means, start centroids, costs, inertia and mini-batches; a silhouette counts every row
+    /// once. Weights that are whole numbers, and add up to at most 2^32, give the bits that repeated rows give. Other
+    /// weights are rounded to the type of the rows, and to 2^-30 of the power of two below the largest (for more than 2^31
+    /// rows to less).
+    ///
+    /// ```
+    /// use kmeans_job::{KMeans, Start, data::Matrix};
+    ///
+    /// let start = Start::Given(Matrix::new(2, 1, vec![0.0, 9.0])?);
+    /// let kmeans = KMeans::builder().k(2).start(start).build()?;
+    /// let fit = kmeans.fit_weighted(&[[0.0], [1.0], [10.0], [500.0]], &[3.0, 1.0, 2.0, 0.0])?;
+    /// assert_eq!(fit.model.centroids, [[0.25], [10.0]]);
+    /// assert_eq!(fit.model.weights, Some(vec![4.0, 2.0]));
+    /// assert_eq!(fit.labels, [0, 0, 1, 1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `fit`, and [`FitError::Weights`] when there is not one weight for each row, one is negative, infinite or
+    /// not a number, or all are 0. Points with weights cannot be [shared](KMeansBuilder::shared).
+    pub fn fit_weighted(&self, points: impl IntoPoints, weights: &[f64]) -> Result<Fit, FitError> {
+        self.fit_weighted_on(&Local::new(0)?, points, weights)
+    }
+
+    /// As [`fit_weighted`](Self::fit_weighted), on an engine.
+    ///
+    /// # Errors
+    /// Those of `fit_weighted`.
+    pub fn fit_weighted_on(
+        &self,
+        engine: &impl Engine,
+        points: impl IntoPoints,
+        weights: &[f64],
+    ) -> Result<Fit, FitError> {
+        fit::fit(self, engine, points.into_points()?, Some(weights))
     }
 }
 

@@ -58,6 +58,7 @@ mod predict;
 mod session;
 mod silhouette;
 mod start;
+mod weighing;
 
 pub use algorithm::Algorithm;
 pub use distance::Distance;
@@ -70,6 +71,7 @@ pub use model::Model;
 pub use points::IntoPoints;
 pub use predict::{PredictOptions, Prediction};
 pub use start::Start;
+pub use weighing::WeightsError;
 
 /// The programs of the page about K-means, as tests.
 #[cfg(doctest)]

@@ -42,7 +42,7 @@ pub(crate) struct MiniBatches<'a, T: Scalar> {
 pub(crate) struct State {
     centroids: Vec<f64>,
     /// What the rows weigh that each centroid has seen, in units of the grid: their number, if rows have no weights.
-    seen: Vec<i64>,
+    seen: Vec<i128>,
     costs: Vec<f64>,
     /// The sum of the squared shifts, smoothed over about as many rounds as it takes to draw half of all rows.
     smoothed: Option<f64>,
@@ -83,29 +83,34 @@ impl<T: Scalar> Iterative for MiniBatches<'_, T> {
         output: Output<Batch<T>>,
     ) -> Result<ControlFlow<Self::Output>> {
         let d = self.centred.d();
-        let (mut drawn, mut squared) = (0, ExactSum::new());
+        let (mut drawn, mut weight, mut squared) = (0, 0, ExactSum::new());
         let mut centroids = state.centroids.clone();
         for (cluster, rows) in output.pairs {
             let cluster = cluster as usize;
-            state.seen[cluster] += rows.count;
+            drawn += rows.rows;
+            weight += rows.count;
+            squared += &rows.squared;
+            if rows.count == 0 {
+                continue;
+            }
+            state.seen[cluster] += i128::from(rows.count);
             let rate = rows.count as f64 / state.seen[cluster] as f64;
             for (j, x) in centroids[cluster * d..][..d].iter_mut().enumerate() {
                 *x += (self.grid.mean(rows.sums[j], rows.count, j) - *x) * rate;
             }
-            drawn += rows.rows;
-            squared += &rows.squared;
         }
         let centroids = self.centred.settle(centroids, &state.centroids);
         let shift = centroids.iter().zip(&state.centroids).map(|(new, old)| (new - old).powi(2)).sum();
-        // A round that happens to draw no row tells nothing.
-        let cost = match drawn {
+        // A round that happens to draw no row that counts tells nothing.
+        let cost = match weight {
             0 => state.costs.last().copied().unwrap_or_default(),
             _ => {
-                let mean = self.centred.distance.cost(squared.value()) / drawn as f64;
-                mean * self.centred.rows() as f64
+                let weighing = self.centred.weighing;
+                let mean = self.centred.cost(squared.value()) / (weight as f64 * weighing.unit());
+                mean * weighing.total()
             }
         };
-        if drawn > 0 {
+        if weight > 0 {
             state.smoothed = Some(self.smooth(state.smoothed, shift));
         }
         state.costs.push(cost);
@@ -131,7 +136,7 @@ mod tests {
     fn the_state_comes_back_from_its_bytes() {
         let state = State {
             centroids: vec![0.1, -0.0, 1e300, 5e-324],
-            seen: vec![0, i64::MAX],
+            seen: vec![0, i128::MAX],
             costs: vec![3.5, 0.25],
             smoothed: Some(0.125),
         };

@@ -17,6 +17,7 @@
 //! | `shift` | d numbers that were taken off each column before clustering; zeros for `cosine` |
 //! | `centroids` | k rows of d numbers |
 //! | `counts` | k numbers of points |
+//! | `weights` | what they weigh; only if points have weights, which then apply to inertia and costs |
 //! | `cost_per_iteration` | one sum of squared distances an iteration, at the centroids the iteration began with |
 //!
 //! Fields that a reader does not know are ignored.
@@ -57,6 +58,7 @@ const LENGTH_ERROR_MAX: f64 = 1e-9;
 ///     shift: vec![2.0],
 ///     centroids: vec![vec![0.1], vec![7.0]],
 ///     counts: vec![2, 1],
+///     weights: None,
 ///     cost_per_iteration: vec![0.5],
 /// };
 /// let folder = tempfile::tempdir()?;
@@ -90,6 +92,8 @@ pub struct Model {
     pub centroids: Vec<Vec<f64>>,
     /// The points of each centroid: `k` numbers.
     pub counts: Vec<u64>,
+    /// What the points of each centroid weigh: `k` numbers, or nothing if they have no weights.
+    pub weights: Option<Vec<f64>>,
     /// Of each iteration the sum of squared distances to the centroids it began with: the first is the cost of the
     /// start centroids, and `inertia`, the cost of the final ones, is not among them. `iterations` numbers.
     pub cost_per_iteration: Vec<f64>,
@@ -163,6 +167,9 @@ impl Model {
         }
         text.push_str("  ],\n");
         put(&mut text, "counts", &self.counts)?;
+        if let Some(weights) = &self.weights {
+            put(&mut text, "weights", weights)?;
+        }
         let costs = json("cost_per_iteration", &self.cost_per_iteration)?;
         writeln!(text, "  \"cost_per_iteration\": {costs}\n}}").expect("a String takes whatever is written");
         Ok(text)
@@ -189,6 +196,7 @@ impl Model {
             shift: take(fields, "shift")?,
             centroids: take(fields, "centroids")?,
             counts: take(fields, "counts")?,
+            weights: fields.contains_key("weights").then(|| take(fields, "weights")).transpose()?,
             cost_per_iteration: take(fields, "cost_per_iteration")?,
         };
         if k != model.k() {
@@ -219,11 +227,25 @@ impl Model {
             let problem = format!("it has {} numbers, and k is {k}", self.counts.len());
             return Err(Problem::new("counts", problem));
         }
+        self.check_weights()?;
         let sum: u128 = self.counts.iter().map(|&count| u128::from(count)).sum();
         if sum != u128::from(self.n) {
             return Err(Problem::new("counts", format!("their sum is {sum}, and n is {}", self.n)));
         }
         Ok(())
+    }
+
+    fn check_weights(&self) -> Result<(), Problem> {
+        let Some(weights) = &self.weights else { return Ok(()) };
+        check_finite("weights", weights)?;
+        if weights.len() != self.k() {
+            let problem = format!("it has {} numbers, and k is {}", weights.len(), self.k());
+            return Err(Problem::new("weights", problem));
+        }
+        match weights.iter().find(|&&weight| weight < 0.0) {
+            Some(weight) => Err(Problem::new("weights", format!("a sum of weights cannot be {weight}"))),
+            None => Ok(()),
+        }
     }
 
     /// What a prediction relies on: the fields are public, so a model need not come from a fit or a file.

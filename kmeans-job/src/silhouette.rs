@@ -35,7 +35,7 @@ impl Silhouette {
         session: &mut Session<'_, E>,
     ) -> Result<Self, Error> {
         let rows = sample(centred.rows(), seed);
-        let fetch = FetchRows::<T>::new(rows.iter().map(|&row| row as u64).collect());
+        let fetch = FetchRows::<T>::new(rows.iter().map(|&row| row as u64).collect(), centred.d());
         let points: Vec<Vec<f64>> =
             session.run(&fetch, &(), data)?.pairs.into_iter().map(|(_, point)| point).collect();
         Ok(Self { rows, distances: distances(&points, centred.distance) })

@@ -2,7 +2,7 @@
 
 mod command;
 
-use command::{Folder, doubles, labels, npy_f32};
+use command::{Folder, doubles, labels, npy, npy_f32};
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -89,4 +89,48 @@ fn mini_batches_draw_as_many_points_as_asked_for() {
         assert_eq!(run.status, Some(status));
         assert!(run.stderr.contains(words), "{}", run.stderr);
     }
+}
+
+#[test]
+fn weights_come_from_a_file_of_their_own() {
+    let folder = Folder::new();
+    folder.put("points.csv", "0\n1\n10\n500\n");
+    folder.put("w.csv", "weight\n3\n1\n2\n0\n");
+    let body: Vec<u8> = [3.0_f32, 1.0, 2.0, 0.0].into_iter().flat_map(f32::to_le_bytes).collect();
+    folder.put("w1.npy", npy("<f4", false, "(4,)", &body));
+    folder.put("w2.npy", npy("<f4", false, "(4, 1)", &body));
+    folder.put("start.npy", npy_f32(2, 1, [0.0, 9.0]));
+    for file in ["w.csv", "w1.npy", "w2.npy"] {
+        let fit = format!(
+            "fit points.csv --k 2 --weights {file} --init start.npy --model m.json --labels l.npy --quiet"
+        );
+        folder.succeed(&fit);
+        let model = json(&String::from_utf8(folder.get("m.json")).unwrap());
+        assert_eq!((&model["inertia"], &model["weights"]), (&json("0.75"), &json("[4.0,2.0]")), "{file}");
+        assert_eq!(labels(&folder.get("l.npy")), [0, 0, 1, 1]);
+    }
+}
+
+#[test]
+fn weights_that_cannot_be_used_are_named_with_their_file() {
+    let folder = Folder::new();
+    folder.put("points.csv", "0\n1\n10\n");
+    for (content, words) in [
+        ("1\n2\n", "--weights w.csv: 3 rows do not have 2 weights; give one weight for each row"),
+        ("1\n-2\n3\n", "--weights w.csv: the weight of row 1 (counted from 0) is -2; give numbers"),
+        ("0\n0\n0\n", "--weights w.csv: all weights are 0"),
+        ("1,2\n1,2\n1,2\n", "--weights w.csv: it has 2 columns, and weights are one number a point"),
+        ("1\nNaN\n1\n", "--weights w.csv: "),
+        ("1\n\"\"\n1\n", "--weights w.csv: "),
+    ] {
+        folder.put("w.csv", content);
+        let run = folder.run(&["fit", "points.csv", "--k", "1", "--weights", "w.csv"]);
+        assert_eq!(run.status, Some(1), "{content}");
+        assert!(run.stderr.contains(words), "{content}: {}", run.stderr);
+    }
+    let run = folder.run(&["fit", "points.csv", "--k", "1", "--weights", "none.npy"]);
+    assert!(run.stderr.contains("--weights none.npy: "), "{}", run.stderr);
+    folder.put("w.npy", npy_f32(3, 1, [1.0; 3]));
+    let run = folder.run(&["fit", "points.csv", "--k", "1", "--weights", "w.npy", "--labels", "./w.npy"]);
+    assert!(run.stderr.contains("--labels ./w.npy: this is also --weights"), "{}", run.stderr);
 }

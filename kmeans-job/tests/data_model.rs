@@ -23,6 +23,7 @@ fn model() -> Model {
         shift: vec![1.5, -0.0],
         centroids: vec![vec![0.1, 2.0], vec![-1e-300, 1e300]],
         counts: vec![3, 2],
+        weights: None,
         cost_per_iteration: vec![10.0, 0.5],
     }
 }
@@ -148,6 +149,8 @@ fn contradictions_are_named() {
         ("[-1e-300,1e+300]", "[]", "centroids", "centroid 1 (counted from 0) has 0 numbers"),
         ("[10.0,0.5]", "[10.0]", "cost_per_iteration", "it has 1 numbers, and iterations is 2"),
         ("[3,2]", "[5]", "counts", "it has 1 numbers, and k is 2"),
+        ("[3,2]", "[3,2],\"weights\":[1.5]", "weights", "it has 1 numbers, and k is 2"),
+        ("[3,2]", "[3,2],\"weights\":[1.5,-1]", "weights", "a sum of weights cannot be -1"),
         ("[3,2]", "[3,3]", "counts", "their sum is 6, and n is 5"),
         ("[3,2]", "[18446744073709551615,6]", "counts", "their sum is 18446744073709551621"),
         ("0.30000000000000004", "-1.0", "inertia", "a sum of squares cannot be -1"),
@@ -253,6 +256,7 @@ proptest! {
             converged: double,
             inertia: numbers.first().copied().unwrap_or(0.0).abs(),
             shift: centroids[0].iter().rev().copied().collect(),
+            weights: double.then(|| counts.iter().map(|&count| count as f64 / 4.0).collect()),
             counts,
             cost_per_iteration: numbers,
             centroids,

@@ -63,6 +63,9 @@ pub(crate) struct FitArgs {
     pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) search: Search,
+    /// Weights of the points: a file of one number each, a one-dimensional .npy array or one of the formats of points
+    #[arg(long, value_name = "FILE.npy|FILE.csv")]
+    pub(crate) weights: Option<PathBuf>,
     /// How distances are measured
     #[arg(long, value_enum, default_value_t = DistanceName::Euclidean)]
     pub(crate) distance: DistanceName,

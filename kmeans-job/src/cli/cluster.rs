@@ -41,6 +41,14 @@ pub(crate) fn load_start(init: &Init, cancel: &Cancel) -> Result<Start, CommandE
     }))
 }
 
+/// The weights that `--weights` names. Read ahead of the data, as start centroids are.
+pub(crate) fn load_weights(path: &Path, cancel: &Cancel) -> Result<Vec<f64>, CommandError> {
+    data::load_weights(path, &|| cancel.is_cancelled()).map_err(|error| match error {
+        LoadError::Interrupted => CommandError::Interrupted,
+        error => CommandError::Weights(error),
+    })
+}
+
 /// The points of a command line, as far as they can be looked at ahead of the wait for a pool.
 pub(crate) struct Source<'a> {
     files: Vec<PathBuf>,
@@ -86,6 +94,8 @@ pub(crate) struct Clustering<'a> {
     pub(crate) search: &'a Search,
     pub(crate) start: Start,
     pub(crate) distance: Distance,
+    /// The weights of the points, and their file for messages.
+    pub(crate) weights: Option<(&'a Path, Vec<f64>)>,
     pub(crate) split_bytes: Option<u64>,
     /// Whether peers read the points themselves.
     pub(crate) shared: bool,
@@ -118,8 +128,17 @@ impl Clustering<'_> {
         if let Some(bytes) = self.split_bytes {
             options = options.split_bytes(bytes);
         }
-        let fit = options.build()?.fit_on(self.engine, points);
-        fit.map_err(|error| explain(error, self.path, self.search, rows))
+        let kmeans = options.build()?;
+        let fit = match &self.weights {
+            None => kmeans.fit_on(self.engine, points),
+            Some((_, weights)) => kmeans.fit_weighted_on(self.engine, points, weights),
+        };
+        fit.map_err(|error| match (error, &self.weights) {
+            (FitError::Weights(problem), Some((path, _))) => {
+                CommandError::WeightsOfPoints { path: path.to_path_buf(), problem }
+            }
+            (error, _) => explain(error, self.path, self.search, rows),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What went wrong, in one line that ends with the way out.
 
 use kmeans_job::{
-    DataError, OptionsError, data::LoadError, generate::GenerateError, model::ModelError,
+    DataError, OptionsError, WeightsError, data::LoadError, generate::GenerateError, model::ModelError,
     output::OutputError, palette::PaletteError,
 };
 use mapreduce_core::RegistryError;
@@ -39,6 +39,10 @@ pub(crate) enum CommandError {
     InitOfMany { path: PathBuf },
     #[error("--init {path}: bisecting begins with one cluster; leave --init out, or use another --algorithm")]
     InitOfSplits { path: PathBuf },
+    #[error("--weights {0}")]
+    Weights(LoadError),
+    #[error("--weights {path}: {problem}")]
+    WeightsOfPoints { path: PathBuf, problem: WeightsError },
     #[error("--batch-size: only mini-batch draws points; leave it out, or give --algorithm mini-batch")]
     BatchSize,
     #[error(

@@ -14,7 +14,8 @@ use mapreduce_core::Cancel;
 use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
-    let FitArgs { input, search, distance, model, centroids, labels, distances, split_size, run } = args;
+    let FitArgs { input, search, weights, distance, model, centroids, labels, distances, split_size, run } =
+        args;
     let started = Instant::now();
     let options =
         [("--model", model), ("--centroids", centroids), ("--labels", labels), ("--distances", distances)];
@@ -26,9 +27,14 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
     }
+    inputs.extend(weights.as_deref().map(|path| Named { name: "--weights", path }));
     cluster::check(search)?;
     paths::check(&inputs, &outputs)?;
     let start = cluster::load_start(&search.init, cancel)?;
+    let weights = match weights.as_deref() {
+        Some(path) => Some((path, cluster::load_weights(path, cancel)?)),
+        None => None,
+    };
     let engine = run.pool.engine(run.threads, cancel)?;
     let name = source.name();
     let points = source.load(run.quiet, cancel)?;
@@ -42,6 +48,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         search,
         start,
         distance: (*distance).into(),
+        weights,
         split_bytes: *split_size,
         shared: run.pool.shared,
         quiet: run.quiet,

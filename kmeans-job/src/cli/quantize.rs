@@ -89,6 +89,7 @@ impl Quantization<'_> {
             start,
             // Of colours brightness counts.
             distance: Distance::Euclidean,
+            weights: None,
             split_bytes: None,
             shared: false,
             quiet,

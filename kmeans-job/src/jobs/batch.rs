@@ -1,6 +1,9 @@
 //! One round of mini-batch K-means: rows are drawn, go to their nearest centroids, and are summed up.
 
-use super::{first_row, name_for, rounded, rows::CentredRows};
+use super::{
+    first_row, name_for, rounded,
+    rows::{CentredRows, weight_of},
+};
 use crate::{
     kernel::{assign::assign, distance::squared_distances, isa::Isa, pack::Packed},
     numeric::{
@@ -44,7 +47,7 @@ pub struct Drawn<T: Scalar> {
     pub count: i64,
     /// Their sum, on the grid.
     pub sums: Block<T::Sum>,
-    /// The sum of their squared distances to the centroid.
+    /// The sum of their squared distances to the centroid, each as often as its row weighs.
     pub squared: ExactSum,
 }
 
@@ -90,9 +93,9 @@ impl<T: Scalar> Drawer<T> {
         assign(isa, &self.packed, rows, labels, None);
         accumulate(isa, rows, labels, &self.grid, sums, counts);
         squared_distances(isa, rows, d, labels, &self.draw.centroids, distances);
-        for (&label, &distance) in labels.iter().zip(&*distances) {
+        for ((row, &label), &distance) in rows.into_iter().zip(&*labels).zip(&*distances) {
             drawn[label as usize] += 1;
-            squared[label as usize].add(distance);
+            squared[label as usize].add_product(weight_of(row, d), distance);
         }
         values.clear();
     }

@@ -38,8 +38,8 @@ pub enum Preparation<T: Scalar> {
     Done,
     /// This is to be subtracted from each.
     Shift(Block<T>),
-    /// Each is to be scaled to unit length, as [`scale_to_unit`] does; a row of zeros stays.
-    Unit,
+    /// The first so many columns of each are to be scaled to unit length, as [`scale_to_unit`] does; zeros stay.
+    Unit(u64),
 }
 
 /// Where rows are decoded to.
@@ -79,10 +79,16 @@ impl<T: Scalar> Records for CentredRows<T> {
                     message: format!("rows of {} numbers have a shift of {}", block.width, shift.len()),
                 });
             }
-            Preparation::Unit => {
+            &Preparation::Unit(columns) if columns <= block.width as u64 => {
                 buffer.prepared.clear();
                 buffer.prepared.extend_from_slice(block.values);
-                scale_in_place(&mut buffer.prepared, block.width);
+                scale_in_place(&mut buffer.prepared, block.width, columns as usize);
+            }
+            Preparation::Unit(columns) => {
+                return Err(ReadError::Malformed {
+                    place: "rows".into(),
+                    message: format!("rows of {} numbers are to have {columns} columns", block.width),
+                });
             }
         }
         Ok(RowBlock { width: block.width, values: &buffer.prepared })
@@ -114,11 +120,16 @@ pub(crate) fn centre_in_place<T: Scalar>(values: &mut [T], shift: &[T]) {
     }
 }
 
-/// Scales each row of `d` values to unit length, but rows of zeros: what [`CentredRows`] do to the rows of a file.
-pub(crate) fn scale_in_place<T: Scalar>(values: &mut [T], d: usize) {
-    for row in values.chunks_exact_mut(d) {
-        let _has_direction = scale_to_unit(row);
+/// Scales the first `d` columns of each row to unit length, but zeros: what [`CentredRows`] do to the rows of a file.
+pub(crate) fn scale_in_place<T: Scalar>(values: &mut [T], width: usize, d: usize) {
+    for row in values.chunks_exact_mut(width) {
+        let _has_direction = scale_to_unit(&mut row[..d]);
     }
+}
+
+/// What a row of `d` columns weighs: the number behind them, or 1 if there is none.
+pub(crate) fn weight_of<T: Scalar>(row: &[T], d: usize) -> f64 {
+    row.get(d).map_or(1.0, |weight| weight.to_f64())
 }
 
 /// The shift of several rows: one alone may be shorter than a vector register.
@@ -253,10 +264,10 @@ mod tests {
             centre_in_place(&mut in_place, shift);
             prop_assert_eq!(bits(&in_place), bits(&expected));
 
-            let shape = RowShape { width: d as u64, preparation: Preparation::Unit };
+            let shape = RowShape { width: d as u64, preparation: Preparation::Unit(d as u64) };
             let found = read(&shape, &bytes[skew..]).unwrap();
             let mut in_place = values.to_vec();
-            scale_in_place(&mut in_place, d);
+            scale_in_place(&mut in_place, d, d);
             prop_assert_eq!(bits(&found), bits(&in_place));
         }
     }
@@ -267,6 +278,8 @@ mod tests {
             |width, shift: &[f32]| RowShape { width, preparation: Preparation::Shift(shift.to_vec().into()) };
         assert_eq!(read(&shape(2, &[1.0, 2.0]), &[0; 8]), Ok(vec![-1.0, -2.0]));
         assert_eq!(read(&shape(2, &[1.0]), &[0; 8]), Err("rows: rows of 2 numbers have a shift of 1".into()));
+        let unit = RowShape { width: 2, preparation: Preparation::Unit(3) };
+        assert_eq!(read(&unit, &[0; 8]), Err("rows: rows of 2 numbers are to have 3 columns".into()));
         for (width, bytes) in [(0, 8), (3, 8), (u64::MAX, 8)] {
             assert!(read(&shape(width, &[1.0, 2.0]), &vec![0; bytes]).is_err());
         }

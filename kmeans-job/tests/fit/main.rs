@@ -20,6 +20,7 @@ mod properties;
 mod same_bits;
 mod start;
 mod textbook;
+mod weights;
 
 use kmeans_job::{Fit, FitError, IntoPoints, Iteration, KMeansBuilder};
 use mapreduce_core::{Engine, Local};
