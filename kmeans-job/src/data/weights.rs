@@ -3,8 +3,9 @@
 use super::{LoadError, Points, load, npy};
 use std::path::Path;
 
-/// Loads one number a point: a file that [`load`](super::load()) reads, with one column, or a one-dimensional `.npy` array. That they are
-/// not negative, and as many as there are points, is looked at by a [fit](crate::KMeans::fit_weighted).
+/// Loads one number a point: a file that [`load`](super::load()) reads, with one column, or a one-dimensional `.npy` array.
+/// That they are not negative, and as many as there are points, is looked at by a
+/// [fit](crate::KMeans::fit_weighted).
 ///
 /// `interrupted` is asked before each half megabyte.
 ///
