@@ -40,7 +40,7 @@ pub enum Algorithm {
     /// that were drawn. Rounds end when the smoothed sum of the squared shifts is at most what `tol` says, or at
     /// `max_iter`. A centroid that wins no rows stays where it is.
     ///
-    /// Source: Sculley, "Web-scale k-means clustering", WWW 2010, with the smoothing of scikit-learn.
+    /// Source: Sculley, "Web-scale k-means clustering", WWW 2010.
     MiniBatch {
         /// How many rows a round draws on average: each one with the same probability, decided by the seed, the round and
         /// its index.

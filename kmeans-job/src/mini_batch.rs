@@ -15,6 +15,9 @@ use mapreduce_core::{Iterative, Output, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
+/// What the last round counts in the smoothed shift. A round shifts centroids by chance too; and the first, from the start
+/// centroids to the means, is to be forgotten after some ten more.
+const SMOOTHING: f64 = 0.2;
 /// Random numbers for the rows of a round: as many sequences after it as there are rounds.
 const STREAM_BATCH: u64 = 0x6d69_6e69_0000_0000; // "mini"
 
@@ -44,7 +47,7 @@ pub(crate) struct State {
     /// What the rows weigh that each centroid has seen, in units of the grid: their number, if rows have no weights.
     seen: Vec<i128>,
     costs: Vec<f64>,
-    /// The sum of the squared shifts, smoothed over about as many rounds as it takes to draw half of all rows.
+    /// The sum of the squared shifts, smoothed.
     smoothed: Option<f64>,
 }
 
@@ -53,12 +56,11 @@ impl<T: Scalar> MiniBatches<'_, T> {
     fn share(&self) -> f64 {
         (self.batch as f64 / self.centred.rows() as f64).min(1.0)
     }
+}
 
-    /// The smoothed sum of the squared shifts after one more round.
-    fn smooth(&self, before: Option<f64>, shift: f64) -> f64 {
-        let weight = (2.0 * self.batch as f64 / (self.centred.rows() as f64 + 1.0)).min(1.0);
-        before.map_or(shift, |before| before * (1.0 - weight) + shift * weight)
-    }
+/// The smoothed sum of the squared shifts after one more round.
+fn smooth(before: Option<f64>, shift: f64) -> f64 {
+    before.map_or(shift, |before| before * (1.0 - SMOOTHING) + shift * SMOOTHING)
 }
 
 impl<T: Scalar> Iterative for MiniBatches<'_, T> {
@@ -111,7 +113,7 @@ impl<T: Scalar> Iterative for MiniBatches<'_, T> {
             }
         };
         if weight > 0 {
-            state.smoothed = Some(self.smooth(state.smoothed, shift));
+            state.smoothed = Some(smooth(state.smoothed, shift));
         }
         state.costs.push(cost);
         state.centroids = centroids;
