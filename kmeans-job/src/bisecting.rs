@@ -126,8 +126,14 @@ fn split_apart<T: Scalar, E: Engine>(
     let (centred, columns) = Centred::new(gathered, search.centred.distance, session)?;
     let data = centred.dataset(session)?;
     let spread = centred.spread(&columns, &data, session)?;
-    let of_part =
-        Search { kmeans: search.kmeans, centred: &centred, columns: &columns, spread: &spread, data: &data };
+    let of_part = Search {
+        kmeans: search.kmeans,
+        centred: &centred,
+        columns: &columns,
+        spread: &spread,
+        data: &data,
+        distinct: None,
+    };
     let halves = split_rows(&of_part, part, pass, session, init_seconds)?;
     Ok(halves.map(|mut halves| {
         for half in &mut halves.parts {

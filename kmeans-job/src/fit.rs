@@ -5,8 +5,10 @@ use crate::{
     bisecting::bisect,
     centred::{self, Centred, Columns, Spread},
     data::{Matrix, Points, ShareError},
+    distinct::Distinct,
     error::FitError,
     iterations::{Fitted, Iterations},
+    jobs::rows::Preparation,
     kmeans::{EmptyClusters, KMeans, Observer},
     labelling::label,
     mini_batch::MiniBatches,
@@ -137,10 +139,26 @@ fn fit_as<T: Scalar>(
             Some(Silhouette::new(&centred, kmeans.seed, &data, &mut session)?)
         }
     };
+    // A file has the rows as they are, and rows with weights are not counted.
+    let is_counted = !session.is_shared() && weights.is_none() && kmeans.algorithm == Algorithm::Lloyd;
+    let distinct = match is_counted {
+        true => Distinct::find(centred.values().values, centred.d(), range.to, kmeans.max_iter),
+        false => None,
+    };
+    let prepared = Preparation::Done;
+    let distinct =
+        distinct.as_ref().map(|rows| session.dataset(&rows.values, rows.width, &prepared)).transpose()?;
     let mut init_seconds = started.elapsed().as_secs_f64();
 
     let (mut best, mut trials) = (None::<(Option<f64>, Run)>, Vec::new());
-    let search = Search { kmeans, centred: &centred, columns: &columns, spread: &spread, data: &data };
+    let search = Search {
+        kmeans,
+        centred: &centred,
+        columns: &columns,
+        spread: &spread,
+        data: &data,
+        distinct: distinct.as_ref(),
+    };
     for k in range.from..=range.to {
         let of_k = Instant::now();
         let run = search.best_run(k, &mut session, &mut init_seconds)?;
@@ -171,6 +189,8 @@ pub(crate) struct Search<'a, T: Scalar> {
     pub(crate) columns: &'a Columns<T>,
     pub(crate) spread: &'a Spread,
     pub(crate) data: &'a Data<'a, T>,
+    /// The distinct rows with their numbers, if that makes iterations faster.
+    pub(crate) distinct: Option<&'a Data<'a, T>>,
 }
 
 /// What is looked for in a pass from start centroids to the end of the iterations.
@@ -298,6 +318,7 @@ impl<T: Scalar> Search<'_, T> {
         let iterations = Iterations {
             centred,
             grid: &self.columns.grid,
+            weights_are_copies: self.distinct.is_some(),
             squares: &self.spread.squares,
             k,
             run: number,
@@ -307,7 +328,7 @@ impl<T: Scalar> Search<'_, T> {
             start,
             observer,
         };
-        Ok(session.iterate(&iterations, data)?.output)
+        Ok(session.iterate(&iterations, self.distinct.unwrap_or(data))?.output)
     }
 }
 

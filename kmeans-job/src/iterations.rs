@@ -19,6 +19,8 @@ pub(crate) struct Iterations<'a, T: Scalar> {
     pub(crate) centred: &'a Centred<T>,
     /// The scales that rows are summed with.
     pub(crate) grid: &'a Grid<T>,
+    /// Whether the rows are distinct ones, with the numbers of their copies.
+    pub(crate) weights_are_copies: bool,
     /// The sum of the squares of all elements.
     pub(crate) squares: &'a ExactSum,
     pub(crate) k: usize,
@@ -90,7 +92,7 @@ impl<T: Scalar> Iterative for Iterations<'_, T> {
             previous: state.previous.clone(),
             step: self.step(state),
         };
-        Ok((Lloyd { grid: self.grid.clone() }, shared))
+        Ok((Lloyd { grid: self.grid.clone(), weights_are_copies: self.weights_are_copies }, shared))
     }
 
     fn advance(

@@ -26,7 +26,7 @@
 //!
 //! * [`data`]: points in memory, and reading them from `.npy`, `.csv`, `.tsv`, Parquet files and images. [`generate`]: points
 //!   made from a seed. [`model`]: the model file. [`output`]: files that appear whole or not at all. [`palette`]: images of
-//!   few colours.
+//!   few colours. `plot` (a feature that is on by default): pictures of a fit.
 //! * [`jobs`]: the map-reduce jobs of the phases. Start here to learn how jobs are written: [`jobs::lloyd`] has `map`,
 //!   the textbook's step, and `map_split`, the same with a kernel and a cache.
 //! * [`kernel`]: nearest centroids and distances, for the instruction sets of the machine.
@@ -40,6 +40,7 @@ mod centred;
 pub mod data;
 mod distance;
 mod distances;
+mod distinct;
 mod error;
 mod fit;
 pub mod generate;
@@ -53,6 +54,8 @@ pub mod model;
 pub mod numeric;
 pub mod output;
 pub mod palette;
+#[cfg(feature = "plot")]
+pub mod plot;
 mod points;
 mod predict;
 mod session;

@@ -45,6 +45,11 @@ impl<'e, E: Engine> Session<'e, E> {
         Ok(())
     }
 
+    /// Whether other nodes read the rows from their file.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// Whether the caller has asked for an end: for work between jobs that takes long.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.options.cancel.is_cancelled()

@@ -5,11 +5,10 @@ use crate::{
     distance::Distance,
     jobs::pick::FetchRows,
     kernel::distance::squared_distance,
-    numeric::{random::uniform, scalar::Scalar},
+    numeric::{random::sample, scalar::Scalar},
     session::{Data, Session},
 };
 use mapreduce_core::{Engine, Error};
-use std::collections::BTreeSet;
 
 /// The mean silhouette needs the distance of every two rows, so it is taken of a sample: 2000 rows give two digits.
 const ROWS_MAX: usize = 2000;
@@ -34,7 +33,7 @@ impl Silhouette {
         data: &Data<'_, T>,
         session: &mut Session<'_, E>,
     ) -> Result<Self, Error> {
-        let rows = sample(centred.rows(), seed);
+        let rows = sample(centred.rows(), ROWS_MAX, seed, STREAM_SAMPLE);
         let fetch = FetchRows::<T>::new(rows.iter().map(|&row| row as u64).collect(), centred.d());
         let points: Vec<Vec<f64>> =
             session.run(&fetch, &(), data)?.pairs.into_iter().map(|(_, point)| point).collect();
@@ -47,20 +46,6 @@ impl Silhouette {
         let labels: Vec<usize> = self.rows.iter().map(|&row| labels[row] as usize).collect();
         mean_silhouette(&self.distances, &labels, k)
     }
-}
-
-/// Up to [`ROWS_MAX`] of `n` rows, ascending, each set of rows as likely as any other.
-///
-/// Source: Floyd's algorithm, in Bentley and Floyd, "Programming pearls: a sample of brilliance", CACM 30(9), 1987.
-fn sample(n: usize, seed: u64) -> Vec<usize> {
-    let mut rows = BTreeSet::new();
-    for last in n.saturating_sub(ROWS_MAX)..n {
-        let drawn = (uniform(seed, STREAM_SAMPLE, last as u64) * (last + 1) as f64).ceil() as usize - 1;
-        if !rows.insert(drawn) {
-            rows.insert(last);
-        }
-    }
-    rows.into_iter().collect()
 }
 
 /// The distance of each point to each, row-major.
@@ -130,17 +115,5 @@ mod tests {
     fn one_cluster_has_no_silhouette_and_coinciding_rows_have_none_to_speak_of() {
         assert_eq!(score(&[0.0, 1.0], &[1, 1], 3), None);
         assert_eq!(score(&[4.0; 4], &[0, 0, 1, 1], 2), Some(0.0));
-    }
-
-    #[test]
-    fn a_sample_has_distinct_rows_spread_over_all_of_them() {
-        assert_eq!(sample(7, 1), [0, 1, 2, 3, 4, 5, 6]);
-        let rows = sample(1_000_000, 1);
-        assert_eq!(rows.len(), ROWS_MAX);
-        assert!(rows.windows(2).all(|pair| pair[0] < pair[1]) && rows[ROWS_MAX - 1] < 1_000_000);
-        // A half of them, give or take five standard deviations.
-        let low = rows.iter().filter(|&&row| row < 500_000).count();
-        assert!(low.abs_diff(ROWS_MAX / 2) < 112, "{low}");
-        assert_ne!(rows, sample(1_000_000, 2));
     }
 }

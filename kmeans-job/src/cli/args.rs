@@ -81,6 +81,9 @@ pub(crate) struct FitArgs {
     /// Write the distance of each point to its centroid to this file, as f64. Takes the memory of the points once more
     #[arg(long, value_name = "OUT.npy|OUT.parquet", value_parser = OsStringValueParser::new().try_map(array))]
     pub(crate) distances: Option<PathBuf>,
+    /// Write a picture to this file: points and clusters, the cost by iteration, and with FROM..TO what there was to choose
+    #[arg(long, value_name = "OUT.svg|OUT.png", value_parser = OsStringValueParser::new().try_map(picture))]
+    pub(crate) plot: Option<PathBuf>,
     /// Bytes of points in a task [default: a size that suits the data]; no result depends on it
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = whole::<u64>(1))]
     pub(crate) split_size: Option<u64>,
@@ -359,6 +362,17 @@ fn array(value: OsString) -> Result<PathBuf, &'static str> {
     let path = Path::new(&value);
     if !has_extension(path, "npy") && !has_extension(path, "parquet") {
         return Err("give a path that ends in .npy or .parquet");
+    }
+    Ok(value.into())
+}
+
+fn picture(value: OsString) -> Result<PathBuf, &'static str> {
+    let path = Path::new(&value);
+    if !has_extension(path, "svg") && !has_extension(path, "png") {
+        return Err("give a path that ends in .svg or .png");
+    }
+    if cfg!(not(feature = "plot")) {
+        return Err("this program was built without pictures; build it with the feature `plot`");
     }
     Ok(value.into())
 }

@@ -76,6 +76,14 @@ impl<'a> Source<'a> {
         Ok(data::load_all(&self.files, LoadOptions { columns: self.columns, observe: &observe })?)
     }
 
+    /// Whether the points are pixels.
+    #[cfg(feature = "plot")]
+    pub(crate) fn is_image(&self) -> bool {
+        let extension = self.files.first().and_then(|path| path.extension()).unwrap_or_default();
+        let extension = extension.to_string_lossy().to_ascii_lowercase();
+        data::image::EXTENSIONS.contains(&extension.as_str())
+    }
+
     /// What messages call them.
     pub(crate) fn name(&self) -> PathBuf {
         match &self.files[..] {

@@ -82,6 +82,9 @@ pub(crate) enum CommandError {
     Other { path: PathBuf, problem: Box<dyn Error + Send + Sync> },
     #[error("{0}")]
     Palette(PaletteError),
+    #[cfg(feature = "plot")]
+    #[error("--plot {0}")]
+    Plot(kmeans_job::plot::PlotError),
     #[error("{0}")]
     Generate(GenerateError),
     #[error("{option}: the shape {shape} has none; leave it out")]

@@ -1,5 +1,7 @@
 //! `kmeans-job fit`: finds clusters and writes the model and the labels.
 
+#[cfg(feature = "plot")]
+use super::picture::Picture;
 use super::{
     args::{FitArgs, Init},
     cluster::{self, Clustering, Source},
@@ -14,11 +16,27 @@ use mapreduce_core::Cancel;
 use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
-    let FitArgs { input, search, weights, distance, model, centroids, labels, distances, split_size, run } =
-        args;
+    let FitArgs {
+        input,
+        search,
+        weights,
+        distance,
+        model,
+        centroids,
+        labels,
+        distances,
+        plot,
+        split_size,
+        run,
+    } = args;
     let started = Instant::now();
-    let options =
-        [("--model", model), ("--centroids", centroids), ("--labels", labels), ("--distances", distances)];
+    let options = [
+        ("--model", model),
+        ("--centroids", centroids),
+        ("--labels", labels),
+        ("--distances", distances),
+        ("--plot", plot),
+    ];
     let outputs: Vec<Named<'_>> =
         options.into_iter().filter_map(|(name, path)| Some(Named { name, path: path.as_deref()? })).collect();
     // What is soon read is read ahead of the wait for a pool.
@@ -40,6 +58,8 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     let points = source.load(run.quiet, cancel)?;
     // A fit takes the points with it.
     let kept = distances.as_ref().map(|_| points.clone());
+    #[cfg(feature = "plot")]
+    let picture = plot.as_ref().map(|path| Picture::of(path, &source, &points, search.seed)).transpose()?;
     let load_seconds = started.elapsed().as_secs_f64();
 
     let clustering = Clustering {
@@ -66,6 +86,10 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     }
     let rows = Rows { points: kept, labels: &fit.labels, model: &fit.model, threads: run.threads };
     files.extend(rows.stage(labels.as_deref(), distances.as_deref())?);
+    #[cfg(feature = "plot")]
+    if let Some(picture) = &picture {
+        files.push(picture.stage(&fit)?);
+    }
     interrupt::check(cancel)?;
     output::commit_all(files).map_err(CommandError::Write)?;
 

@@ -6,6 +6,7 @@
 //! | `demo`, `fit`, `predict`, `quantize`, `generate` | one command each; `peer` and `pool` are `mapreduce_net`'s |
 //! | `cluster` | what `fit`, `quantize` and the demo have in common |
 //! | `rows` | labels and distances, as files |
+//! | `picture` | the picture that `fit` draws |
 //! | `paths` | checks of input and output paths, ahead of all work |
 //! | `interrupt` | Ctrl-C |
 //! | `progress` | a line an iteration on standard error |
@@ -23,6 +24,8 @@ mod fit;
 mod generate;
 mod interrupt;
 mod paths;
+#[cfg(feature = "plot")]
+mod picture;
 mod predict;
 mod progress;
 mod quantize;

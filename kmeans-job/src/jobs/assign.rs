@@ -33,6 +33,7 @@ use mapreduce_core::{Block, RowBlock, prelude::*};
 pub struct Assign<T: Scalar> {
     pub(super) isa: Isa,
     pub(super) grid: Grid<T>,
+    pub(super) weights_are_copies: bool,
     pub(super) step: Step,
     pub(super) centroids: Vec<f64>,
     pub(super) packed: Packed<T>,
@@ -48,14 +49,22 @@ pub(super) struct Previous<T> {
     pub(super) drift: Drift,
 }
 
-/// Rows that are gathered before they are assigned: a whole number of tiles on every instruction set.
-const GATHERED: usize = 960;
+/// A multiple of the rows of a tile, which are 8 to 48: rows of a tile that is not full cost what others do.
+const TILES: usize = 192;
+
+/// Rows that are gathered before they are assigned.
+const GATHERED: usize = 5 * TILES;
 
 /// Rows whose bounds are widened at once.
 const WIDENED: usize = 4096;
 
-/// Multiply-adds of a row from which on bounds cost less than they save.
-const WORTH_BOUNDS: usize = 32;
+/// Multiply-adds of a row from which on bounds can cost less than they save.
+const WORTH_BOUNDS: usize = 128;
+
+/// Bounds that leave more than this many in a hundred rows uncertain cost more than they save, and a few rounds do
+/// without. Where centroids settle, bounds that were useless in one round serve in the next: the bar is high.
+const UNCERTAIN_PERCENT_MAX: usize = 95;
+const BOUNDS_PAUSE: u32 = 3;
 
 impl<T: Scalar> Mapper for Assign<T> {
     type Input = CentredRows<T>;
@@ -73,7 +82,7 @@ impl<T: Scalar> Mapper for Assign<T> {
         let label = nearest(&self.packed, row).0;
         let before = self.previous.as_ref().map(|previous| nearest(&previous.packed, row).0);
         let has_moved = before != Some(label);
-        out.count(MOVED, has_moved.into());
+        out.count(MOVED, if has_moved { self.copies(row) } else { 0 });
         let (sums, count) = self.grid.of_row(row);
         let sums: Block<T::Sum> = sums.collect();
         match (self.step, before) {
@@ -116,8 +125,11 @@ impl<T: Scalar> Assign<T> {
             round.add(block);
         }
         round.settle();
-        out.count(MOVED, round.moved as u64);
-        let Round { mut known, sums, counts, .. } = round;
+        out.count(MOVED, round.moved);
+        let Round { mut known, sums, counts, rows, uncertain, .. } = round;
+        if uncertain * 100 > rows * UNCERTAIN_PERCENT_MAX {
+            known.pause_bounds(BOUNDS_PAUSE);
+        }
         known.fingerprint = self.fingerprint;
         split.put_cache(Box::new(known));
         let d = self.grid.columns();
@@ -134,7 +146,22 @@ impl<T: Scalar> Assign<T> {
         self.previous.as_ref().is_some_and(|previous| previous.fingerprint == fingerprint)
     }
 
-    /// Whether rows get bounds.
+    /// How many rows a row stands for.
+    fn copies(&self, row: &[T]) -> u64 {
+        let weight = row.get(self.grid.columns()).filter(|_| self.weights_are_copies);
+        weight.map_or(1, |&weight| self.grid.weight(weight).unsigned_abs())
+    }
+
+    /// How many rows have another label than before.
+    fn different(&self, rows: RowBlock<'_, T>, before: &[u32], after: &[u32]) -> u64 {
+        if !self.weights_are_copies {
+            return before.iter().zip(after).filter(|(before, after)| before != after).count() as u64;
+        }
+        let labels = rows.into_iter().zip(before.iter().zip(after));
+        labels.filter(|(_, (before, after))| before != after).map(|(row, _)| self.copies(row)).sum()
+    }
+
+    /// Whether bounds may be worth it.
     fn keeps_bounds(&self) -> bool {
         self.step == Step::Change && self.packed.k() * self.packed.d() >= WORTH_BOUNDS
     }
@@ -177,9 +204,13 @@ struct Round<'a, T: Scalar> {
     /// Whether the labels were known from the round before, and the bounds.
     has_labels: bool,
     has_bounds: bool,
+    /// Whether rows get bounds.
+    keeps_bounds: bool,
     /// The number of rows that were seen.
     rows: usize,
-    moved: usize,
+    moved: u64,
+    /// Rows that bounds said nothing of.
+    uncertain: usize,
     sums: Vec<T::Sum>,
     counts: Vec<i64>,
     /// Rows that bounds say nothing of, by their position in the split.
@@ -203,16 +234,19 @@ impl<'a, T: Scalar> Round<'a, T> {
         let (k, d) = (mapper.packed.k(), mapper.grid.columns());
         let has_labels = cached.is_some();
         let mut known = cached.unwrap_or_default();
-        if !mapper.keeps_bounds() {
+        let keeps_bounds = mapper.keeps_bounds() && known.wants_bounds();
+        if !keeps_bounds {
             known.drop_bounds();
         }
         Self {
             mapper,
             has_labels,
             has_bounds: known.has_bounds(),
+            keeps_bounds,
             known,
             rows: 0,
             moved: 0,
+            uncertain: 0,
             sums: vec![T::Sum::default(); k * d],
             counts: vec![0; k],
             gathered: Vec::new(),
@@ -259,7 +293,7 @@ impl<'a, T: Scalar> Round<'a, T> {
         }
         let fresh = &mut self.scratch.labels;
         fresh.resize(rows.len(), 0);
-        let before = match self.mapper.keeps_bounds() {
+        let before = match self.keeps_bounds {
             true => {
                 self.known.add_bounds();
                 let (before, bounds) = self.known.with_bounds(range);
@@ -272,8 +306,8 @@ impl<'a, T: Scalar> Round<'a, T> {
             }
         };
         self.moved += match previous {
-            Some(_) => different(before, fresh),
-            None => rows.len(),
+            Some(_) => self.mapper.different(rows, before, fresh),
+            None => rows.into_iter().map(|row| self.mapper.copies(row)).sum(),
         };
         match (step, previous) {
             (Step::Change, Some(_)) => {
@@ -293,6 +327,7 @@ impl<'a, T: Scalar> Round<'a, T> {
         let (labels, bounds) = self.known.with_bounds(self.rows..self.rows + rows.len());
         let mut uncertain = std::mem::take(&mut self.scratch.uncertain);
         previous.drift.widen(mapper.isa, labels, bounds, &mut uncertain);
+        self.uncertain += uncertain.len();
         for &row in &uncertain {
             let row = row as usize;
             self.values.extend_from_slice(&rows.values[row * rows.width..][..rows.width]);
@@ -315,7 +350,7 @@ impl<'a, T: Scalar> Round<'a, T> {
         assign_with_bounds(*isa, packed, rows, labels, BoundsMut { upper, lower });
         before.clear();
         before.extend(self.gathered.iter().map(|&row| self.known.labels[row]));
-        self.moved += different(before, labels);
+        self.moved += self.mapper.different(rows, before, labels);
         transfer(*isa, rows, [before, labels], grid, &mut self.sums, &mut self.counts);
         for (i, &row) in self.gathered.iter().enumerate() {
             self.known.set(row, labels[i], upper[i], lower[i]);
@@ -325,11 +360,7 @@ impl<'a, T: Scalar> Round<'a, T> {
     }
 }
 
-fn different(a: &[u32], b: &[u32]) -> usize {
-    a.iter().zip(b).filter(|(a, b)| a != b).count()
-}
-
-/// Rows of about 32 KiB.
+/// Rows of about 32 KiB, and a whole number of tiles on every instruction set.
 fn rows_at_once<T>(width: usize) -> usize {
-    ((32 << 10) / size_of::<T>()).div_ceil(width).next_multiple_of(64)
+    ((32 << 10) / size_of::<T>()).div_ceil(width).next_multiple_of(TILES)
 }

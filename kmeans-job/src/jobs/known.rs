@@ -13,11 +13,13 @@ pub(super) struct Known<T> {
     /// Empty, or as long as the labels; see [`BoundsMut`].
     upper: Vec<T>,
     lower: Vec<T>,
+    /// Rounds to go without bounds.
+    pause: u32,
 }
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
-        Self { fingerprint: 0, labels: Vec::new(), upper: Vec::new(), lower: Vec::new() }
+        Self { fingerprint: 0, labels: Vec::new(), upper: Vec::new(), lower: Vec::new(), pause: 0 }
     }
 }
 
@@ -33,8 +35,21 @@ impl<T: Scalar> Known<T> {
         self.lower.resize(self.labels.len(), T::ZERO);
     }
 
+    /// Drops the bounds, and wants none for some rounds.
+    pub(super) fn pause_bounds(&mut self, rounds: u32) {
+        self.drop_bounds();
+        self.pause = rounds;
+    }
+
     pub(super) fn drop_bounds(&mut self) {
         (self.upper, self.lower) = (Vec::new(), Vec::new());
+    }
+
+    /// Whether bounds are wanted again. Asked once a round.
+    pub(super) fn wants_bounds(&mut self) -> bool {
+        let wanted = self.pause == 0;
+        self.pause = self.pause.saturating_sub(1);
+        wanted
     }
 
     /// Labels and bounds of some rows.

@@ -21,6 +21,9 @@ pub const MOVED: &str = "moved";
 pub struct Lloyd<T> {
     /// The scales that rows are summed with; one for each column.
     pub grid: Grid<T>,
+    /// Whether weights behind the rows say how many equal rows each stands for. Then that many are counted as
+    /// [`MOVED`]; else a row is one row, whatever it weighs.
+    pub weights_are_copies: bool,
 }
 
 /// What is broadcast for a round. Centroids are row-major `k x d` and in the coordinates of the centred rows.
@@ -92,6 +95,7 @@ impl<T: Scalar> Job for Lloyd<T> {
         Ok(Assign {
             isa: Isa::detect(),
             grid: self.grid.clone(),
+            weights_are_copies: self.weights_are_copies,
             step: *step,
             centroids: current.clone(),
             packed,

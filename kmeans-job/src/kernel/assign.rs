@@ -209,8 +209,9 @@ impl<T: Scalar> Pass<'_, T> {
                 let squares: &[T] = bytemuck::cast_slice(&squares);
                 let (upper, lower) = (&mut bounds.upper[range.clone()], &mut bounds.lower[range]);
                 let error = &self.packed.error;
-                for (i, (upper, lower)) in upper.iter_mut().zip(lower).enumerate() {
-                    (*upper, *lower) = error.bounds(squares[i], best[i], second[i]);
+                let scores = squares.iter().zip(best).zip(second);
+                for ((upper, lower), ((&square, &best), &second)) in upper.iter_mut().zip(lower).zip(scores) {
+                    (*upper, *lower) = error.bounds(square, best, second);
                 }
             }
         }

@@ -76,6 +76,9 @@ fn rounded_down<T: Scalar>(x: f64) -> T {
     T::from_f64(if x > 0.0 { x } else { 0.0 })
 }
 
+/// Rows whose bounds are widened together.
+const AT_ONCE: usize = 256;
+
 /// How far centroids moved, and how finely scores tell them apart now.
 #[derive(Clone, Debug)]
 pub struct Drift {
@@ -167,17 +170,30 @@ impl Drift {
     #[inline(always)]
     fn widen_body<T: Scalar>(&self, labels: &[u32], bounds: BoundsMut<'_, T>, uncertain: &mut Vec<u32>) {
         uncertain.clear();
-        uncertain.resize(labels.len(), 0);
-        let mut count = 0;
-        let bounds = bounds.upper.iter_mut().zip(bounds.lower);
-        for (i, (&label, (upper, lower))) in labels.iter().zip(bounds).enumerate() {
-            let others = if label == self.farthest { self.max_of_others } else { self.max };
-            *upper = rounded_up(upper.to_f64() + self.moved[label as usize]);
-            *lower = rounded_down(lower.to_f64() - others);
-            // Written in any case and kept if it counts: no branch to be mispredicted.
-            uncertain[count] = i as u32;
-            count += usize::from(!self.error.tells_apart(upper.to_f64(), lower.to_f64()));
+        // Loops of one thing each over a few rows, which the compiler turns into vectors.
+        let (mut own, mut others, mut doubt) = ([0.0; AT_ONCE], [0.0; AT_ONCE], [0_u8; AT_ONCE]);
+        let parts = labels
+            .chunks(AT_ONCE)
+            .zip(bounds.upper.chunks_mut(AT_ONCE).zip(bounds.lower.chunks_mut(AT_ONCE)));
+        for (part, (labels, (upper, lower))) in parts.enumerate() {
+            for ((own, others), &label) in own.iter_mut().zip(&mut others).zip(labels) {
+                *own = self.moved[label as usize];
+                *others = if label == self.farthest { self.max_of_others } else { self.max };
+            }
+            for i in 0..labels.len() {
+                let (above, below): (T, T) =
+                    (rounded_up(upper[i].to_f64() + own[i]), rounded_down(lower[i].to_f64() - others[i]));
+                (upper[i], lower[i]) = (above, below);
+                doubt[i] = u8::from(!self.error.tells_apart(above.to_f64(), below.to_f64()));
+            }
+            doubt[labels.len()..].fill(0);
+            for (eight, doubt) in doubt.as_chunks::<8>().0.iter().enumerate() {
+                if u64::from_ne_bytes(*doubt) != 0 {
+                    let first = part * AT_ONCE + eight * 8;
+                    let rows = doubt.iter().enumerate().filter(|&(_, &doubt)| doubt != 0);
+                    uncertain.extend(rows.map(|(row, _)| (first + row) as u32));
+                }
+            }
         }
-        uncertain.truncate(count);
     }
 }

@@ -5,6 +5,8 @@
 //! splittable pseudorandom number generators", OOPSLA 2014, with the constants of Stafford's variant 13), each step
 //! offset by the golden-ratio increment so that zero words are no fixed point.
 
+use std::collections::BTreeSet;
+
 /// The increment of SplitMix64: 2^64 divided by the golden ratio, made odd.
 const INCREMENT: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -57,6 +59,20 @@ pub fn sampling_key(u: f64, weight: f64) -> f64 {
     } else {
         f64::INFINITY
     }
+}
+
+/// Up to `count` of `n` rows, ascending, each set of rows as likely as any other; `seed` and `stream` as for [`bits`].
+///
+/// Source: Floyd's algorithm, in Bentley and Floyd, "Programming pearls: a sample of brilliance", CACM 30(9), 1987.
+pub(crate) fn sample(n: usize, count: usize, seed: u64, stream: u64) -> Vec<usize> {
+    let mut rows = BTreeSet::new();
+    for last in n.saturating_sub(count)..n {
+        let drawn = (uniform(seed, stream, last as u64) * (last + 1) as f64).ceil() as usize - 1;
+        if !rows.insert(drawn) {
+            rows.insert(last);
+        }
+    }
+    rows.into_iter().collect()
 }
 
 fn finalize(mut z: u64) -> u64 {
@@ -134,5 +150,18 @@ mod tests {
     fn a_key_is_never_negative_not_even_minus_zero() {
         assert!(sampling_key(1.0, 3.0).is_sign_positive());
         assert!(sampling_key(1.0 - f64::EPSILON, 3.0) > 0.0);
+    }
+
+    #[test]
+    fn a_sample_has_distinct_rows_spread_over_all_of_them() {
+        assert_eq!(sample(7, 2000, 1, 0), [0, 1, 2, 3, 4, 5, 6]);
+        let rows = sample(1_000_000, 2000, 1, 0);
+        assert_eq!(rows.len(), 2000);
+        assert!(rows.windows(2).all(|pair| pair[0] < pair[1]) && rows[1999] < 1_000_000);
+        // A half of them, give or take five standard deviations.
+        let low = rows.iter().filter(|&&row| row < 500_000).count();
+        assert!(low.abs_diff(1000) < 112, "{low}");
+        assert_ne!(rows, sample(1_000_000, 2000, 2, 0));
+        assert_ne!(rows, sample(1_000_000, 2000, 1, 1));
     }
 }

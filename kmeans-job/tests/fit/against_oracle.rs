@@ -211,3 +211,14 @@ proptest! {
         check(&table, &start, tol, 100);
     }
 }
+
+#[test]
+fn rows_of_which_many_are_equal() {
+    // As many as make it worth while to look for equal ones. One start centroid is far from all of them: its cluster is
+    // empty and moves to a row.
+    let table = integers(40_000, 3, 12, 5);
+    let mut start = table.pick((0..9).map(|c| c * 11));
+    start.values[..3].copy_from_slice(&[500.0; 3]);
+    let oracle = check(&table, &start, 0.0, 40).unwrap();
+    assert!(oracle.iterations.len() > 5);
+}

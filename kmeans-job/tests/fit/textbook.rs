@@ -91,7 +91,7 @@ fn assert_map_is_map_split_in<T: Scalar>(
         row.iter().copied().chain(weight)
     });
     let values: Vec<T> = rows.map(T::from_f64).collect();
-    let lloyd = Lloyd { grid };
+    let lloyd = Lloyd { grid, weights_are_copies: weights == Some(0) };
     let dataset = || Dataset::with_split_bytes(CentredSlice::new(&values, width).unwrap(), 3000).unwrap();
     let kept = dataset();
     for (round, current) in rounds.iter().enumerate() {
@@ -146,7 +146,7 @@ fn a_cache_of_other_centroids_is_not_believed() {
 
     let values: Vec<f64> = table.values.clone();
     let data = Dataset::with_split_bytes(CentredSlice::new(&values, 2).unwrap(), 100).unwrap();
-    let lloyd = Lloyd { grid: Grid::<f64>::new(&[9.0; 2], 300) };
+    let lloyd = Lloyd { grid: Grid::<f64>::new(&[9.0; 2], 300), weights_are_copies: false };
     let centroids = |rows: [usize; 3]| table.pick(rows).values;
     let moved = |current: Vec<f64>, previous: Vec<f64>| {
         let shared = Centroids { current, previous, step: Step::Assign };
@@ -163,7 +163,7 @@ fn a_cache_of_other_centroids_is_not_believed() {
 fn jobs_that_need_the_index_of_a_row_say_so_when_they_get_rows_one_by_one() {
     let values = [0.0, 1.0];
     let data = Dataset::new(CentredSlice::<f64>::new(&values, 1).unwrap()).unwrap();
-    let lloyd = Lloyd { grid: Grid::<f64>::new(&[1.0], 2) };
+    let lloyd = Lloyd { grid: Grid::<f64>::new(&[1.0], 2), weights_are_copies: false };
     let step = Step::Farthest { count: 1 };
     let shared = Centroids { current: vec![0.0], previous: Vec::new(), step };
     let error = ENGINE.run(&Textbook(lloyd), &shared, &data).unwrap_err().to_string();
