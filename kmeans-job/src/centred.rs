@@ -1,33 +1,45 @@
-//! [`Centred`]: rows with the middle of each column moved to zero, and what the other jobs need to know of them.
+//! [`Centred`]: rows with the middle of each column moved to zero, or scaled to unit length, and what the other jobs need
+//! to know of them.
 //!
 //! Distances do not change when all rows move together, but their rounding does: far from the origin the kernel's
 //! `|c|^2 - 2 c.x` would cancel to nothing. A column is shifted by its mean, rounded to a multiple of an eighth of
 //! the power of two below its range: integers then stay integers and ties stay ties.
+//!
+//! Where only directions count, rows are scaled to unit length instead. Half their squared Euclidean distance is one less
+//! the cosine of the angle between them: all else is the same.
 
 use crate::{
     data::{Dtype, Matrix},
+    distance::Distance,
     error::DataError,
     jobs::{
-        rows::centre_in_place,
-        statistics::{AddColumns, AddSquares, FindRanges, Ranges},
+        rows::{Preparation, centre_in_place, scale_in_place, weight_of},
+        statistics::{AddColumns, AddSquares, FindRanges, Range, Ranges},
     },
     numeric::{
         exact::ExactSum,
         grid::Grid,
         scalar::{FixedSum, Scalar},
+        unit::scale_to_unit,
     },
     session::{Data, Session},
     source::Source,
+    weighing::{Weighed, Weighing},
 };
-use mapreduce_core::{Engine, Error};
+use mapreduce_core::{Block, Engine, Error};
 
 /// Centred rows.
 pub(crate) struct Centred<T: Scalar> {
-    /// In memory they are centred; in files they are as they were, and each block is centred as it is read.
+    /// In memory they are centred; in files they are as they were, and each block is centred as it is read. Weights are
+    /// behind the rows, if there are any.
     source: Source<T>,
-    /// What was subtracted from each column.
+    d: usize,
+    pub(crate) weighing: Weighing,
+    pub(crate) distance: Distance,
+    /// What was subtracted from each column: zeros where rows are of unit length.
     pub(crate) shift: Vec<f64>,
-    shift_in_t: Vec<T>,
+    /// What was done to the rows.
+    preparation: Preparation<T>,
 }
 
 /// What is known of the columns of centred rows.
@@ -59,35 +71,65 @@ impl From<Error> for Failed {
 }
 
 impl<T: Scalar> Centred<T> {
-    /// Centres the rows by their own means.
+    /// Centres the rows by their own means, or scales them to unit length. Rows of weight 0 have no part in that.
     pub(crate) fn new<E: Engine>(
-        source: Source<T>,
+        rows: Weighed<T>,
+        distance: Distance,
         session: &mut Session<'_, E>,
     ) -> Result<(Self, Columns<T>), Failed> {
-        let (rows, d) = (source.rows(), source.d());
-        let data = session.dataset(&source, &[])?;
-        let ranges = find_ranges(&data, session)?;
+        let Weighed { source, d, weighing } = rows;
+        let data = session.dataset(&source, &Preparation::Done)?;
+        let ranges = find_ranges(d, &data, session)?;
         if let Some((row, column)) = ranges.not_finite {
             return Err(Failed::Data(DataError::NotFinite { row, column }));
         }
-        let grid = Grid::<T>::new(&magnitudes(&ranges.min, &ranges.max), rows as u64);
-        let sums = session.run(&AddColumns { grid: grid.clone() }, &(), &data)?.pairs;
-        let sums = sums.into_iter().next().map(|((), sums)| sums).unwrap_or_default();
-        let shift: Vec<f64> = (0..d)
-            .map(|j| shift::<T>(ranges.min[j], ranges.max[j], grid.mean(sums[j], rows as i64, j)))
-            .collect();
+        let rows = source.rows();
+        if distance == Distance::Cosine {
+            check_directions(&ranges)?;
+            drop(data);
+            let scaled = Self::scaled(source, d, weighing);
+            let columns = scaled.columns_of_units(session)?;
+            return Ok((scaled, columns));
+        }
+        let counted = &ranges.counted;
+        let grid = weighing.grid::<T>(&counted.magnitudes(), rows);
+        let sums = add_columns(&grid, &data, session)?;
+        let mean = |j: usize| grid.mean(sums[j], weighing.units(), j);
+        let shift: Vec<f64> = (0..d).map(|j| shift::<T>(counted.min[j], counted.max[j], mean(j))).collect();
         drop(data);
 
-        let mean = |j: usize| sum_less(sums[j], grid.unit(j), rows as f64, shift[j]) / rows as f64;
+        let total = weighing.total();
+        let mean = |j: usize| sum_less(sums[j], grid.unit(j), total, shift[j]) / total;
         let means = (0..d).map(mean).collect();
-        let centred = Self::shifted(source, &shift);
-        let magnitudes = centred.magnitudes(&ranges);
-        check_magnitudes::<T>(&magnitudes, rows)?;
-        Ok((centred, Columns { grid: Grid::new(&magnitudes, rows as u64), means }))
+        let centred = Self::shifted(source, d, weighing, &shift);
+        let magnitudes = centred.magnitudes_of(counted);
+        let heaviest = rows.max(total.ceil() as usize);
+        check_magnitudes::<T>(&magnitudes, heaviest)?;
+        check_reach::<T>(&centred.magnitudes_of(&ranges.idle), heaviest)?;
+        Ok((centred, Columns { grid: weighing.grid(&magnitudes, rows), means }))
     }
 
-    /// Centres the rows as those of a model were. They are to be [checked](Self::check).
-    pub(crate) fn like(source: Source<T>, shift: &[f64]) -> Result<Self, DataError> {
+    /// The magnitudes of rows that had these ranges.
+    fn magnitudes_of(&self, Range { min, max }: &Range) -> Vec<f64> {
+        // Rounding keeps the order, so the ends of a column's range go to the ends of the centred range.
+        let moved = |ends: &[f64]| -> Vec<f64> {
+            let shift = self.shift.iter().map(|&shift| T::from_f64(shift));
+            ends.iter().zip(shift).map(|(&x, shift)| (T::from_f64(x) - shift).to_f64()).collect()
+        };
+        Range { min: moved(min), max: moved(max) }.magnitudes()
+    }
+
+    /// What is known of the columns of rows of unit length: no element exceeds 1.
+    fn columns_of_units<E: Engine>(&self, session: &mut Session<'_, E>) -> Result<Columns<T>, Error> {
+        let grid = self.weighing.grid::<T>(&vec![1.0; self.d], self.rows());
+        let sums = add_columns(&grid, &self.dataset(session)?, session)?;
+        let means = (0..self.d).map(|j| grid.mean(sums[j], self.weighing.units(), j)).collect();
+        Ok(Columns { grid, means })
+    }
+
+    /// Centres the rows as those of a model were, or scales them to unit length. They are to be
+    /// [checked](Self::check).
+    pub(crate) fn like(source: Source<T>, distance: Distance, shift: &[f64]) -> Result<Self, DataError> {
         if let Source::Memory(matrix) = &source {
             // Looked for ahead: the shift makes infinities as well. By parts, of which all is looked at, at the speed of
             // memory.
@@ -98,39 +140,44 @@ impl<T: Scalar> Centred<T> {
                 return Err(DataError::NotFinite { row: (at / d) as u64, column: (at % d) as u64 });
             }
         }
-        Ok(Self::shifted(source, shift))
+        let Weighed { source, d, weighing } = source.into();
+        Ok(match distance {
+            Distance::Euclidean => Self::shifted(source, d, weighing, shift),
+            Distance::Cosine => Self::scaled(source, d, weighing),
+        })
     }
 
-    /// Refuses rows that are not finite, or of which squared distances would overflow or vanish.
+    /// Refuses rows of which squared distances would overflow or vanish, or that have no direction where that counts.
     pub(crate) fn check<E: Engine>(
         &self,
         data: &Data<'_, T>,
         session: &mut Session<'_, E>,
     ) -> Result<(), Failed> {
-        if let Source::Files(_) = self.source {
+        let ranges = match self.source {
+            Source::Memory(_) => find_ranges(self.d, data, session)?,
             // As they are there: the shift makes infinities as well.
-            let ranges = find_ranges(&session.dataset(&self.source, &[])?, session)?;
-            if let Some((row, column)) = ranges.not_finite {
-                return Err(Failed::Data(DataError::NotFinite { row, column }));
+            Source::Files(_) => {
+                let raw = find_ranges(self.d, &session.dataset(&self.source, &Preparation::Done)?, session)?;
+                if let Some((row, column)) = raw.not_finite {
+                    return Err(Failed::Data(DataError::NotFinite { row, column }));
+                }
+                match self.distance {
+                    Distance::Euclidean => {
+                        check_magnitudes::<T>(&self.magnitudes_of(&raw.counted), self.rows())?
+                    }
+                    Distance::Cosine => check_directions(&raw)?,
+                }
+                return Ok(());
             }
-            return check_magnitudes::<T>(&self.magnitudes(&ranges), self.rows());
-        }
-        let ranges = find_ranges(data, session)?;
+        };
         if let Some((_, column)) = ranges.not_finite {
             let (column, magnitude, dtype) = (column as usize, f64::INFINITY, dtype::<T>());
             return Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype }));
         }
-        check_magnitudes::<T>(&magnitudes(&ranges.min, &ranges.max), self.rows())
-    }
-
-    /// The largest magnitude of each column, from the ranges of the rows as they were.
-    fn magnitudes(&self, ranges: &Ranges) -> Vec<f64> {
-        // Rounding keeps the order, so the ends of a column's range go to the ends of the centred range.
-        let moved = |ends: &[f64]| -> Vec<f64> {
-            let shift = self.shift_in_t.iter();
-            ends.iter().zip(shift).map(|(&x, &shift)| (T::from_f64(x) - shift).to_f64()).collect()
-        };
-        magnitudes(&moved(&ranges.min), &moved(&ranges.max))
+        match self.distance {
+            Distance::Euclidean => check_magnitudes::<T>(&ranges.counted.magnitudes(), self.rows()),
+            Distance::Cosine => check_directions(&ranges),
+        }
     }
 
     /// How far the rows are spread.
@@ -140,35 +187,72 @@ impl<T: Scalar> Centred<T> {
         data: &Data<'_, T>,
         session: &mut Session<'_, E>,
     ) -> Result<Spread, Error> {
-        let squares = session.run(&AddSquares::<T>::default(), &(), data)?.pairs;
+        let squares = session.run(&AddSquares::<T>::new(self.d), &(), data)?.pairs;
         let squares = squares.into_iter().next().map(|((), squares)| squares).unwrap_or_default();
         let squared_means: f64 = columns.means.iter().map(|mean| mean.powi(2)).sum();
-        let mean_square = squares.value() / self.rows() as f64;
-        let mean_variance = ((mean_square - squared_means) / self.d() as f64).max(0.0);
+        let mean_square = squares.value() / self.weighing.total();
+        let mean_variance = ((mean_square - squared_means) / self.d as f64).max(0.0);
         Ok(Spread { squares, mean_variance })
     }
 
-    fn shifted(mut source: Source<T>, shift: &[f64]) -> Self {
+    fn shifted(mut source: Source<T>, d: usize, weighing: Weighing, shift: &[f64]) -> Self {
         let in_t: Vec<T> = shift.iter().map(|&x| T::from_f64(x)).collect();
-        if let Source::Memory(matrix) = &mut source {
-            centre_in_place(matrix.values_mut(), &in_t);
-        }
         // The shift of a model made from f64 data is rounded for f32 rows. Centroids are to be moved by the same.
         let shift = in_t.iter().map(|x| x.to_f64()).collect();
-        Self { source, shift, shift_in_t: in_t }
+        // Weights stay.
+        let of_rows: Vec<T> = in_t.into_iter().chain(std::iter::repeat_n(T::ZERO, weighing.behind)).collect();
+        if let Source::Memory(matrix) = &mut source {
+            centre_in_place(matrix.values_mut(), &of_rows);
+        }
+        let preparation = Preparation::Shift(of_rows.into());
+        Self { source, d, weighing, distance: Distance::Euclidean, shift, preparation }
+    }
+
+    fn scaled(mut source: Source<T>, d: usize, weighing: Weighing) -> Self {
+        if let Source::Memory(matrix) = &mut source {
+            scale_in_place(matrix.values_mut(), d + weighing.behind, d);
+        }
+        let (distance, preparation) = (Distance::Cosine, Preparation::Unit(d as u64));
+        Self { source, d, weighing, distance, shift: vec![0.0; d], preparation }
     }
 
     /// The rows, as input for the jobs.
     pub(crate) fn dataset<E: Engine>(&self, session: &Session<'_, E>) -> Result<Data<'_, T>, Error> {
-        session.dataset(&self.source, &self.shift_in_t)
+        session.dataset(&self.source, &self.preparation)
     }
 
-    /// The centred rows, if they are in memory.
+    /// The part in cost and inertia of rows whose squared Euclidean distances, as they are computed with and weighed, add
+    /// up to `squared`.
+    pub(crate) fn cost(&self, squared: f64) -> f64 {
+        self.distance.cost(squared) / self.weighing.one
+    }
+
+    /// What the rows of each of `k` clusters weigh; nothing if they have no weights.
+    pub(crate) fn weigh(&self, labels: &[i32], k: usize) -> Option<Vec<f64>> {
+        let rows = self.in_memory().filter(|_| self.weighing.behind > 0)?;
+        let mut units = vec![0; k];
+        for (row, &label) in rows.values().chunks_exact(rows.d()).zip(labels) {
+            units[label as usize] += self.weighing.in_units(weight_of(row, self.d));
+        }
+        let in_weights = |units: i64| units as f64 * self.weighing.unit() / self.weighing.one;
+        Some(units.into_iter().map(in_weights).collect())
+    }
+
+    /// The rows themselves, if they are in memory: `d` columns, and their weights behind them.
     pub(crate) fn in_memory(&self) -> Option<&Matrix<T>> {
         match &self.source {
             Source::Memory(matrix) => Some(matrix),
             Source::Files(_) => None,
         }
+    }
+
+    /// Copies of some rows of those in memory, at least one, with their weights.
+    pub(crate) fn gather(&self, all: &Matrix<T>, rows: &[usize]) -> Weighed<T> {
+        let values = rows.iter().flat_map(|&row| &all.values()[row * all.d()..][..all.d()]);
+        let values: Vec<T> = values.copied().collect();
+        let weighing = self.weighing.of_some(&values, self.d);
+        let matrix = Matrix::new(rows.len(), all.d(), values).expect("whole rows of some columns");
+        Weighed { source: Source::Memory(matrix), d: self.d, weighing }
     }
 
     /// The number of rows.
@@ -186,9 +270,35 @@ impl<T: Scalar> Centred<T> {
         points.iter().zip(self.shift.iter().cycle()).map(|(x, shift)| x - shift).collect()
     }
 
+    /// Points (row-major) in the coordinates of the data, made what the rows were made: centred, or of unit length.
+    pub(crate) fn place(&self, points: &[f64]) -> Vec<f64> {
+        let mut placed = self.centre(points);
+        if self.distance == Distance::Cosine {
+            scale_in_place(&mut placed, self.d, self.d);
+        }
+        placed
+    }
+
     /// Points (row-major) moved back to the coordinates of the data.
     pub(crate) fn restore(&self, points: &[f64]) -> Vec<f64> {
         points.iter().zip(self.shift.iter().cycle()).map(|(x, shift)| x + shift).collect()
+    }
+
+    /// The means of clusters, as the centroids that a model would have of them: what is gone on with is what will be read
+    /// back. Where only directions count, a mean of zero leaves the centroid where it was `before`. All row-major, in the
+    /// coordinates of the centred rows.
+    pub(crate) fn settle(&self, mut means: Vec<f64>, before: &[f64]) -> Vec<f64> {
+        match self.distance {
+            Distance::Euclidean => self.centre(&self.restore(&means)),
+            Distance::Cosine => {
+                for (mean, before) in means.chunks_exact_mut(self.d).zip(before.chunks_exact(self.d)) {
+                    if !scale_to_unit(mean) {
+                        mean.copy_from_slice(before);
+                    }
+                }
+                means
+            }
+        }
     }
 
     /// The position of the first coordinate of centred points that is NaN or so large that distances would overflow.
@@ -203,17 +313,23 @@ pub(crate) fn dtype<T: Scalar>() -> Dtype {
     if size_of::<T>() == size_of::<f32>() { Dtype::F32 } else { Dtype::F64 }
 }
 
+/// The sums of the columns, on the grid.
+fn add_columns<T: Scalar, E: Engine>(
+    grid: &Grid<T>,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
+) -> Result<Block<T::Sum>, Error> {
+    let sums = session.run(&AddColumns { grid: grid.clone() }, &(), data)?.pairs;
+    Ok(sums.into_iter().next().map(|((), sums)| sums).unwrap_or_default())
+}
+
 fn find_ranges<T: Scalar, E: Engine>(
+    d: usize,
     data: &Data<'_, T>,
     session: &mut Session<'_, E>,
 ) -> Result<Ranges, Error> {
-    let ranges = session.run(&FindRanges::<T>::default(), &(), data)?.pairs;
+    let ranges = session.run(&FindRanges::<T>::new(d), &(), data)?.pairs;
     Ok(ranges.into_iter().next().map(|((), ranges)| ranges).unwrap_or_default())
-}
-
-/// The largest magnitude of each column.
-fn magnitudes(min: &[f64], max: &[f64]) -> Vec<f64> {
-    min.iter().zip(max).map(|(min, max)| min.abs().max(max.abs())).collect()
 }
 
 /// What to subtract from a column.
@@ -248,13 +364,29 @@ fn magnitude_max<T: Scalar>(d: usize, rows: usize) -> f64 {
     score.min(cost).sqrt() / 4.0
 }
 
+/// Refuses rows of zeros.
+fn check_directions(ranges: &Ranges) -> Result<(), Failed> {
+    match ranges.zero_row {
+        Some(row) => Err(Failed::Data(DataError::NoDirection { row })),
+        None => Ok(()),
+    }
+}
+
+/// Refuses data of which squared distances would overflow.
+fn check_reach<T: Scalar>(magnitudes: &[f64], rows: usize) -> Result<(), Failed> {
+    let limit = magnitude_max::<T>(magnitudes.len(), rows);
+    match magnitudes.iter().enumerate().find(|(_, x)| **x > limit) {
+        Some((column, &magnitude)) => {
+            Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype: dtype::<T>() }))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Refuses data of which squared distances would overflow or vanish.
 fn check_magnitudes<T: Scalar>(magnitudes: &[f64], rows: usize) -> Result<(), Failed> {
+    check_reach::<T>(magnitudes, rows)?;
     let dtype = dtype::<T>();
-    let limit = magnitude_max::<T>(magnitudes.len(), rows);
-    if let Some((column, &magnitude)) = magnitudes.iter().enumerate().find(|(_, x)| **x > limit) {
-        return Err(Failed::Data(DataError::TooLarge { column, magnitude, dtype }));
-    }
     // The smallest normal number is 4 / MAX, but for a rounding. Where the square of the largest magnitude is normal,
     // a square that is not is off by no more than the last place of that one.
     let magnitude = magnitudes.iter().copied().fold(0.0, f64::max);
@@ -275,7 +407,7 @@ mod tests {
         let engine = Local::new(1).unwrap();
         let matrix = Matrix::new(values.len() / d, d, values).unwrap();
         let mut session = Session::new(&engine, &Cancel::new(), None);
-        let Ok((centred, columns)) = Centred::new(Source::Memory(matrix), &mut session) else {
+        let Ok((centred, columns)) = Centred::new(matrix.into(), Distance::Euclidean, &mut session) else {
             panic!("the values are ordinary")
         };
         let spread = centred.spread(&columns, &centred.dataset(&session).unwrap(), &mut session).unwrap();
@@ -328,8 +460,8 @@ mod tests {
             c in -1.0..1.0_f64, shift in -1.0..1.0_f64, exponents in (-60..60_i32, -60..60_i32),
         ) {
             let (c, shift) = (c * 2_f64.powi(exponents.0), shift * 2_f64.powi(exponents.1));
-            let source = Source::Memory(Matrix::new(1, 1, vec![0.0]).unwrap());
-            let centred = Centred::<f64> { source, shift: vec![shift], shift_in_t: vec![shift] };
+            let source = Source::Memory(Matrix::new(1, 1, vec![0.0_f64]).unwrap());
+            let centred = Centred::like(source, Distance::Euclidean, &[shift]).unwrap();
             let in_model = centred.restore(&[c]);
             let kept = centred.centre(&in_model);
             prop_assert_eq!(centred.restore(&kept), in_model);

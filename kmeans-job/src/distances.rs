@@ -2,7 +2,9 @@
 
 use crate::{
     data::{FileRows, Points, RowsOfDtype},
-    numeric::scalar::Scalar,
+    distance::Distance,
+    model::Model,
+    numeric::{scalar::Scalar, unit::scale_to_unit},
 };
 use mapreduce_core::Input as _;
 use mapreduce_core::rayon::prelude::*;
@@ -10,27 +12,25 @@ use mapreduce_core::rayon::prelude::*;
 /// Points whose distances are found in one go.
 const CHUNK: usize = 4096;
 
-/// The Euclidean distance of each point to the centroid that its label names, by differences in f64.
+/// The distance of each point to the centroid that its label names, as the model [measures](Model::distance) it, by
+/// differences in f64.
 ///
-/// Takes the points as they were loaded, and labels and [centroids](crate::Model::centroids) as a fit or a prediction
-/// gives them. Runs on the threads of the rayon pool it is called in. The sum of the squares is the inertia, but for
-/// rounding.
+/// Takes the points as they were loaded, and labels as a fit or a prediction gives them. Runs on the threads of the rayon
+/// pool it is called in. The sum of the squares (for the cosine, of the distances) is the inertia, but for rounding.
 ///
 /// ```
-/// use kmeans_job::{data::{Matrix, Points}, distances};
+/// use kmeans_job::{KMeans, data::{Matrix, Points}, distances};
 ///
-/// let points = Points::F64(Matrix::new(2, 2, vec![0.0, 0.0, 4.0, 3.0])?);
-/// assert_eq!(distances(&points, &[vec![0.0, 0.0], vec![4.0, 2.5]], &[0, 1])?, [0.0, 0.5]);
+/// let points = Points::F64(Matrix::new(4, 1, vec![0.0, 1.0, 10.0, 11.0])?);
+/// let fit = KMeans::builder().k(2).build()?.fit(&points)?;
+/// assert_eq!(distances(&points, &fit.model, &fit.labels)?, [0.5; 4]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
-/// [`DistancesError`] if labels and centroids are not those of the points, or their files cannot be read.
-pub fn distances(
-    points: &Points,
-    centroids: &[Vec<f64>],
-    labels: &[i32],
-) -> Result<Vec<f64>, DistancesError> {
+/// [`DistancesError`] if labels and model are not those of the points, or their files cannot be read.
+pub fn distances(points: &Points, model: &Model, labels: &[i32]) -> Result<Vec<f64>, DistancesError> {
+    let centroids = &model.centroids;
     if labels.len() != points.rows() {
         return Err(DistancesError::Labels { rows: points.rows(), labels: labels.len() });
     }
@@ -43,20 +43,20 @@ pub fn distances(
     }
     let mut distances = vec![0.0; labels.len()];
     match points {
-        Points::F32(matrix) => of_rows(matrix.values(), centroids, labels, &mut distances),
-        Points::F64(matrix) => of_rows(matrix.values(), centroids, labels, &mut distances),
+        Points::F32(matrix) => of_rows(matrix.values(), model, labels, 0, &mut distances),
+        Points::F64(matrix) => of_rows(matrix.values(), model, labels, 0, &mut distances),
         Points::Files(files) => match &files.rows {
-            RowsOfDtype::F32(rows) => of_files(rows, centroids, labels, &mut distances),
-            RowsOfDtype::F64(rows) => of_files(rows, centroids, labels, &mut distances),
-        }?,
-    }
+            RowsOfDtype::F32(rows) => of_files(rows, model, labels, &mut distances),
+            RowsOfDtype::F64(rows) => of_files(rows, model, labels, &mut distances),
+        },
+    }?;
     Ok(distances)
 }
 
 /// Reads the files once, one block after the other.
 fn of_files<T: Scalar>(
     rows: &FileRows<T>,
-    centroids: &[Vec<f64>],
+    model: &Model,
     labels: &[i32],
     distances: &mut [f64],
 ) -> Result<(), DistancesError> {
@@ -66,26 +66,55 @@ fn of_files<T: Scalar>(
         let mut blocks = rows.open(&split).map_err(|error| failed(error.to_string()))?;
         while let Some(block) = blocks.next_block().map_err(|error| failed(error.to_string()))? {
             let range = done..done + block.len();
+            of_rows(block.values, model, &labels[range.clone()], done, &mut distances[range.clone()])?;
             done = range.end;
-            of_rows(block.values, centroids, &labels[range.clone()], &mut distances[range]);
         }
     }
     Ok(())
 }
 
-fn of_rows<T: Scalar>(values: &[T], centroids: &[Vec<f64>], labels: &[i32], distances: &mut [f64]) {
-    let Some(d) = centroids.first().map(Vec::len) else { return };
+/// Of consecutive rows, of which the first is row `first` of all.
+fn of_rows<T: Scalar>(
+    values: &[T],
+    model: &Model,
+    labels: &[i32],
+    first: usize,
+    distances: &mut [f64],
+) -> Result<(), DistancesError> {
+    let d = model.d();
     let rows = values.par_chunks(CHUNK * d);
     let chunks = distances.par_chunks_mut(CHUNK).zip(labels.par_chunks(CHUNK)).zip(rows);
-    chunks.for_each(|((distances, labels), rows)| {
-        for ((distance, &label), row) in distances.iter_mut().zip(labels).zip(rows.chunks_exact(d)) {
-            let terms = row.iter().zip(&centroids[label as usize]).map(|(x, c)| {
-                let difference = x.to_f64() - c;
-                difference * difference
-            });
-            *distance = terms.sum::<f64>().sqrt();
+    let zero_row = chunks.enumerate().map(|(chunk, ((distances, labels), rows))| {
+        let mut unit = vec![T::ZERO; d];
+        for (i, ((distance, &label), row)) in
+            distances.iter_mut().zip(labels).zip(rows.chunks_exact(d)).enumerate()
+        {
+            let row = match model.distance {
+                Distance::Euclidean => row,
+                Distance::Cosine => {
+                    unit.copy_from_slice(row);
+                    if !scale_to_unit(&mut unit) {
+                        return Some(chunk * CHUNK + i);
+                    }
+                    &unit
+                }
+            };
+            *distance = model.distance.of_squared(squared(row, &model.centroids[label as usize]));
         }
+        None
     });
+    match zero_row.flatten().min() {
+        Some(row) => Err(DistancesError::NoDirection { row: first + row }),
+        None => Ok(()),
+    }
+}
+
+fn squared<T: Scalar>(row: &[T], centroid: &[f64]) -> f64 {
+    let terms = row.iter().zip(centroid).map(|(x, c)| {
+        let difference = x.to_f64() - c;
+        difference * difference
+    });
+    terms.sum()
 }
 
 /// Why distances cannot be found.
@@ -113,6 +142,12 @@ pub enum DistancesError {
     Read {
         /// What is wrong, and with which file.
         problem: String,
+    },
+    /// A point of zeros, whose cosine to a centroid is not defined.
+    #[error("point {row} (counted from 0) is all zeros, which have no cosine distance; remove it")]
+    NoDirection {
+        /// The point, counted from 0.
+        row: usize,
     },
     /// A label without a centroid.
     #[error("label {label} has no centroid among {k}; give labels from 0 to the number of centroids - 1")]

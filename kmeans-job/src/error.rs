@@ -1,7 +1,10 @@
 //! [`OptionsError`], [`FitError`] and [`PredictError`]: why options do not go together, clusters could not be found, or
 //! a model not be applied.
 
-use crate::data::{Dtype, ShapeError, ShareError};
+use crate::{
+    data::{Dtype, ShapeError, ShareError},
+    weighing::WeightsError,
+};
 
 /// Why options do not go together.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -28,6 +31,14 @@ pub enum OptionsError {
         /// The last number of the range.
         to: usize,
     },
+    /// Start centroids for an algorithm that splits.
+    #[error(
+        "start centroids are given, but bisecting begins with one cluster; let the start be chosen, or use lloyd"
+    )]
+    SplitOfGiven,
+    /// Mini-batches of no rows.
+    #[error("mini-batches are of 0 rows; let a batch have at least 1")]
+    EmptyBatch,
     /// No runs.
     #[error("n-init is 0; allow at least 1 run")]
     NoRuns,
@@ -52,6 +63,11 @@ pub enum OptionsError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FitError {
+    /// Bisecting needs the rows in memory.
+    #[error(
+        "points that stay in their files cannot be bisected; load them (on a command line: with more --memory)"
+    )]
+    InFiles,
     /// There are more clusters to find than rows.
     #[error("k is {k}, but the data has {rows} rows; ask for 1 to {rows} clusters")]
     K {
@@ -96,6 +112,17 @@ pub enum FitError {
         /// The value.
         value: f64,
     },
+    /// A given start centroid is all zeros, of which the cosine to any row is not defined.
+    #[error(
+        "row {row} (counted from 0) of the start centroids is all zeros, which have no cosine distance; give another point"
+    )]
+    StartDirection {
+        /// The row, counted from 0.
+        row: usize,
+    },
+    /// The weights cannot be used.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// The points have no rows, no columns, or an incomplete row.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -159,6 +186,14 @@ pub enum DataError {
         row: u64,
         /// The column, counted from 0.
         column: u64,
+    },
+    /// A row of zeros, of which the cosine to any other is not defined.
+    #[error(
+        "row {row} (counted from 0) is all zeros, which have no cosine distance; remove it, or use the euclidean distance"
+    )]
+    NoDirection {
+        /// The row, counted from 0.
+        row: u64,
     },
     /// Squared distances would overflow.
     #[error("column {column} spans values up to {magnitude:e}, whose squared distances overflow {dtype}; scale it down{}", hint(*dtype))]

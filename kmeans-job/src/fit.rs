@@ -1,22 +1,28 @@
 //! [`fit`]: finds clusters.
 
 use crate::{
+    algorithm::Algorithm,
+    bisecting::bisect,
     centred::{self, Centred, Columns, Spread},
-    data::Points,
+    clock::Clock,
+    data::{Points, ShareError},
     distinct,
     error::FitError,
     iterations::{Fitted, Iterations},
-    kmeans::KMeans,
+    jobs::rows::Preparation,
+    kmeans::{EmptyClusters, KMeans, Observer},
     labelling::label,
+    mini_batch::MiniBatches,
     model::Model,
     numeric::{random::bits, scalar::Scalar},
     session::{Data, Session},
     silhouette::Silhouette,
     source::{AnySource, Source},
     start,
+    weighing::Weighed,
 };
 use mapreduce_core::{Engine, Report};
-use std::{sync::Mutex, time::Instant};
+use std::time::Instant;
 
 /// One iteration, as it ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +33,8 @@ pub struct Iteration {
     pub run: u32,
     /// Its number in the run, counted from 1.
     pub number: u32,
-    /// The sum of the squared distances of all rows to the nearest of the centroids it began with.
+    /// The sum of the squared distances of all rows to the nearest of the centroids it began with; for the
+    /// [cosine](crate::Distance::Cosine) of the distances themselves, as in all costs and inertias.
     pub cost: f64,
     /// Rows that changed their cluster; all of them in the first iteration.
     pub moved: u64,
@@ -90,15 +97,25 @@ pub struct Trial {
 /// Random numbers for the seeds of runs.
 const STREAM_RUN: u64 = 0x72_756e; // "run"
 
-/// Finds clusters in `points`; see [`KMeans::fit_on`].
-pub(crate) fn fit(kmeans: &KMeans, engine: &impl Engine, points: Points) -> Result<Fit, FitError> {
+/// Finds clusters in `points`, which may have weights; see [`KMeans::fit_on`].
+pub(crate) fn fit(
+    kmeans: &KMeans,
+    engine: &impl Engine,
+    points: Points,
+    weights: Option<&[f64]>,
+) -> Result<Fit, FitError> {
     match points.into() {
-        AnySource::F32(source) => fit_as(kmeans, engine, source),
-        AnySource::F64(source) => fit_as(kmeans, engine, source),
+        AnySource::F32(source) => fit_as(kmeans, engine, source, weights),
+        AnySource::F64(source) => fit_as(kmeans, engine, source, weights),
     }
 }
 
-fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, source: Source<T>) -> Result<Fit, FitError> {
+fn fit_as<T: Scalar>(
+    kmeans: &KMeans,
+    engine: &impl Engine,
+    source: Source<T>,
+    weights: Option<&[f64]>,
+) -> Result<Fit, FitError> {
     let range = kmeans.k;
     if range.to > source.rows() {
         return Err(FitError::K { k: range.to, rows: source.rows() });
@@ -106,26 +123,32 @@ fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, source: Source<T>) -
     let started = Instant::now();
     let mut session = Session::new(engine, &kmeans.cancel, kmeans.split_bytes);
     if kmeans.shared {
+        if weights.is_some() {
+            return Err(FitError::NotShareable(ShareError::Weighted));
+        }
         session.share(&source)?;
     }
-    let (centred, columns) = Centred::new(source, &mut session)?;
+    let rows = match weights {
+        None => source.into(),
+        Some(weights) => Weighed::new(source, weights)?,
+    };
+    let (centred, columns) = Centred::new(rows, kmeans.distance, &mut session)?;
     let data = centred.dataset(&session)?;
     let spread = centred.spread(&columns, &data, &mut session)?;
     let silhouette = match range.is_single() {
         true => None,
         false => {
             // Ahead of work that would be in vain.
-            start::distinct(range.to, kmeans.seed, &data, &mut session)?;
-            Some(Silhouette::new(centred.rows(), kmeans.seed, &data, &mut session)?)
+            start::distinct(range.to, kmeans.seed, centred.d(), &data, &mut session)?;
+            Some(Silhouette::new(&centred, kmeans.seed, &data, &mut session)?)
         }
     };
-    let distinct = match centred.in_memory() {
-        // A file that peers read has the rows as they are.
-        Some(rows) if !session.is_shared() => distinct::find(rows, range.to, kmeans.max_iter),
-        _ => None,
-    };
+    // A file that peers read has the rows as they are, and rows with weights are not counted.
+    let is_counted = !session.is_shared() && weights.is_none() && kmeans.algorithm == Algorithm::Lloyd;
+    let in_memory = centred.in_memory().filter(|_| is_counted);
+    let distinct = in_memory.and_then(|rows| distinct::find(rows, range.to, kmeans.max_iter));
     let distinct = distinct.map(Source::Memory);
-    let distinct = distinct.as_ref().map(|rows| session.dataset(rows, &[])).transpose()?;
+    let distinct = distinct.as_ref().map(|rows| session.dataset(rows, &Preparation::Done)).transpose()?;
     let mut init_seconds = started.elapsed().as_secs_f64();
 
     let (mut best, mut trials) = (None::<(Option<f64>, Run)>, Vec::new());
@@ -161,14 +184,25 @@ fn fit_as<T: Scalar>(kmeans: &KMeans, engine: &impl Engine, source: Source<T>) -
 }
 
 /// What all runs have in common.
-struct Search<'a, T: Scalar> {
-    kmeans: &'a KMeans,
-    centred: &'a Centred<T>,
-    columns: &'a Columns<T>,
-    spread: &'a Spread,
-    data: &'a Data<'a, T>,
+pub(crate) struct Search<'a, T: Scalar> {
+    pub(crate) kmeans: &'a KMeans,
+    pub(crate) centred: &'a Centred<T>,
+    pub(crate) columns: &'a Columns<T>,
+    pub(crate) spread: &'a Spread,
+    pub(crate) data: &'a Data<'a, T>,
     /// The distinct rows with their numbers, if that makes iterations faster.
-    distinct: Option<&'a Data<'a, T>>,
+    pub(crate) distinct: Option<&'a Data<'a, T>>,
+}
+
+/// What is looked for in a pass from start centroids to the end of the iterations.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    pub(crate) k: usize,
+    /// The number of the run.
+    pub(crate) number: u32,
+    pub(crate) seed: u64,
+    pub(crate) empty: EmptyClusters,
+    pub(crate) observer: &'a Observer,
 }
 
 /// A run from start centroids to labels.
@@ -206,30 +240,18 @@ impl<T: Scalar> Search<'_, T> {
     ) -> Result<Run, FitError> {
         let &Self { kmeans, centred, data, .. } = self;
         let seed = seed_of_run(kmeans.seed, number);
-        let started = Instant::now();
-        let start = start::choose(&kmeans.start, k, seed, centred, data, session)?;
-        *init_seconds += started.elapsed().as_secs_f64();
-
-        let iterations = Iterations {
-            centred,
-            grid: &self.columns.grid,
-            weights_are_copies: self.distinct.is_some(),
-            squares: &self.spread.squares,
-            k,
-            run: number,
-            max_iter: kmeans.max_iter,
-            shift_max: kmeans.tol * self.spread.mean_variance,
-            empty: kmeans.empty,
-            start,
-            observer: &kmeans.observer,
-            clock: Mutex::new(Instant::now()),
+        let pass = Pass { k, number, seed, empty: kmeans.empty, observer: &kmeans.observer };
+        let fitted = match kmeans.algorithm {
+            Algorithm::Lloyd => self.lloyd(pass, session, init_seconds)?,
+            Algorithm::Bisecting => bisect(self, pass, session, init_seconds)?,
+            Algorithm::MiniBatch { batch } => self.mini_batch(batch, pass, session, init_seconds)?,
         };
-        let Fitted { centroids, converged, costs } =
-            session.iterate(&iterations, self.distinct.unwrap_or(data))?.output;
-        let labelled = label(&centroids, centred, data, session)?;
+        let labelled = label(&fitted.centroids, centred, data, session)?;
+        let Fitted { centroids, converged, costs } = fitted;
         let restored = centred.restore(&centroids);
         let model = Model {
             version: Model::VERSION.to_string(),
+            distance: centred.distance,
             dtype: centred::dtype::<T>(),
             n: centred.rows() as u64,
             seed,
@@ -239,9 +261,77 @@ impl<T: Scalar> Search<'_, T> {
             shift: centred.shift.clone(),
             centroids: restored.chunks_exact(centred.d()).map(<[f64]>::to_vec).collect(),
             counts: labelled.counts,
+            weights: labelled.weights,
             cost_per_iteration: costs,
         };
         Ok(Run { number, model, labels: labelled.labels })
+    }
+
+    /// Start centroids. Adds the time that they took.
+    fn start<E: Engine>(
+        &self,
+        pass: Pass<'_>,
+        session: &mut Session<'_, E>,
+        init_seconds: &mut f64,
+    ) -> Result<Vec<f64>, FitError> {
+        let &Self { kmeans, centred, data, .. } = self;
+        let started = Instant::now();
+        let start = start::choose(&kmeans.start, pass.k, pass.seed, centred, data, session)?;
+        *init_seconds += started.elapsed().as_secs_f64();
+        Ok(start)
+    }
+
+    /// Mini-batches from start centroids on.
+    fn mini_batch<E: Engine>(
+        &self,
+        batch: u64,
+        pass: Pass<'_>,
+        session: &mut Session<'_, E>,
+        init_seconds: &mut f64,
+    ) -> Result<Fitted, FitError> {
+        let start = self.start(pass, session, init_seconds)?;
+        let Pass { k, number, seed, observer, .. } = pass;
+        let rounds = MiniBatches {
+            centred: self.centred,
+            grid: &self.columns.grid,
+            k,
+            batch,
+            seed,
+            run: number,
+            max_iter: self.kmeans.max_iter,
+            shift_max: self.kmeans.tol * self.spread.mean_variance,
+            start,
+            observer,
+            clock: Clock::start(),
+        };
+        Ok(session.iterate(&rounds, self.data)?.output)
+    }
+
+    /// Lloyd's algorithm from start centroids on.
+    pub(crate) fn lloyd<E: Engine>(
+        &self,
+        pass: Pass<'_>,
+        session: &mut Session<'_, E>,
+        init_seconds: &mut f64,
+    ) -> Result<Fitted, FitError> {
+        let &Self { kmeans, centred, data, .. } = self;
+        let start = self.start(pass, session, init_seconds)?;
+        let Pass { k, number, empty, observer, .. } = pass;
+        let iterations = Iterations {
+            centred,
+            grid: &self.columns.grid,
+            weights_are_copies: self.distinct.is_some(),
+            squares: &self.spread.squares,
+            k,
+            run: number,
+            max_iter: kmeans.max_iter,
+            shift_max: kmeans.tol * self.spread.mean_variance,
+            empty,
+            start,
+            observer,
+            clock: Clock::start(),
+        };
+        Ok(session.iterate(&iterations, self.distinct.unwrap_or(data))?.output)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     centred::Centred,
+    clock::Clock,
     fit::Iteration,
     jobs::{
         TopRows,
@@ -12,11 +13,7 @@ use crate::{
 };
 use mapreduce_core::{Iterative, Output, Result};
 use serde::{Deserialize, Serialize};
-use std::{
-    ops::ControlFlow,
-    sync::{Mutex, PoisonError},
-    time::Instant,
-};
+use std::ops::ControlFlow;
 
 /// Lloyd's iterations over centred rows. An iteration is one round, or two if a cluster became empty.
 pub(crate) struct Iterations<'a, T: Scalar> {
@@ -37,8 +34,7 @@ pub(crate) struct Iterations<'a, T: Scalar> {
     /// Row-major `k x d`, in the coordinates of the centred rows, as all centroids here.
     pub(crate) start: Vec<f64>,
     pub(crate) observer: &'a Observer,
-    /// When the iteration before ended.
-    pub(crate) clock: Mutex<Instant>,
+    pub(crate) clock: Clock,
 }
 
 /// What the iterations come to.
@@ -157,11 +153,13 @@ impl<T: Scalar> Iterations<'_, T> {
     }
 
     fn cost(&self, state: &State<T>, sums: &Sums<T>) -> f64 {
-        cost_from_sums(self.squares, &sums.sums, &sums.counts, self.grid, &state.centroids)
+        let squared = cost_from_sums(self.squares, &sums.sums, &sums.counts, self.grid, &state.centroids);
+        self.centred.cost(squared)
     }
 
-    /// Moves the empty clusters, in their order, to the farthest rows, which their own clusters lose. False if no
-    /// cluster was moved: as far as can be computed, every row lies on its centroid.
+    /// Moves the empty clusters, in their order, to the farthest rows, which their own clusters lose: a weight of 1, as if
+    /// a row of weight 3 were three rows. False if no cluster was moved: as far as can be computed, every row lies on its
+    /// centroid.
     fn fill_empty(&self, sums: &mut Sums<T>, output: Output<Lloyd<T>>) -> bool {
         let d = self.d();
         let farthest =
@@ -170,10 +168,13 @@ impl<T: Scalar> Iterations<'_, T> {
         let mut moved = false;
         for (to, row) in empty.into_iter().zip(farthest) {
             let from = row.label as usize;
-            sums.counts[from] -= 1;
-            sums.counts[to] += 1;
-            for (j, &x) in row.point.iter().enumerate() {
-                let x = T::from_f64(x).quantize(self.grid.scale(j));
+            let weighing = self.centred.weighing;
+            let weight = (weighing.behind == 1).then(|| row.weight.min(weighing.one));
+            let values: Vec<T> = row.point.iter().copied().chain(weight).map(T::from_f64).collect();
+            let (on_grid, count) = self.grid.of_row(&values);
+            sums.counts[from] -= count;
+            sums.counts[to] += count;
+            for (j, x) in on_grid.take(d).enumerate() {
                 sums.sums[from * d + j] -= x;
                 sums.sums[to * d + j] += x;
             }
@@ -191,15 +192,12 @@ impl<T: Scalar> Iterations<'_, T> {
                 centroids[k * d + j] = self.grid.mean(sums.sums[k * d + j], count, j);
             }
         }
-        // What a model keeps are centroids in the coordinates of the data. Go on with what will be read back.
-        let centroids = self.centred.centre(&self.centred.restore(&centroids));
+        let centroids = self.centred.settle(centroids, &state.centroids);
         let shift = centroids.iter().zip(&state.centroids).map(|(new, old)| (new - old).powi(2)).sum();
         let number = state.costs.len() as u32;
         let cost = state.costs.last().copied().unwrap_or_default();
         let (k, run) = (self.k, self.run);
-        let now = Instant::now();
-        let before = std::mem::replace(&mut *self.clock.lock().unwrap_or_else(PoisonError::into_inner), now);
-        let seconds = (now - before).as_secs_f64();
+        let seconds = self.clock.lap();
         self.observer.tell(&Iteration { k, run, number, cost, moved: sums.moved, shift, seconds });
 
         // The same centroids give the same labels and means again, and the same labels the same centroids. A moved

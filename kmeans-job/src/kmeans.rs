@@ -1,6 +1,8 @@
 //! [`KMeans`]: what to look for and how, checked once.
 
 use crate::{
+    algorithm::Algorithm,
+    distance::Distance,
     error::{FitError, OptionsError},
     fit::{self, Fit, Iteration},
     points::IntoPoints,
@@ -28,6 +30,8 @@ use std::{fmt, ops::RangeInclusive, sync::Arc};
 #[derive(Clone, Debug)]
 pub struct KMeans {
     pub(crate) k: KRange,
+    pub(crate) distance: Distance,
+    pub(crate) algorithm: Algorithm,
     pub(crate) start: Start,
     pub(crate) n_init: u32,
     pub(crate) max_iter: u32,
@@ -83,7 +87,47 @@ impl KMeans {
     /// # Errors
     /// Those of `fit`.
     pub fn fit_on(&self, engine: &impl Engine, points: impl IntoPoints) -> Result<Fit, FitError> {
-        fit::fit(self, engine, points.into_points()?)
+        fit::fit(self, engine, points.into_points()?, None)
+    }
+
+    /// As [`fit`](Self::fit), with a weight for each row: a row of weight 3 counts as three rows, and one of weight 0 gets a
+    /// label but has no other effect.
+    ///
+    /// A row's weight applies to means, start centroids, costs, inertia and mini-batches; a silhouette counts every row
+    /// once. Weights that are whole numbers, and add up to at most 2^32, give the bits that repeated rows give. Other
+    /// weights are rounded to the type of the rows, and to 2^-30 of the power of two below the largest (for more than 2^31
+    /// rows to less).
+    ///
+    /// ```
+    /// use kmeans_job::{KMeans, Start, data::Matrix};
+    ///
+    /// let start = Start::Given(Matrix::new(2, 1, vec![0.0, 9.0])?);
+    /// let kmeans = KMeans::builder().k(2).start(start).build()?;
+    /// let fit = kmeans.fit_weighted(&[[0.0], [1.0], [10.0], [500.0]], &[3.0, 1.0, 2.0, 0.0])?;
+    /// assert_eq!(fit.model.centroids, [[0.25], [10.0]]);
+    /// assert_eq!(fit.model.weights, Some(vec![4.0, 2.0]));
+    /// assert_eq!(fit.labels, [0, 0, 1, 1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `fit`, and [`FitError::Weights`] when there is not one weight for each row, one is negative, infinite or
+    /// not a number, or all are 0. Points with weights cannot be [shared](KMeansBuilder::shared).
+    pub fn fit_weighted(&self, points: impl IntoPoints, weights: &[f64]) -> Result<Fit, FitError> {
+        self.fit_weighted_on(&Local::new(0)?, points, weights)
+    }
+
+    /// As [`fit_weighted`](Self::fit_weighted), on an engine.
+    ///
+    /// # Errors
+    /// Those of `fit_weighted`.
+    pub fn fit_weighted_on(
+        &self,
+        engine: &impl Engine,
+        points: impl IntoPoints,
+        weights: &[f64],
+    ) -> Result<Fit, FitError> {
+        fit::fit(self, engine, points.into_points()?, Some(weights))
     }
 }
 
@@ -107,6 +151,8 @@ impl Default for KMeansBuilder {
     fn default() -> Self {
         let options = KMeans {
             k: KRange::from(8),
+            distance: Distance::default(),
+            algorithm: Algorithm::default(),
             start: Start::default(),
             n_init: 1,
             max_iter: 300,
@@ -116,7 +162,7 @@ impl Default for KMeansBuilder {
             split_bytes: None,
             shared: false,
             cancel: Cancel::new(),
-            observer: Observer(None),
+            observer: Observer::none(),
         };
         Self { options }
     }
@@ -126,6 +172,18 @@ impl KMeansBuilder {
     /// The number of clusters, or a range of numbers of which the best is [chosen](Fit::trials); default 8.
     pub fn k(mut self, k: impl Into<KRange>) -> Self {
         self.options.k = k.into();
+        self
+    }
+
+    /// How distances are measured; default Euclidean.
+    pub fn distance(mut self, distance: Distance) -> Self {
+        self.options.distance = distance;
+        self
+    }
+
+    /// How clusters are found; default Lloyd's algorithm.
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.options.algorithm = algorithm;
         self
     }
 
@@ -222,11 +280,12 @@ impl KMeansBuilder {
     /// # Errors
     /// [`OptionsError`], naming the option.
     pub fn build(self) -> Result<KMeans, OptionsError> {
-        let KMeans { k, start, n_init, max_iter, tol, .. } = &self.options;
+        let KMeans { k, algorithm, start, n_init, max_iter, tol, .. } = &self.options;
         let given = matches!(start, Start::Given(_));
         match (k.from, k.to) {
             (0, _) => return Err(OptionsError::NoClusters),
             (from, to) if from > to => return Err(OptionsError::UpsideDown { from, to }),
+            _ if given && *algorithm == Algorithm::Bisecting => return Err(OptionsError::SplitOfGiven),
             _ if given && !k.is_single() => {
                 return Err(OptionsError::RangeOfGiven { from: k.from, to: k.to });
             }
@@ -236,6 +295,9 @@ impl KMeansBuilder {
             0 => return Err(OptionsError::NoRuns),
             n_init if given && n_init > 1 => return Err(OptionsError::RunsOfGiven { n_init }),
             _ => {}
+        }
+        if *algorithm == (Algorithm::MiniBatch { batch: 0 }) {
+            return Err(OptionsError::EmptyBatch);
         }
         if *max_iter == 0 {
             return Err(OptionsError::MaxIter);
@@ -308,6 +370,11 @@ pub(crate) struct Observer(Option<Arc<Observe>>);
 type Observe = dyn Fn(&Iteration) + Send + Sync;
 
 impl Observer {
+    /// Nobody is told.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     pub(crate) fn tell(&self, iteration: &Iteration) {
         if let Some(observe) = &self.0 {
             observe(iteration);

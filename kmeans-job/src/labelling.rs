@@ -12,6 +12,8 @@ use mapreduce_core::{Engine, Error};
 pub(crate) struct Labelling {
     pub(crate) labels: Vec<i32>,
     pub(crate) counts: Vec<u64>,
+    /// What the rows of each cluster weigh, if they have weights.
+    pub(crate) weights: Option<Vec<f64>>,
     pub(crate) inertia: f64,
 }
 
@@ -33,5 +35,6 @@ pub(crate) fn label<T: Scalar, E: Engine>(
     for &label in &labels {
         counts[label as usize] += 1;
     }
-    Ok(Labelling { labels, counts, inertia: inertia.value() })
+    let weights = centred.weigh(&labels, counts.len());
+    Ok(Labelling { labels, counts, weights, inertia: centred.cost(inertia.value()) })
 }

@@ -34,8 +34,12 @@
 
 #![warn(clippy::exit, clippy::print_stderr, clippy::print_stdout)]
 
+mod algorithm;
+mod bisecting;
 mod centred;
+mod clock;
 pub mod data;
+mod distance;
 mod distances;
 mod distinct;
 mod error;
@@ -46,6 +50,7 @@ pub mod jobs;
 pub mod kernel;
 mod kmeans;
 mod labelling;
+mod mini_batch;
 pub mod model;
 pub mod numeric;
 pub mod output;
@@ -58,7 +63,10 @@ mod session;
 mod silhouette;
 mod source;
 mod start;
+mod weighing;
 
+pub use algorithm::Algorithm;
+pub use distance::Distance;
 pub use distances::{DistancesError, distances};
 pub use error::{DataError, FitError, OptionsError, PredictError};
 pub use fit::{Fit, Iteration, Trial};
@@ -68,6 +76,7 @@ pub use model::Model;
 pub use points::IntoPoints;
 pub use predict::{PredictOptions, Prediction};
 pub use start::Start;
+pub use weighing::WeightsError;
 
 /// The programs of the page about K-means, as tests.
 #[cfg(doctest)]

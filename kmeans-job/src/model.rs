@@ -8,15 +8,16 @@
 //! | `format` | `"kmeans-job model"` |
 //! | `format_version` | 1; raised when older readers would misread the file |
 //! | `version` | the version of kmeans-job that wrote the file |
-//! | `metric` | `"euclidean"` |
+//! | `metric` | `"euclidean"` or `"cosine"`: how distances are measured |
 //! | `dtype` | `"f32"` or `"f64"`, the precision of the points and of the labels' distances |
 //! | `k`, `d`, `n` | centroids, columns, points |
 //! | `seed` | of the random numbers |
 //! | `iterations`, `converged` | Lloyd iterations done, and whether they ended by themselves |
-//! | `inertia` | sum of squared distances of the points to their centroids |
-//! | `shift` | d numbers that were taken off each column before clustering |
+//! | `inertia` | sum of squared distances of the points to their centroids; for `cosine` of 1 - cos, as in the costs |
+//! | `shift` | d numbers that were taken off each column before clustering; zeros for `cosine` |
 //! | `centroids` | k rows of d numbers |
 //! | `counts` | k numbers of points |
+//! | `weights` | what they weigh; only if points have weights, which then apply to inertia and costs |
 //! | `cost_per_iteration` | one sum of squared distances an iteration, at the centroids the iteration began with |
 //!
 //! Fields that a reader does not know are ignored.
@@ -30,22 +31,24 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::data::{self, Dtype, FileError};
+use crate::distance::Distance;
 use crate::output::{self, AtomicFile, OutputError};
 
 /// What a model file calls itself.
 const FORMAT: &str = "kmeans-job model";
 /// The newest layout that is known here, and the one that is written.
 const FORMAT_VERSION: u64 = 1;
-/// The only metric so far.
-const METRIC: &str = "euclidean";
+/// How far from 1 the length of a centroid may be where only directions count: rounding is off by far less.
+const LENGTH_ERROR_MAX: f64 = 1e-9;
 
-/// A fitted K-means model. Euclidean distance.
+/// A fitted K-means model.
 ///
 /// ```
-/// use kmeans_job::{data::Dtype, model::Model};
+/// use kmeans_job::{Distance, data::Dtype, model::Model};
 ///
 /// let model = Model {
 ///     version: Model::VERSION.to_owned(),
+///     distance: Distance::Euclidean,
 ///     dtype: Dtype::F64,
 ///     n: 3,
 ///     seed: 0,
@@ -55,6 +58,7 @@ const METRIC: &str = "euclidean";
 ///     shift: vec![2.0],
 ///     centroids: vec![vec![0.1], vec![7.0]],
 ///     counts: vec![2, 1],
+///     weights: None,
 ///     cost_per_iteration: vec![0.5],
 /// };
 /// let folder = tempfile::tempdir()?;
@@ -67,6 +71,8 @@ const METRIC: &str = "euclidean";
 pub struct Model {
     /// The version of kmeans-job that made the model; [`Model::VERSION`] for a new one.
     pub version: String,
+    /// How distances are measured.
+    pub distance: Distance,
     /// The precision of the points.
     pub dtype: Dtype,
     /// The number of points; the sum of `counts`.
@@ -77,14 +83,17 @@ pub struct Model {
     pub iterations: u64,
     /// Whether the iterations ended by themselves, rather than at their limit.
     pub converged: bool,
-    /// The sum of squared distances of the points to their centroids.
+    /// The sum of squared distances of the points to their centroids; for the cosine of the distances, as in the costs.
     pub inertia: f64,
-    /// What was taken off each column before clustering, so that a new point is handled like the old ones: `d` numbers.
+    /// What was taken off each column before clustering, so that a new point is handled like the old ones: `d` numbers,
+    /// zeros for the cosine.
     pub shift: Vec<f64>,
-    /// The centroids in the coordinates of the input: `k` rows of `d` numbers.
+    /// The centroids in the coordinates of the input: `k` rows of `d` numbers; for the cosine of length 1.
     pub centroids: Vec<Vec<f64>>,
     /// The points of each centroid: `k` numbers.
     pub counts: Vec<u64>,
+    /// What the points of each centroid weigh: `k` numbers, or nothing if they have no weights.
+    pub weights: Option<Vec<f64>>,
     /// Of each iteration the sum of squared distances to the centroids it began with: the first is the cost of the
     /// start centroids, and `inertia`, the cost of the final ones, is not among them. `iterations` numbers.
     pub cost_per_iteration: Vec<f64>,
@@ -140,7 +149,7 @@ impl Model {
         put(&mut text, "format", FORMAT)?;
         put(&mut text, "format_version", &FORMAT_VERSION)?;
         put(&mut text, "version", &self.version)?;
-        put(&mut text, "metric", METRIC)?;
+        put(&mut text, "metric", &self.distance)?;
         put(&mut text, "dtype", &self.dtype)?;
         put(&mut text, "k", &self.k())?;
         put(&mut text, "d", &self.d())?;
@@ -158,6 +167,9 @@ impl Model {
         }
         text.push_str("  ],\n");
         put(&mut text, "counts", &self.counts)?;
+        if let Some(weights) = &self.weights {
+            put(&mut text, "weights", weights)?;
+        }
         let costs = json("cost_per_iteration", &self.cost_per_iteration)?;
         writeln!(text, "  \"cost_per_iteration\": {costs}\n}}").expect("a String takes whatever is written");
         Ok(text)
@@ -165,12 +177,16 @@ impl Model {
 
     fn from_fields(fields: &mut Map<String, Value>) -> Result<Self, Problem> {
         let metric: String = take(fields, "metric")?;
-        if metric != METRIC {
-            return Err(Problem::new("metric", format!("it is {metric:?}, and only {METRIC:?} is known")));
-        }
+        let known = [Distance::Euclidean, Distance::Cosine];
+        let Some(distance) = known.into_iter().find(|known| known.to_string() == metric) else {
+            let [first, second] = known;
+            let problem = format!("it is {metric:?}, and only \"{first}\" and \"{second}\" are known");
+            return Err(Problem::new("metric", problem));
+        };
         let (k, d): (usize, usize) = (take(fields, "k")?, take(fields, "d")?);
         let model = Self {
             version: take(fields, "version")?,
+            distance,
             dtype: take(fields, "dtype")?,
             n: take(fields, "n")?,
             seed: take(fields, "seed")?,
@@ -180,6 +196,7 @@ impl Model {
             shift: take(fields, "shift")?,
             centroids: take(fields, "centroids")?,
             counts: take(fields, "counts")?,
+            weights: fields.contains_key("weights").then(|| take(fields, "weights")).transpose()?,
             cost_per_iteration: take(fields, "cost_per_iteration")?,
         };
         if k != model.k() {
@@ -210,11 +227,25 @@ impl Model {
             let problem = format!("it has {} numbers, and k is {k}", self.counts.len());
             return Err(Problem::new("counts", problem));
         }
+        self.check_weights()?;
         let sum: u128 = self.counts.iter().map(|&count| u128::from(count)).sum();
         if sum != u128::from(self.n) {
             return Err(Problem::new("counts", format!("their sum is {sum}, and n is {}", self.n)));
         }
         Ok(())
+    }
+
+    fn check_weights(&self) -> Result<(), Problem> {
+        let Some(weights) = &self.weights else { return Ok(()) };
+        check_finite("weights", weights)?;
+        if weights.len() != self.k() {
+            let problem = format!("it has {} numbers, and k is {}", weights.len(), self.k());
+            return Err(Problem::new("weights", problem));
+        }
+        match weights.iter().find(|&&weight| weight < 0.0) {
+            Some(weight) => Err(Problem::new("weights", format!("a sum of weights cannot be {weight}"))),
+            None => Ok(()),
+        }
     }
 
     /// What a prediction relies on: the fields are public, so a model need not come from a fit or a file.
@@ -234,7 +265,31 @@ impl Model {
             }
             check_finite("centroids", centroid)?;
         }
-        check_finite("shift", &self.shift)
+        check_finite("shift", &self.shift)?;
+        if self.distance == Distance::Cosine {
+            self.check_units()?;
+        }
+        Ok(())
+    }
+
+    /// Where only directions count, nothing is shifted and every centroid has length 1.
+    fn check_units(&self) -> Result<(), Problem> {
+        if let Some(shift) = self.shift.iter().find(|&&shift| shift != 0.0) {
+            return Err(Problem::new(
+                "shift",
+                format!("it has {shift}, and for the cosine distance is zeros"),
+            ));
+        }
+        for (row, centroid) in self.centroids.iter().enumerate() {
+            let length = centroid.iter().map(|x| x * x).sum::<f64>().sqrt();
+            if (length - 1.0).abs() > LENGTH_ERROR_MAX {
+                let problem = format!(
+                    "centroid {row} (counted from 0) has length {length}, and for the cosine distance it is 1"
+                );
+                return Err(Problem::new("centroids", problem));
+            }
+        }
+        Ok(())
     }
 }
 

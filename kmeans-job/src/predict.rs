@@ -36,7 +36,8 @@ pub struct PredictOptions {
 pub struct Prediction {
     /// The cluster of each row.
     pub labels: Vec<i32>,
-    /// The sum of the squared distances of the rows to the centroids of their clusters.
+    /// The sum of the squared distances of the rows to the centroids of their clusters; for the
+    /// [cosine](crate::Distance::Cosine) of the distances.
     pub inertia: f64,
     /// How the job went.
     pub report: Report,
@@ -83,8 +84,8 @@ impl Model {
         }
     }
 
-    /// The Euclidean distance of each row to each centroid, on all cores of this machine: a matrix of `n` rows and `k`
-    /// columns. They are computed by direct differences, in `f64`.
+    /// The distance of each row to each centroid, as the model [measures](Model::distance) it, on all cores of this
+    /// machine: a matrix of `n` rows and `k` columns. They are computed by direct differences, in `f64`.
     ///
     /// ```
     /// use kmeans_job::{KMeans, Start, data::Matrix};
@@ -145,7 +146,9 @@ fn transform_as<T: Scalar>(
     centred.check(&data, &mut session)?;
     let mut values = Vec::with_capacity(centred.rows() * model.k());
     // One partition, keyed by the first row: the pairs come in the order of the rows.
-    for (_, distances) in session.run(&Distances::<T>::new(centred.d()), &centroids, &data)?.pairs {
+    for (_, distances) in
+        session.run(&Distances::<T>::new(centred.d(), centred.distance), &centroids, &data)?.pairs
+    {
         values.extend_from_slice(&distances);
     }
     Ok(Matrix::new(centred.rows(), model.k(), values)?)
@@ -165,7 +168,7 @@ fn prepare<T: Scalar, E: Engine>(
     if options.shared {
         session.share(&source)?;
     }
-    let centred = Centred::like(source, &model.shift)?;
+    let centred = Centred::like(source, model.distance, &model.shift)?;
     let centroids = centred.centre(&model.centroids.concat());
     if let Some(i) = centred.out_of_reach(&centroids) {
         let (column, magnitude, dtype) = (i % centred.d(), centroids[i].abs(), centred::dtype::<T>());

@@ -4,7 +4,7 @@ use crate::{
     data::{FileRows, ShareError, StoredRows},
     jobs::{
         input::{CentredFiles, CentredInput},
-        rows::CentredSlice,
+        rows::{CentredSlice, Preparation},
     },
     numeric::scalar::Scalar,
     source::Source,
@@ -77,23 +77,35 @@ impl<'e, E: Engine> Session<'e, E> {
         self.options.cancel.is_cancelled()
     }
 
-    /// The rows: of those in memory `shift` was subtracted, of those in files it is to be. It is empty ahead of that.
+    /// Jobs over other rows, which no node finds in a file. What they do is to be added to the [report](Self::report).
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            engine: self.engine,
+            options: self.options.clone(),
+            split_bytes: self.split_bytes,
+            is_shared: false,
+            shared: None,
+            report: Report::default(),
+        }
+    }
+
+    /// The rows: to those in memory `preparation` was done, to those in files it is to be.
     pub(crate) fn dataset<'v, T: Scalar>(
         &self,
         source: &'v Source<T>,
-        shift: &[T],
+        preparation: &Preparation<T>,
     ) -> Result<Data<'v, T>, Error> {
         let (input, split_bytes) = match source {
             Source::Memory(matrix) => {
                 let mut rows = CentredSlice::new(matrix.values(), matrix.d())?;
                 if let Some(file) = &self.shared {
-                    rows = rows.stored_in(file, shift)?;
+                    rows = rows.stored_in(file, preparation.clone())?;
                 }
                 (CentredInput::Memory(rows), self.split_bytes)
             }
             Source::Files(rows) => {
                 let bytes = self.split_bytes.unwrap_or_else(|| split_bytes(rows));
-                (CentredInput::Files(CentredFiles::new(rows, shift)), Some(bytes))
+                (CentredInput::Files(CentredFiles::new(rows, preparation.clone())), Some(bytes))
             }
         };
         let data = match split_bytes {

@@ -1,6 +1,8 @@
 //! [`Silhouette`]: how well clusters are apart, to compare numbers of clusters by.
 
 use crate::{
+    centred::Centred,
+    distance::Distance,
     jobs::pick::FetchRows,
     kernel::distance::squared_distance,
     numeric::{random::sample, scalar::Scalar},
@@ -19,23 +21,23 @@ const STREAM_SAMPLE: u64 = 0x73_696c_686f; // "silho"
 /// of Computational and Applied Mathematics 20, 1987.
 pub(crate) struct Silhouette {
     rows: Vec<usize>,
-    /// Euclidean, row-major, each row of the sample to each.
+    /// Row-major, each row of the sample to each.
     distances: Vec<f64>,
 }
 
 impl Silhouette {
-    /// Draws the sample: all of `n` rows, or as many as there may be.
+    /// Draws the sample: all rows, or as many as there may be.
     pub(crate) fn new<T: Scalar, E: Engine>(
-        n: usize,
+        centred: &Centred<T>,
         seed: u64,
         data: &Data<'_, T>,
         session: &mut Session<'_, E>,
     ) -> Result<Self, Error> {
-        let rows = sample(n, ROWS_MAX, seed, STREAM_SAMPLE);
-        let fetch = FetchRows::<T>::new(rows.iter().map(|&row| row as u64).collect());
+        let rows = sample(centred.rows(), ROWS_MAX, seed, STREAM_SAMPLE);
+        let fetch = FetchRows::<T>::new(rows.iter().map(|&row| row as u64).collect(), centred.d());
         let points: Vec<Vec<f64>> =
             session.run(&fetch, &(), data)?.pairs.into_iter().map(|(_, point)| point).collect();
-        Ok(Self { rows, distances: distances(&points) })
+        Ok(Self { rows, distances: distances(&points, centred.distance) })
     }
 
     /// The mean silhouette of the sample when its rows belong to these of `k` clusters: `labels` of all rows. `None` if
@@ -46,15 +48,15 @@ impl Silhouette {
     }
 }
 
-/// The Euclidean distance of each point to each, row-major.
-fn distances(points: &[Vec<f64>]) -> Vec<f64> {
+/// The distance of each point to each, row-major.
+fn distances(points: &[Vec<f64>], distance: Distance) -> Vec<f64> {
     let m = points.len();
     let mut distances = vec![0.0; m * m];
     for i in 0..m {
         for j in 0..i {
-            let distance = squared_distance(&points[i], &points[j]).sqrt();
-            distances[i * m + j] = distance;
-            distances[j * m + i] = distance;
+            let found = distance.of_squared(squared_distance(&points[i], &points[j]));
+            distances[i * m + j] = found;
+            distances[j * m + i] = found;
         }
     }
     distances
@@ -93,7 +95,7 @@ mod tests {
 
     fn score(points: &[f64], labels: &[usize], k: usize) -> Option<f64> {
         let points: Vec<Vec<f64>> = points.iter().map(|&x| vec![x]).collect();
-        mean_silhouette(&distances(&points), labels, k)
+        mean_silhouette(&distances(&points, Distance::Euclidean), labels, k)
     }
 
     #[test]

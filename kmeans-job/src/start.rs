@@ -3,6 +3,7 @@
 use crate::{
     centred::Centred,
     data::Matrix,
+    distance::Distance,
     error::FitError,
     jobs::{
         pick::{FetchRows, PickRows},
@@ -59,33 +60,43 @@ pub(crate) fn choose<T: Scalar, E: Engine>(
     session: &mut Session<'_, E>,
 ) -> Result<Vec<f64>, FitError> {
     match start {
-        Start::Parallel => parallel(k, seed, centred.d(), data, session),
-        Start::PlusPlus => plus_plus(k, seed, centred.d(), data, session),
-        Start::Random => Ok(distinct(k, seed, data, session)?.concat()),
+        Start::Parallel => parallel(k, seed, centred, data, session),
+        Start::PlusPlus => plus_plus(k, seed, centred, data, session),
+        Start::Random => Ok(distinct(k, seed, centred.d(), data, session)?.concat()),
         Start::Given(points) => {
             let d = centred.d();
             if (points.rows(), points.d()) != (k, d) {
                 let (found_k, found_d) = (points.rows(), points.d());
                 return Err(FitError::Start { k, d, found_k, found_d });
             }
-            let start = centred.centre(points.values());
-            if let Some(i) = centred.out_of_reach(&start) {
+            if let (Distance::Cosine, Some(row)) = (centred.distance, zero_row(points)) {
+                return Err(FitError::StartDirection { row });
+            }
+            let start = centred.place(points.values());
+            let not_finite = points.values().iter().position(|x| !x.is_finite());
+            if let Some(i) = not_finite.or_else(|| centred.out_of_reach(&start)) {
                 return Err(FitError::StartValue { row: i / d, column: i % d, value: points.values()[i] });
             }
-            distinct(k, seed, data, session)?;
+            distinct(k, seed, d, data, session)?;
             Ok(start)
         }
     }
+}
+
+/// The first row of zeros.
+fn zero_row(points: &Matrix<f64>) -> Option<usize> {
+    points.values().chunks_exact(points.d()).position(|row| row.iter().all(|&x| x == 0.0))
 }
 
 /// Picks `k` distinct rows at random, which there have to be in any case: else some cluster stays empty for ever.
 pub(crate) fn distinct<T: Scalar, E: Engine>(
     k: usize,
     seed: u64,
+    d: usize,
     data: &Data<'_, T>,
     session: &mut Session<'_, E>,
 ) -> Result<Vec<Vec<f64>>, FitError> {
-    let picked = pick(k, seed, STREAM_RANDOM, data, session)?;
+    let picked = pick(k, seed, STREAM_RANDOM, d, data, session)?;
     match picked.len() {
         distinct if distinct < k => Err(FitError::TooFewDistinct { k, distinct }),
         _ => Ok(picked),
@@ -96,10 +107,11 @@ fn pick<T: Scalar, E: Engine>(
     count: usize,
     seed: u64,
     stream: u64,
+    d: usize,
     data: &Data<'_, T>,
     session: &mut Session<'_, E>,
 ) -> Result<Vec<Vec<f64>>, FitError> {
-    let picked = session.run(&PickRows::<T>::new(count, seed, stream), &(), data)?.pairs;
+    let picked = session.run(&PickRows::<T>::new(count, seed, stream, d), &(), data)?.pairs;
     let rows = picked.into_iter().flat_map(|((), rows)| rows.into_rows());
     Ok(rows.map(|candidate| candidate.point).collect())
 }
@@ -107,39 +119,46 @@ fn pick<T: Scalar, E: Engine>(
 fn parallel<T: Scalar, E: Engine>(
     k: usize,
     seed: u64,
-    d: usize,
+    centred: &Centred<T>,
     data: &Data<'_, T>,
     session: &mut Session<'_, E>,
 ) -> Result<Vec<f64>, FitError> {
-    let mut batches = vec![pick(1, seed, STREAM_FIRST, data, session)?.concat()];
+    let d = centred.d();
+    let mut batches = vec![pick(1, seed, STREAM_FIRST, d, data, session)?.concat()];
     for round in 0..ROUNDS {
-        if !draw(&mut batches, (OVERSAMPLING * k) as u64, seed, STREAM_DRAW + round, d, data, session)? {
+        if !draw(&mut batches, (OVERSAMPLING * k) as u64, seed, STREAM_DRAW + round, centred, data, session)?
+        {
             break;
         }
     }
-    let weights = session.run(&Sample::<T>::new(Purpose::Weigh, seed, d), &batches, data)?.pairs;
+    let weights = session.run(&sample(Purpose::Weigh, seed, centred), &batches, data)?.pairs;
     let weights: Vec<f64> =
-        weights.iter().flat_map(|((), sampled)| sampled.weights.iter()).map(|&n| n as f64).collect();
+        weights.iter().flat_map(|((), sampled)| sampled.weights.iter()).map(|&units| units as f64).collect();
     let candidates = batches.concat();
     let chosen = greedy::choose_until(&|| session.is_cancelled(), &candidates, &weights, d, k, seed);
     let chosen = chosen.into_iter().map(|i| candidates[i * d..][..d].to_vec()).collect();
-    complete(chosen, k, seed, data, session)
+    complete(chosen, k, seed, d, data, session)
+}
+
+/// A round over the rows.
+fn sample<T: Scalar>(purpose: Purpose, seed: u64, centred: &Centred<T>) -> Sample<T> {
+    Sample::new(purpose, seed, centred.d(), centred.weighing.bits)
 }
 
 /// Greedy k-means++ over all rows, in two rounds for each centroid: rows are drawn, then tried.
 fn plus_plus<T: Scalar, E: Engine>(
     k: usize,
     seed: u64,
-    d: usize,
+    centred: &Centred<T>,
     data: &Data<'_, T>,
     session: &mut Session<'_, E>,
 ) -> Result<Vec<f64>, FitError> {
     let count = 2 + libm::log(k as f64) as u64;
-    let mut chosen = pick(1, seed, STREAM_FIRST, data, session)?;
+    let mut chosen = pick(1, seed, STREAM_FIRST, centred.d(), data, session)?;
     while chosen.len() < k {
         let stream = STREAM_PLUS_PLUS + chosen.len() as u64;
         let purpose = Purpose::Draw { count, stream, with_points: true };
-        let drawn = session.run(&Sample::<T>::new(purpose, seed, d), &chosen, data)?.pairs;
+        let drawn = session.run(&sample(purpose, seed, centred), &chosen, data)?.pairs;
         let mut drawn: Vec<Vec<f64>> = drawn
             .into_iter()
             .flat_map(|((), sampled)| sampled.rows.into_rows())
@@ -152,7 +171,7 @@ fn plus_plus<T: Scalar, E: Engine>(
             1 => 0,
             _ => {
                 let batches: Vec<Vec<f64>> = chosen.iter().cloned().chain([drawn.concat()]).collect();
-                let tried = session.run(&Sample::<T>::new(Purpose::Try, seed, d), &batches, data)?.pairs;
+                let tried = session.run(&sample(Purpose::Try, seed, centred), &batches, data)?.pairs;
                 let gains = tried.iter().flat_map(|((), sampled)| &sampled.gains).map(ExactSum::value);
                 let best =
                     gains.enumerate().reduce(|best, other| if other.1 > best.1 { other } else { best });
@@ -161,7 +180,7 @@ fn plus_plus<T: Scalar, E: Engine>(
         };
         chosen.push(drawn.swap_remove(best));
     }
-    complete(chosen, k, seed, data, session)
+    complete(chosen, k, seed, centred.d(), data, session)
 }
 
 /// So many rows may coincide, or nearly do, that fewer than `k` could be drawn. Any other distinct rows will do. If it
@@ -170,11 +189,12 @@ fn complete<T: Scalar, E: Engine>(
     mut chosen: Vec<Vec<f64>>,
     k: usize,
     seed: u64,
+    d: usize,
     data: &Data<'_, T>,
     session: &mut Session<'_, E>,
 ) -> Result<Vec<f64>, FitError> {
     if chosen.len() < k {
-        for other in distinct(k, seed, data, session)? {
+        for other in distinct(k, seed, d, data, session)? {
             if chosen.len() < k && !chosen.contains(&other) {
                 chosen.push(other);
             }
@@ -189,18 +209,18 @@ fn draw<T: Scalar, E: Engine>(
     count: u64,
     seed: u64,
     stream: u64,
-    d: usize,
+    centred: &Centred<T>,
     data: &Data<'_, T>,
     session: &mut Session<'_, E>,
 ) -> Result<bool, FitError> {
-    let sample = Sample::<T>::new(Purpose::Draw { count, stream, with_points: false }, seed, d);
-    let drawn = session.run(&sample, batches, data)?.pairs;
+    let purpose = Purpose::Draw { count, stream, with_points: false };
+    let drawn = session.run(&sample(purpose, seed, centred), batches, data)?.pairs;
     let rows: Vec<u64> =
         drawn.into_iter().flat_map(|((), sampled)| sampled.rows.into_rows()).map(|row| row.row).collect();
     if rows.is_empty() {
         return Ok(false);
     }
-    let points = session.run(&FetchRows::<T>::new(rows), &(), data)?.pairs;
+    let points = session.run(&FetchRows::<T>::new(rows, centred.d()), &(), data)?.pairs;
     batches.push(points.into_iter().flat_map(|(_, point)| point).collect());
     Ok(true)
 }
@@ -216,7 +236,8 @@ mod tests {
         let engine = Local::new(2).unwrap();
         let matrix = Matrix::new(values.len() / d, d, values.clone()).unwrap();
         let mut session = Session::new(&engine, &Cancel::new(), Some(100));
-        let Ok((centred, _)) = Centred::new(Source::Memory(matrix), &mut session) else {
+        let source = Source::Memory(matrix);
+        let Ok((centred, _)) = Centred::new(source.into(), Distance::Euclidean, &mut session) else {
             panic!("the values are ordinary")
         };
         let data = centred.dataset(&session).unwrap();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use kmeans_job::Distance;
 use kmeans_job::data::{Dtype, FileError};
 use kmeans_job::model::{Model, ModelError};
 use kmeans_job::output::OutputError;
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 fn model() -> Model {
     Model {
         version: "0.1.0".to_owned(),
+        distance: Distance::Euclidean,
         dtype: Dtype::F32,
         n: 5,
         seed: u64::MAX,
@@ -21,6 +23,7 @@ fn model() -> Model {
         shift: vec![1.5, -0.0],
         centroids: vec![vec![0.1, 2.0], vec![-1e-300, 1e300]],
         counts: vec![3, 2],
+        weights: None,
         cost_per_iteration: vec![10.0, 0.5],
     }
 }
@@ -146,10 +149,13 @@ fn contradictions_are_named() {
         ("[-1e-300,1e+300]", "[]", "centroids", "centroid 1 (counted from 0) has 0 numbers"),
         ("[10.0,0.5]", "[10.0]", "cost_per_iteration", "it has 1 numbers, and iterations is 2"),
         ("[3,2]", "[5]", "counts", "it has 1 numbers, and k is 2"),
+        ("[3,2]", "[3,2],\"weights\":[1.5]", "weights", "it has 1 numbers, and k is 2"),
+        ("[3,2]", "[3,2],\"weights\":[1.5,-1]", "weights", "a sum of weights cannot be -1"),
         ("[3,2]", "[3,3]", "counts", "their sum is 6, and n is 5"),
         ("[3,2]", "[18446744073709551615,6]", "counts", "their sum is 18446744073709551621"),
         ("0.30000000000000004", "-1.0", "inertia", "a sum of squares cannot be -1"),
-        ("\"euclidean\"", "\"cosine\"", "metric", "only \"euclidean\" is known"),
+        ("\"euclidean\"", "\"manhattan\"", "metric", "only \"euclidean\" and \"cosine\" are known"),
+        ("\"euclidean\"", "\"cosine\"", "shift", "it has 1.5, and for the cosine distance is zeros"),
     ] {
         let (named, message) = refused_field(from, to);
         assert_eq!(named, field, "{from} -> {to}");
@@ -242,6 +248,7 @@ proptest! {
         let counts: Vec<u64> = (0..centroids.len() as u64).collect();
         let model = Model {
             version: Model::VERSION.to_owned(),
+            distance: Distance::Euclidean,
             dtype: if double { Dtype::F64 } else { Dtype::F32 },
             n: counts.iter().sum(),
             seed,
@@ -249,6 +256,7 @@ proptest! {
             converged: double,
             inertia: numbers.first().copied().unwrap_or(0.0).abs(),
             shift: centroids[0].iter().rev().copied().collect(),
+            weights: double.then(|| counts.iter().map(|&count| count as f64 / 4.0).collect()),
             counts,
             cost_per_iteration: numbers,
             centroids,

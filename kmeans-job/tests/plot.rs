@@ -149,3 +149,18 @@ fn files_are_written_in_the_format_that_they_name() {
     let missing = plot.save(folder.path().join("none/a.svg"));
     assert!(matches!(missing, Err(PlotError::Output(OutputError::NoFolder { .. }))));
 }
+
+#[test]
+fn points_that_stay_in_their_files_are_drawn_as_those_in_memory_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("points.npy");
+    std::fs::write(&path, command::npy_f32(7000, 3, noise(21_000).map(|x| x as f32))).expect("a file");
+    let loaded = kmeans_job::data::load_all(&[path.clone()], kmeans_job::data::LoadOptions::default());
+    let files =
+        Points::from(kmeans_job::data::PointFiles::open(&[path.clone()], &[]).expect("a file of points"));
+    let of_loaded = Sample::new(&loaded.expect("points"), 7).expect("finite points");
+    assert_eq!(Sample::new(&files, 7).expect("a file that can be read"), of_loaded);
+    std::fs::remove_file(path).expect("a file");
+    let error = Sample::new(&files, 7).expect_err("a file that is gone");
+    assert!(matches!(&error, PlotError::Read { problem } if problem.contains("points.npy")), "{error}");
+}

@@ -4,7 +4,7 @@ use clap::{
     Args as _, FromArgMatches as _, Parser, Subcommand,
     builder::{OsStringValueParser, TypedValueParser},
 };
-use kmeans_job::{KRange, data::Dtype, generate::FileFormat};
+use kmeans_job::{Algorithm, Distance, KRange, data::Dtype, generate::FileFormat};
 use mapreduce_net::cli::{MemoryArgs, PeerArgs, PoolArgs, PoolCommand};
 use std::{
     ffi::OsString,
@@ -63,6 +63,12 @@ pub(crate) struct FitArgs {
     pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) search: Search,
+    /// Weights of the points: a file of one number each, a one-dimensional .npy array or one of the formats of points
+    #[arg(long, value_name = "FILE.npy|FILE.csv")]
+    pub(crate) weights: Option<PathBuf>,
+    /// How distances are measured
+    #[arg(long, value_enum, default_value_t = DistanceName::Euclidean)]
+    pub(crate) distance: DistanceName,
     /// Write the model to this file
     #[arg(long, value_name = "OUT.json")]
     pub(crate) model: Option<PathBuf>,
@@ -220,6 +226,12 @@ pub(crate) struct Search {
     /// Number of clusters; or FROM..TO, both included: the number with the highest silhouette is kept
     #[arg(long, default_value = "8", allow_hyphen_values = true, value_parser = clusters)]
     pub(crate) k: KRange,
+    /// How clusters are found
+    #[arg(long, value_enum, default_value_t = AlgorithmName::Lloyd)]
+    pub(crate) algorithm: AlgorithmName,
+    /// Points that a round of mini-batch draws, on average [default: 10240]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>(1))]
+    pub(crate) batch_size: Option<u64>,
     /// Start centroids: `k-means||`, `k-means++` (slower), `random` (k distinct points), or a .npy file of k rows
     #[arg(long, value_name = "NAME|FILE.npy", default_value = PARALLEL, value_parser = OsStringValueParser::new().try_map(init))]
     pub(crate) init: Init,
@@ -238,11 +250,48 @@ pub(crate) struct Search {
 }
 
 impl Search {
+    /// How clusters are to be found.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        match (self.algorithm, self.batch_size) {
+            (AlgorithmName::Lloyd, _) => Algorithm::Lloyd,
+            (AlgorithmName::Bisecting, _) => Algorithm::Bisecting,
+            (AlgorithmName::MiniBatch, None) => Algorithm::MINI_BATCH,
+            (AlgorithmName::MiniBatch, Some(batch)) => Algorithm::MiniBatch { batch },
+        }
+    }
+
     /// For `k` clusters, all else as it is without options.
     pub(crate) fn of(k: usize) -> Self {
         let args = ["".to_owned(), "--k".to_owned(), k.to_string()];
         let matches = Self::augment_args(clap::Command::new("")).get_matches_from(args);
         Self::from_arg_matches(&matches).expect("every option has a default")
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AlgorithmName {
+    /// Until nothing moves
+    Lloyd,
+    /// Split the cluster with the largest inertia until there are k
+    Bisecting,
+    /// Approximate: rounds over points drawn at random
+    MiniBatch,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum DistanceName {
+    /// The length of the difference
+    Euclidean,
+    /// One less the cosine of the angle: directions count, lengths do not
+    Cosine,
+}
+
+impl From<DistanceName> for Distance {
+    fn from(name: DistanceName) -> Self {
+        match name {
+            DistanceName::Euclidean => Self::Euclidean,
+            DistanceName::Cosine => Self::Cosine,
+        }
     }
 }
 
@@ -402,9 +451,11 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_library() {
         let args = Args::try_parse_from(["kmeans-job", "fit", "points.csv"]).unwrap();
-        let Some(Command::Fit(FitArgs { search, .. })) = args.command else { panic!("not fit") };
+        let Some(Command::Fit(FitArgs { search, distance, .. })) = args.command else { panic!("not fit") };
         let command = KMeans::builder()
             .k(search.k)
+            .distance(distance.into())
+            .algorithm(search.algorithm())
             .n_init(search.n_init)
             .max_iter(search.max_iter)
             .tol(search.tol)

@@ -2,7 +2,7 @@
 //! name the file.
 
 use super::{
-    args::{Init, Input, Search},
+    args::{AlgorithmName, Init, Input, Search},
     bar::Bar,
     error::CommandError,
     memory::{self, Size},
@@ -10,7 +10,7 @@ use super::{
     progress::{self, Lines},
 };
 use kmeans_job::{
-    Fit, FitError, KMeans, Start,
+    Distance, Fit, FitError, KMeans, Start,
     data::{self, LoadError, LoadOptions, Matrix, PointFiles, Points, Progress, npy},
 };
 use mapreduce_core::{Cancel, Memory};
@@ -42,6 +42,14 @@ pub(crate) fn load_start(init: &Init, cancel: &Cancel) -> Result<Start, CommandE
         }
         Points::Files(_) => unreachable!("`npy::load` loads"),
     }
+}
+
+/// The weights that `--weights` names. Read ahead of the data, as start centroids are.
+pub(crate) fn load_weights(path: &Path, cancel: &Cancel) -> Result<Vec<f64>, CommandError> {
+    data::load_weights(path, &|| cancel.is_cancelled()).map_err(|error| match error {
+        LoadError::Interrupted => CommandError::Interrupted,
+        error => CommandError::Weights(error),
+    })
 }
 
 /// The points of a command line, as far as they can be looked at ahead of the wait for a pool.
@@ -110,6 +118,9 @@ pub(crate) struct Clustering<'a> {
     pub(crate) path: &'a Path,
     pub(crate) search: &'a Search,
     pub(crate) start: Start,
+    pub(crate) distance: Distance,
+    /// The weights of the points, and their file for messages.
+    pub(crate) weights: Option<(&'a Path, Vec<f64>)>,
     pub(crate) split_bytes: Option<u64>,
     /// Whether peers read the points themselves.
     pub(crate) shared: bool,
@@ -123,6 +134,8 @@ impl Clustering<'_> {
         let rows = points.rows();
         let mut options = KMeans::builder()
             .k(k)
+            .distance(self.distance)
+            .algorithm(self.search.algorithm())
             .start(self.start)
             .n_init(n_init)
             .max_iter(max_iter)
@@ -132,22 +145,43 @@ impl Clustering<'_> {
             .cancel(self.cancel.clone());
         if !self.quiet {
             let (several_k, several_runs) = (!k.is_single(), n_init > 1);
-            let lines =
-                Lines { rows, d: points.d(), several_k, several_runs, peak: progress::peak(self.engine) };
+            let lines = Lines {
+                rows,
+                d: points.d(),
+                several_k,
+                several_runs,
+                algorithm: self.search.algorithm(),
+                peak: progress::peak(self.engine),
+            };
             options = options.observe(lines.observer());
         }
         if let Some(bytes) = self.split_bytes {
             options = options.split_bytes(bytes);
         }
-        let fit = options.build()?.fit_on(self.engine, points);
-        fit.map_err(|error| explain(error, self.path, self.search, rows))
+        let kmeans = options.build()?;
+        let fit = match &self.weights {
+            None => kmeans.fit_on(self.engine, points),
+            Some((_, weights)) => kmeans.fit_weighted_on(self.engine, points, weights),
+        };
+        fit.map_err(|error| match (error, &self.weights) {
+            (FitError::Weights(problem), Some((path, _))) => {
+                CommandError::WeightsOfPoints { path: path.to_path_buf(), problem }
+            }
+            (error, _) => explain(error, self.path, self.search, rows),
+        })
     }
 }
 
 /// Whether the options of the command line go together: ahead of work that would be in vain.
 pub(crate) fn check(search: &Search) -> Result<(), CommandError> {
     let several = !search.k.is_single() || search.n_init > 1;
+    if search.batch_size.is_some() && search.algorithm != AlgorithmName::MiniBatch {
+        return Err(CommandError::BatchSize);
+    }
     match &search.init {
+        Init::File(path) if search.algorithm == AlgorithmName::Bisecting => {
+            Err(CommandError::InitOfSplits { path: path.clone() })
+        }
         Init::File(path) if several => Err(CommandError::InitOfMany { path: path.clone() }),
         _ => Ok(()),
     }
@@ -164,6 +198,9 @@ fn explain(error: FitError, path: &Path, search: &Search, rows: usize) -> Comman
         }
         (FitError::Start { k, d, found_k, found_d }, Init::File(init)) => {
             CommandError::InitShape { path: init.clone(), k, d, found_k, found_d }
+        }
+        (FitError::StartDirection { row }, Init::File(init)) => {
+            CommandError::InitDirection { path: init.clone(), row }
         }
         (FitError::Data(problem), _) => CommandError::Data { path, problem },
         (error, _) => CommandError::Other { path, problem: error.into() },

@@ -2,7 +2,7 @@
 
 use super::memory::Size;
 use kmeans_job::{
-    DataError, OptionsError, data::LoadError, generate::GenerateError, model::ModelError,
+    DataError, OptionsError, WeightsError, data::LoadError, generate::GenerateError, model::ModelError,
     output::OutputError, palette::PaletteError,
 };
 use mapreduce_core::RegistryError;
@@ -42,6 +42,18 @@ pub(crate) enum CommandError {
         "--init {path}: these start centroids are for one run with one k; give one --k and leave --n-init out, or let the start be chosen"
     )]
     InitOfMany { path: PathBuf },
+    #[error("--init {path}: bisecting begins with one cluster; leave --init out, or use another --algorithm")]
+    InitOfSplits { path: PathBuf },
+    #[error("--weights {0}")]
+    Weights(LoadError),
+    #[error("--weights {path}: {problem}")]
+    WeightsOfPoints { path: PathBuf, problem: WeightsError },
+    #[error("--batch-size: only mini-batch draws points; leave it out, or give --algorithm mini-batch")]
+    BatchSize,
+    #[error(
+        "--init {path}: row {row} (counted from 0) is all zeros, which have no cosine distance; give another point"
+    )]
+    InitDirection { path: PathBuf, row: usize },
     #[error(transparent)]
     Options(#[from] OptionsError),
     #[error("{0}")]

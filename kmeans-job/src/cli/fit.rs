@@ -16,7 +16,19 @@ use mapreduce_core::Cancel;
 use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
-    let FitArgs { input, search, model, centroids, labels, distances, plot, split_size, run } = args;
+    let FitArgs {
+        input,
+        search,
+        weights,
+        distance,
+        model,
+        centroids,
+        labels,
+        distances,
+        plot,
+        split_size,
+        run,
+    } = args;
     let started = Instant::now();
     let options = [
         ("--model", model),
@@ -33,9 +45,14 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
     }
+    inputs.extend(weights.as_deref().map(|path| Named { name: "--weights", path }));
     cluster::check(search)?;
     paths::check(&inputs, &outputs)?;
     let start = cluster::load_start(&search.init, cancel)?;
+    let weights = match weights.as_deref() {
+        Some(path) => Some((path, cluster::load_weights(path, cancel)?)),
+        None => None,
+    };
     let memory = run.memory.memory();
     let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
@@ -51,6 +68,8 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         path: &name,
         search,
         start,
+        distance: (*distance).into(),
+        weights,
         split_bytes: *split_size,
         shared: run.pool.shared,
         quiet: run.quiet,

@@ -1,6 +1,6 @@
 //! A line an iteration on standard error.
 
-use kmeans_job::{Iteration, kernel::peak};
+use kmeans_job::{Algorithm, Iteration, kernel::peak};
 use mapreduce_net::cli::AnyEngine;
 use std::io::{self, Write as _};
 
@@ -14,6 +14,8 @@ pub(crate) struct Lines {
     /// Whether a line says which number of clusters it is about, and which run.
     pub(crate) several_k: bool,
     pub(crate) several_runs: bool,
+    /// What the iterations are.
+    pub(crate) algorithm: Algorithm,
     /// Operations a second that the threads of this process reach at most; `None` where peers work.
     pub(crate) peak: Option<f64>,
 }
@@ -40,11 +42,16 @@ impl Lines {
         let of_k = if self.several_k { format!("k {k} ") } else { String::new() };
         let of_run = if self.several_runs { format!("run {run} ") } else { String::new() };
         let percent = 100.0 * moved as f64 / self.rows as f64;
+        let what = match self.algorithm {
+            Algorithm::MiniBatch { .. } => "drawn",
+            _ => "moved",
+        };
         // Of looking at every point: an iteration that passes points over may reach more than there is.
         let operations = 2.0 * self.rows as f64 * self.d as f64 * k as f64;
-        let share = self.peak.map(|peak| format!(", {:.0} % of peak", 100.0 * operations / (seconds * peak)));
+        let peak = self.peak.filter(|_| self.algorithm == Algorithm::Lloyd);
+        let share = peak.map(|peak| format!(", {:.0} % of peak", 100.0 * operations / (seconds * peak)));
         format!(
-            "{of_k}{of_run}iteration {number} cost {cost:?} moved {moved} ({percent:.1} %) shift {shift:.3e} \
+            "{of_k}{of_run}iteration {number} cost {cost:?} {what} {moved} ({percent:.1} %) shift {shift:.3e} \
              in {seconds:.4} s{}\n",
             share.unwrap_or_default()
         )
@@ -55,7 +62,14 @@ impl Lines {
 mod tests {
     use super::*;
 
-    const LINES: Lines = Lines { rows: 17_000, d: 3, several_k: false, several_runs: false, peak: None };
+    const LINES: Lines = Lines {
+        rows: 17_000,
+        d: 3,
+        several_k: false,
+        several_runs: false,
+        algorithm: Algorithm::Lloyd,
+        peak: None,
+    };
 
     #[test]
     fn a_line_names_cost_moved_rows_shift_and_seconds() {

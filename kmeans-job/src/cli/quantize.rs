@@ -9,7 +9,7 @@ use super::{
     report::{self, FitReport},
 };
 use kmeans_job::{
-    Fit, Start,
+    Distance, Fit, Start,
     data::{
         Matrix, Points,
         image::{self, RgbPixels},
@@ -82,8 +82,19 @@ impl Quantization<'_> {
         let levels = image.pixels.iter().flatten().map(|&level| f32::from(level)).collect();
         let points = Matrix::new(image.pixels.len(), 3, levels).expect("a decoded image has pixels");
         let Self { engine, path, search, start, quiet, cancel } = self;
-        let clustering =
-            Clustering { engine, path, search, start, split_bytes: None, shared: false, quiet, cancel };
+        let clustering = Clustering {
+            engine,
+            path,
+            search,
+            start,
+            // Of colours brightness counts.
+            distance: Distance::Euclidean,
+            weights: None,
+            split_bytes: None,
+            shared: false,
+            quiet,
+            cancel,
+        };
         clustering.run(Points::F32(points)).map_err(|error| match error {
             CommandError::TooFewDistinct { path, rows, distinct, k } => {
                 CommandError::TooFewColours { path, pixels: rows, colours: distinct, k }

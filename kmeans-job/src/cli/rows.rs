@@ -41,8 +41,8 @@ impl Rows<'_> {
 
     fn distances(&self, points: &Points) -> Vec<f64> {
         let find = || {
-            distances(points, &self.model.centroids, self.labels)
-                .expect("labels and centroids are those that the points were given")
+            distances(points, self.model, self.labels)
+                .expect("labels and model are those that the points were given")
         };
         match ThreadPoolBuilder::new().num_threads(self.threads).build() {
             Ok(threads) => threads.install(find),

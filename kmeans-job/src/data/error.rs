@@ -54,6 +54,16 @@ pub enum LoadError {
         /// What is wrong with it.
         problem: super::parquet::ParquetError,
     },
+    /// A file of weights has more than one column.
+    #[error(
+        "{path}: it has {columns} columns, and weights are one number a point; give a file of one column"
+    )]
+    SeveralWeights {
+        /// The file.
+        path: PathBuf,
+        /// Its columns.
+        columns: usize,
+    },
     /// This program cannot read Parquet.
     #[error(
         "{path}: this program was built without Parquet; build it with the feature `parquet`, or convert the file to .npy"

@@ -23,6 +23,7 @@ pub mod npy;
 pub mod parquet;
 mod stored;
 mod watch;
+mod weights;
 
 pub use error::{Difference, FileError, LoadError};
 pub use files::PointFiles;
@@ -31,6 +32,7 @@ pub(crate) use load::read;
 pub use load::{LoadOptions, check, list, load, load_all};
 pub use stored::{ShareError, StoredRows};
 pub use watch::Progress;
+pub use weights::load_weights;
 
 /// A dense matrix, stored row by row: one row a point, one column a coordinate. Never empty.
 ///

@@ -35,6 +35,11 @@ pub fn load(path: &Path, interrupted: &dyn Fn() -> bool) -> Result<Points, LoadE
     points(&mut [NpyFile::open(path)?], &Watch::new(&watch::unless(interrupted)))
 }
 
+/// As [`load`], and also a one-dimensional array, as one column.
+pub(super) fn load_column(path: &Path, interrupted: &dyn Fn() -> bool) -> Result<Points, LoadError> {
+    points(&mut [NpyFile::open_as(path, true)?], &Watch::new(&watch::unless(interrupted)))
+}
+
 /// Loads start centroids: a two-dimensional `.npy` array of f32 or f64, one row a centroid.
 ///
 /// Its shape is for the caller to compare with `k` and with the points.
@@ -198,17 +203,22 @@ pub(super) struct NpyFile {
 
 impl NpyFile {
     pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
-        let (file, length) = super::load::open(path)?;
-        Self::read_header(path, file, length).map_err(|stop| stop.of(path))
+        Self::open_as(path, false)
     }
 
-    fn read_header(path: &Path, mut file: File, length: u64) -> Result<Self, Stop> {
+    /// Opens an array of two dimensions, or of one that stands for a column.
+    fn open_as(path: &Path, column: bool) -> Result<Self, LoadError> {
+        let (file, length) = super::load::open(path)?;
+        Self::read_header(path, file, length, column).map_err(|stop| stop.of(path))
+    }
+
+    fn read_header(path: &Path, mut file: File, length: u64, column: bool) -> Result<Self, Stop> {
         let bytes = read_header(&mut file)?;
         check_header(&bytes).map_err(|problem| NpyError::Header { problem: problem.to_owned() })?;
         let header = NpyHeader::from_reader(&bytes[..])
             .map_err(|problem| NpyError::Header { problem: problem.to_string() })?;
         let dtype = float_type(&header.dtype())?;
-        let (rows, d) = check_shape(&header)?;
+        let (rows, d) = check_shape(&header, column)?;
         let found = length.saturating_sub(bytes.len() as u64);
         // Before anything is allocated: a header of 100 bytes may promise any number of values.
         let expected = u128::from(rows) * u128::from(d) * bytes_of(dtype) as u128;
@@ -432,10 +442,12 @@ fn conversion(plain: &TypeStr) -> &'static str {
     }
 }
 
-/// The rows and columns of a two-dimensional array in C order.
-fn check_shape(header: &NpyHeader) -> Result<(u64, u64), NpyError> {
-    let &[rows, d] = header.shape() else {
-        return Err(NpyError::Dimensions { shape: header.shape().to_vec() });
+/// The rows and columns of a two-dimensional array in C order; or of one that is to be a column.
+fn check_shape(header: &NpyHeader, column: bool) -> Result<(u64, u64), NpyError> {
+    let (rows, d) = match *header.shape() {
+        [rows, d] => (rows, d),
+        [rows] if column => (rows, 1),
+        _ => return Err(NpyError::Dimensions { shape: header.shape().to_vec() }),
     };
     if rows == 0 || d == 0 {
         return Err(NpyError::NoValues { rows, d });

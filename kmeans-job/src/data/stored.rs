@@ -65,6 +65,11 @@ pub enum ShareError {
          convert them with `numpy.save(path, a)`, or leave `shared` away and they are sent"
     )]
     NotStored,
+    /// The points have weights, which are not in their file.
+    #[error(
+        "peers cannot read points themselves that have weights, which are not in the file; leave `shared` away and they are sent"
+    )]
+    Weighted,
     /// The file is not what was loaded.
     #[error(
         "{}: was changed or removed after it was loaded; load it again, or leave `shared` away and the points are sent", path.display()

@@ -12,7 +12,7 @@ use super::{
     Candidate, TopRows, first_row,
     known::Known,
     lloyd::{Cluster, MOVED, Step},
-    rows::CentredRows,
+    rows::{CentredRows, weight_of},
 };
 use crate::{
     kernel::{
@@ -184,9 +184,10 @@ impl<T: Scalar> Assign<T> {
             assign(self.isa, &self.packed, block, &mut labels, None);
             squared_distances(self.isa, block, d, &labels, &self.centroids, &mut distances);
             for ((values, &label), &distance) in block.into_iter().zip(&labels).zip(&distances) {
-                if distance > 0.0 && farthest.admits(-distance) {
+                let weight = weight_of(values, d);
+                if distance > 0.0 && weight > 0.0 && farthest.admits(-distance) {
                     let point = values[..d].iter().map(|x| x.to_f64()).collect();
-                    farthest.add(Candidate { key: -distance, row, label, point });
+                    farthest.add(Candidate { key: -distance, row, label, weight, point });
                 }
                 row += 1;
             }

@@ -1,7 +1,8 @@
-//! The Euclidean distances of all rows to given centroids.
+//! The distances of all rows to given centroids.
 
 use super::{first_row, name_for, rows::CentredRows};
 use crate::{
+    distance::Distance,
     kernel::{distance::squared_distances, isa::Isa},
     numeric::scalar::Scalar,
 };
@@ -13,19 +14,21 @@ use std::marker::PhantomData;
 #[serde(bound = "T: Scalar")]
 pub struct Distances<T> {
     d: u64,
+    distance: Distance,
     scalar: PhantomData<fn() -> T>,
 }
 
 impl<T> Distances<T> {
-    /// For rows of `d` elements.
-    pub fn new(d: usize) -> Self {
-        Self { d: d as u64, scalar: PhantomData }
+    /// For rows of `d` elements, prepared as that distance needs them.
+    pub fn new(d: usize, distance: Distance) -> Self {
+        Self { d: d as u64, distance, scalar: PhantomData }
     }
 }
 
 /// The mapper of [`Distances`]. Its key is the index of the first of the rows whose distances, row by row, are the value.
 pub struct Measure<T> {
     d: usize,
+    distance: Distance,
     /// Row-major `k x d`.
     centroids: Vec<f64>,
     scalar: PhantomData<fn() -> T>,
@@ -58,7 +61,7 @@ impl<T: Scalar> Mapper for Measure<T> {
                 labels.fill(c as u32);
                 squared_distances(isa, block, self.d, &labels, &self.centroids, &mut of_one);
                 for (distances, squared) in distances.chunks_exact_mut(k).zip(&of_one) {
-                    distances[c] = squared.sqrt();
+                    distances[c] = self.distance.of_squared(*squared);
                 }
             }
             out.emit(&row, &distances)?;
@@ -77,7 +80,12 @@ impl<T: Scalar> Job for Distances<T> {
     type Reducer = Identity;
 
     fn mapper(&self, centroids: &Vec<f64>) -> Result<Measure<T>> {
-        Ok(Measure { d: self.d as usize, centroids: centroids.clone(), scalar: PhantomData })
+        Ok(Measure {
+            d: self.d as usize,
+            distance: self.distance,
+            centroids: centroids.clone(),
+            scalar: PhantomData,
+        })
     }
 
     fn combiner(&self) -> NoCombiner {

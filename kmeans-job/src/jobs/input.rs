@@ -1,6 +1,6 @@
 //! [`CentredInput`]: the rows of a fit or a prediction as its jobs read them, from memory or from files.
 
-use super::rows::{CentredRows, CentredSlice, RowShape, centre, pattern};
+use super::rows::{CentredRows, CentredSlice, Preparation, RowShape, prepare};
 use crate::{data::FileRows, numeric::scalar::Scalar};
 use mapreduce_core::{
     Error, Input, ReadError, RowBlock, Rows, SplitInfo,
@@ -9,22 +9,21 @@ use mapreduce_core::{
 
 /// Rows in memory, centred there; or rows in files, centred as they are read.
 #[derive(Clone, Debug)]
-pub(crate) enum CentredInput<'a, T> {
+pub(crate) enum CentredInput<'a, T: Scalar> {
     Memory(CentredSlice<'a, T>),
     Files(CentredFiles<'a, T>),
 }
 
-/// Rows of files, less a shift.
+/// Rows of files, and what is to be done to them.
 #[derive(Clone, Debug)]
-pub(crate) struct CentredFiles<'a, T> {
+pub(crate) struct CentredFiles<'a, T: Scalar> {
     rows: &'a FileRows<T>,
-    /// Empty if there is none.
-    shift: Vec<T>,
+    preparation: Preparation<T>,
 }
 
 impl<'a, T: Scalar> CentredFiles<'a, T> {
-    pub(crate) fn new(rows: &'a FileRows<T>, shift: &[T]) -> Self {
-        Self { rows, shift: shift.to_vec() }
+    pub(crate) fn new(rows: &'a FileRows<T>, preparation: Preparation<T>) -> Self {
+        Self { rows, preparation }
     }
 }
 
@@ -69,7 +68,7 @@ impl<T: Scalar> Input for CentredFiles<'_, T> {
     type Records = CentredRows<T>;
 
     fn shape(&self) -> RowShape<T> {
-        RowShape { width: self.rows.shape(), shift: self.shift.clone().into() }
+        RowShape { width: self.rows.shape(), preparation: self.preparation.clone() }
     }
 
     fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
@@ -77,8 +76,8 @@ impl<T: Scalar> Input for CentredFiles<'_, T> {
     }
 
     fn open<'b>(&'b self, split: &'b SplitInfo) -> Result<Box<dyn Blocks<CentredRows<T>> + 'b>, ReadError> {
-        let pattern = if self.shift.is_empty() { Vec::new() } else { pattern(&self.shift) };
-        Ok(Box::new(Shifted { blocks: self.rows.open(split)?, pattern, centred: Vec::new() }))
+        let blocks = self.rows.open(split)?;
+        Ok(Box::new(Prepared { blocks, preparation: &self.preparation, prepared: Vec::new() }))
     }
 
     fn describe(&self, split: &SplitInfo) -> String {
@@ -94,21 +93,16 @@ impl<T: Scalar> Input for CentredFiles<'_, T> {
     }
 }
 
-/// Blocks as they are read, less a shift.
-struct Shifted<'a, T: Scalar> {
+/// Blocks as they are read, prepared.
+struct Prepared<'a, T: Scalar> {
     blocks: Box<dyn Blocks<Rows<T>> + 'a>,
-    /// The shift of several rows; empty if there is none.
-    pattern: Vec<T>,
-    centred: Vec<T>,
+    preparation: &'a Preparation<T>,
+    prepared: Vec<T>,
 }
 
-impl<T: Scalar> Blocks<CentredRows<T>> for Shifted<'_, T> {
+impl<T: Scalar> Blocks<CentredRows<T>> for Prepared<'_, T> {
     fn next_block(&mut self) -> Result<Option<RowBlock<'_, T>>, ReadError> {
         let Some(block) = self.blocks.next_block()? else { return Ok(None) };
-        if self.pattern.is_empty() {
-            return Ok(Some(block));
-        }
-        centre(block.values, &self.pattern, &mut self.centred);
-        Ok(Some(RowBlock { width: block.width, values: &self.centred }))
+        prepare(block, self.preparation, &mut self.prepared).map(Some)
     }
 }

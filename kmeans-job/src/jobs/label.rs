@@ -28,7 +28,7 @@ impl<T> Label<T> {
 pub struct Labelled {
     /// The nearest centroid of each row.
     pub labels: Block<i32>,
-    /// The sum of the squared distances to it.
+    /// The sum of the squared distances to it, each as often as its row weighs.
     pub inertia: ExactSum,
 }
 
@@ -70,7 +70,14 @@ impl<T: Scalar> Mapper for Labeller<T> {
                 };
             distances.resize(rows, 0.0);
             squared_distances(isa, block, self.d, labels_of_block, &self.centroids, &mut distances);
-            inertia.extend(distances.iter().copied());
+            match block.width == self.d {
+                true => inertia.extend(distances.iter().copied()),
+                false => {
+                    for (row, &distance) in block.into_iter().zip(&distances) {
+                        inertia.add_product(row[self.d].to_f64(), distance);
+                    }
+                }
+            }
             labels.extend(labels_of_block.iter().map(|&label| label as i32));
         }
         if let Some(known) = known {

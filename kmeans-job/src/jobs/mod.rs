@@ -6,6 +6,7 @@
 //! | [`pick`] | centred rows | a few rows with the smallest random keys | random start centroids |
 //! | [`sample`] | centred rows | rows far from the candidates so far, what candidates come to | start centroids of k-means\|\| and k-means++ |
 //! | [`lloyd`] | centred rows | sums and counts by nearest centroid | the next centroids |
+//! | [`batch`] | centred rows | sums and counts of some rows by nearest centroid | the next centroids of mini-batches |
 //! | [`label`] | centred rows | labels and the inertia | labels, in the order of the rows |
 //! | [`distances`] | centred rows | distances to all centroids | distances, in the order of the rows |
 //!
@@ -16,6 +17,7 @@
 //! [`register`].
 
 pub mod assign;
+pub mod batch;
 pub mod distances;
 pub(crate) mod input;
 mod known;
@@ -59,6 +61,7 @@ fn register_for<T: Scalar>(registry: Registry) -> Result<Registry, RegistryError
         .with::<pick::FetchRows<T>>()?
         .with::<sample::Sample<T>>()?
         .with::<lloyd::Lloyd<T>>()?
+        .with::<batch::Batch<T>>()?
         .with::<label::Label<T>>()?
         .with::<distances::Distances<T>>()
 }

@@ -1,10 +1,13 @@
 //! The rows that all jobs read: [`CentredRows`] as records, [`CentredSlice`] as input.
 //!
 //! The distances that K-means compares are found by a formula that wants rows near the origin, so a fit moves its rows
-//! there once, in memory. A node that is sent rows gets them as they are then. A node that reads a file itself finds the
-//! rows as they were, and moves each block as it reads it, by the same subtraction: the same bits.
+//! there once, in memory; or it scales them to unit length. A node that is sent rows gets them as they are then. A node that
+//! reads a file itself finds the rows as they were, and prepares each block as it reads it, in the same way: the same bits.
 
-use crate::{data::StoredRows, numeric::scalar::Scalar};
+use crate::{
+    data::StoredRows,
+    numeric::{scalar::Scalar, unit::scale_to_unit},
+};
 use mapreduce_core::{
     Block, Error, Input, ReadError, Records, RowBlock, RowFiles, RowSlice, Rows, Schema, SplitInfo,
     input::{Blocks, SharedFiles},
@@ -12,7 +15,8 @@ use mapreduce_core::{
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 
-/// Records that are rows of a fixed number of `T`, less a shift: the same row taken off each.
+/// Records that are rows of a fixed number of `T`, prepared: less a shift, the same row taken off each, or scaled to unit
+/// length.
 pub struct CentredRows<T>(PhantomData<fn() -> T>);
 
 /// What is known of all rows.
@@ -21,20 +25,33 @@ pub struct CentredRows<T>(PhantomData<fn() -> T>);
 pub struct RowShape<T: Scalar> {
     /// Numbers per row.
     pub width: u64,
-    /// What is to be subtracted from each row; empty if the bytes are those of centred rows already.
-    pub shift: Block<T>,
+    /// What is to be done to each row of the bytes.
+    pub preparation: Preparation<T>,
+}
+
+/// What makes rows as they came those that are computed with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "T: Scalar")]
+pub enum Preparation<T: Scalar> {
+    /// Nothing: they are those.
+    #[default]
+    Done,
+    /// This is to be subtracted from each.
+    Shift(Block<T>),
+    /// The first so many columns of each are to be scaled to unit length, as [`scale_to_unit`] does; zeros stay.
+    Unit(u64),
 }
 
 /// Where rows are decoded to.
 pub struct RowBuffer<T> {
     /// The rows as they lie in the bytes, if those are not aligned.
     aligned: Vec<T>,
-    centred: Vec<T>,
+    prepared: Vec<T>,
 }
 
 impl<T> Default for RowBuffer<T> {
     fn default() -> Self {
-        Self { aligned: Vec::new(), centred: Vec::new() }
+        Self { aligned: Vec::new(), prepared: Vec::new() }
     }
 }
 
@@ -44,24 +61,14 @@ impl<T: Scalar> Records for CentredRows<T> {
     type Shape = RowShape<T>;
     type Buffer = RowBuffer<T>;
 
-    /// Reads rows of little-endian numbers. Copies them only if they do not lie aligned or are to be shifted.
+    /// Reads rows of little-endian numbers. Copies them only if they do not lie aligned or are to be prepared.
     fn block<'a>(
         shape: &RowShape<T>,
         bytes: &'a [u8],
         buffer: &'a mut RowBuffer<T>,
     ) -> Result<RowBlock<'a, T>, ReadError> {
         let block = Rows::block(&shape.width, bytes, &mut buffer.aligned)?;
-        match shape.shift.len() {
-            0 => Ok(block),
-            columns if columns == block.width => {
-                centre(block.values, &pattern(&shape.shift), &mut buffer.centred);
-                Ok(RowBlock { width: block.width, values: &buffer.centred })
-            }
-            columns => Err(ReadError::Malformed {
-                place: "rows".into(),
-                message: format!("rows of {} numbers have a shift of {columns}", block.width),
-            }),
-        }
+        prepare(block, &shape.preparation, &mut buffer.prepared)
     }
 
     fn schema(schema: &mut Schema) {
@@ -70,6 +77,38 @@ impl<T: Scalar> Records for CentredRows<T> {
         schema.text(" ");
         schema.serde_type::<RowShape<T>>();
     }
+}
+
+/// Rows as `preparation` leaves them: `block` itself, or in `prepared`.
+pub(super) fn prepare<'a, T: Scalar>(
+    block: RowBlock<'a, T>,
+    preparation: &Preparation<T>,
+    prepared: &'a mut Vec<T>,
+) -> Result<RowBlock<'a, T>, ReadError> {
+    match preparation {
+        Preparation::Done => return Ok(block),
+        Preparation::Shift(shift) if shift.len() == block.width => {
+            centre(block.values, &pattern(shift), prepared);
+        }
+        Preparation::Shift(shift) => {
+            return Err(ReadError::Malformed {
+                place: "rows".into(),
+                message: format!("rows of {} numbers have a shift of {}", block.width, shift.len()),
+            });
+        }
+        &Preparation::Unit(columns) if columns <= block.width as u64 => {
+            prepared.clear();
+            prepared.extend_from_slice(block.values);
+            scale_in_place(prepared, block.width, columns as usize);
+        }
+        Preparation::Unit(columns) => {
+            return Err(ReadError::Malformed {
+                place: "rows".into(),
+                message: format!("rows of {} numbers are to have {columns} columns", block.width),
+            });
+        }
+    }
+    Ok(RowBlock { width: block.width, values: prepared })
 }
 
 /// Replaces `centred` with `values`, less the shift in each row, of which `pattern` is the [pattern].
@@ -89,12 +128,24 @@ pub(crate) fn centre_in_place<T: Scalar>(values: &mut [T], shift: &[T]) {
     }
 }
 
+/// Scales the first `d` columns of each row to unit length, but zeros: what [`CentredRows`] do to the rows of a file.
+pub(crate) fn scale_in_place<T: Scalar>(values: &mut [T], width: usize, d: usize) {
+    for row in values.chunks_exact_mut(width) {
+        let _has_direction = scale_to_unit(&mut row[..d]);
+    }
+}
+
+/// What a row of `d` columns weighs: the number behind them, or 1 if there is none.
+pub(crate) fn weight_of<T: Scalar>(row: &[T], d: usize) -> f64 {
+    row.get(d).map_or(1.0, |weight| weight.to_f64())
+}
+
 /// The shift of several rows: one alone may be shorter than a vector register.
 pub(super) fn pattern<T: Scalar>(shift: &[T]) -> Vec<T> {
     shift.repeat(256_usize.div_ceil(shift.len()))
 }
 
-/// Centred rows in memory; and the file they come from, if other nodes are to read that themselves.
+/// Prepared rows in memory; and the file they come from, if other nodes are to read that themselves.
 ///
 /// ```
 /// use kmeans_job::jobs::rows::CentredSlice;
@@ -106,17 +157,17 @@ pub(super) fn pattern<T: Scalar>(shift: &[T]) -> Vec<T> {
 /// # Ok::<(), mapreduce_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct CentredSlice<'a, T> {
+pub struct CentredSlice<'a, T: Scalar> {
     rows: RowSlice<T, &'a [T]>,
     d: usize,
     stored: Option<Stored<T>>,
 }
 
-/// The rows as they were before they were centred, in a file.
+/// The rows as they were before they were prepared, in a file.
 #[derive(Clone, Debug)]
-struct Stored<T> {
+struct Stored<T: Scalar> {
     file: RowFiles<T>,
-    shift: Vec<T>,
+    preparation: Preparation<T>,
 }
 
 impl<'a, T: Scalar> CentredSlice<'a, T> {
@@ -128,14 +179,13 @@ impl<'a, T: Scalar> CentredSlice<'a, T> {
         Ok(Self { rows: RowSlice::new(centred, d)?, d, stored: None })
     }
 
-    /// The same rows, of which other nodes can read the originals: those of a file, from which `shift` was subtracted,
-    /// or nothing at all if that is empty.
+    /// The same rows, of which other nodes can read the originals: those of a file, to which `preparation` was done.
     ///
     /// # Errors
     /// When the file cannot be read or has no whole number of such rows.
-    pub fn stored_in(self, file: &StoredRows, shift: &[T]) -> Result<Self, Error> {
+    pub fn stored_in(self, file: &StoredRows, preparation: Preparation<T>) -> Result<Self, Error> {
         let file = RowFiles::open(file.path(), file.offset(), self.d)?;
-        Ok(Self { stored: Some(Stored { file, shift: shift.to_vec() }), ..self })
+        Ok(Self { stored: Some(Stored { file, preparation }), ..self })
     }
 }
 
@@ -143,8 +193,8 @@ impl<T: Scalar> Input for CentredSlice<'_, T> {
     type Records = CentredRows<T>;
 
     fn shape(&self) -> RowShape<T> {
-        let shift = self.stored.as_ref().map(|stored| stored.shift.clone()).unwrap_or_default();
-        RowShape { width: self.d as u64, shift: shift.into() }
+        let preparation = self.stored.as_ref().map(|stored| stored.preparation.clone());
+        RowShape { width: self.d as u64, preparation: preparation.unwrap_or_default() }
     }
 
     fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
@@ -162,7 +212,7 @@ impl<T: Scalar> Input for CentredSlice<'_, T> {
         }
     }
 
-    /// The bytes that go with [`shape`](Input::shape): centred ones, or those of the file.
+    /// The bytes that go with [`shape`](Input::shape): prepared ones, or those of the file.
     fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
         match &self.stored {
             Some(Stored { file, .. }) => file.ship(split, sink),
@@ -175,7 +225,7 @@ impl<T: Scalar> Input for CentredSlice<'_, T> {
     }
 }
 
-/// Rows that need no shift.
+/// Rows that need no preparation.
 struct InMemory<'a, T: Scalar>(Box<dyn Blocks<Rows<T>> + 'a>);
 
 impl<T: Scalar> Blocks<CentredRows<T>> for InMemory<'_, T> {
@@ -210,24 +260,34 @@ mod tests {
             bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
             let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
 
-            let raw = RowShape { width: d as u64, shift: Block::default() };
+            let raw = RowShape { width: d as u64, preparation: Preparation::Done };
             prop_assert_eq!(bits(&read(&raw, &bytes[skew..]).unwrap()), bits(values));
 
-            let shape = RowShape { width: d as u64, shift: shift.to_vec().into() };
+            let preparation = Preparation::Shift(shift.to_vec().into());
+            let shape = RowShape { width: d as u64, preparation };
             let expected: Vec<f32> = values.iter().zip(shift.iter().cycle()).map(|(x, shift)| x - shift).collect();
             let found = read(&shape, &bytes[skew..]).unwrap();
             prop_assert_eq!(bits(&found), bits(&expected));
             let mut in_place = values.to_vec();
             centre_in_place(&mut in_place, shift);
             prop_assert_eq!(bits(&in_place), bits(&expected));
+
+            let shape = RowShape { width: d as u64, preparation: Preparation::Unit(d as u64) };
+            let found = read(&shape, &bytes[skew..]).unwrap();
+            let mut in_place = values.to_vec();
+            scale_in_place(&mut in_place, d, d);
+            prop_assert_eq!(bits(&found), bits(&in_place));
         }
     }
 
     #[test]
     fn shapes_that_do_not_fit_are_refused() {
-        let shape = |width, shift: &[f32]| RowShape { width, shift: shift.to_vec().into() };
+        let shape =
+            |width, shift: &[f32]| RowShape { width, preparation: Preparation::Shift(shift.to_vec().into()) };
         assert_eq!(read(&shape(2, &[1.0, 2.0]), &[0; 8]), Ok(vec![-1.0, -2.0]));
         assert_eq!(read(&shape(2, &[1.0]), &[0; 8]), Err("rows: rows of 2 numbers have a shift of 1".into()));
+        let unit = RowShape { width: 2, preparation: Preparation::Unit(3) };
+        assert_eq!(read(&unit, &[0; 8]), Err("rows: rows of 2 numbers are to have 3 columns".into()));
         for (width, bytes) in [(0, 8), (3, 8), (u64::MAX, 8)] {
             assert!(read(&shape(width, &[1.0, 2.0]), &vec![0; bytes]).is_err());
         }

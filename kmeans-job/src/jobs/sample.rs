@@ -6,7 +6,10 @@
 //! probabilities proportional to the squared distances, by exponential keys (see
 //! [`sampling_key`]), which takes one pass and no total.
 
-use super::{Candidate, TopRows, fingerprint, first_row, name_for, rounded, rows::CentredRows};
+use super::{
+    Candidate, TopRows, fingerprint, first_row, name_for, rounded,
+    rows::{CentredRows, weight_of},
+};
 use crate::{
     kernel::{assign::assign, distance::squared_distances, isa::Isa, pack::Packed},
     numeric::{
@@ -30,7 +33,7 @@ pub enum Purpose {
         /// Whether their coordinates come along. Rows with the same coordinates then count once.
         with_points: bool,
     },
-    /// Counts for each candidate the rows that are nearest to it.
+    /// Weighs for each candidate the rows that are nearest to it.
     Weigh,
     /// Finds for each candidate of the last batch what it would take off the sum of the squared distances of all rows to
     /// the nearest candidate, if it alone joined those of the batches before.
@@ -44,13 +47,15 @@ pub struct Sample<T> {
     purpose: Purpose,
     seed: u64,
     d: u64,
+    /// The bits of weights behind the point.
+    weight_bits: u8,
     scalar: PhantomData<fn() -> T>,
 }
 
 impl<T> Sample<T> {
-    /// A round over rows of `d` elements.
-    pub fn new(purpose: Purpose, seed: u64, d: usize) -> Self {
-        Self { purpose, seed, d: d as u64, scalar: PhantomData }
+    /// A round over rows of `d` columns. Weights, if they have any, are multiples of `2^-weight_bits`.
+    pub fn new(purpose: Purpose, seed: u64, d: usize, weight_bits: u8) -> Self {
+        Self { purpose, seed, d: d as u64, weight_bits, scalar: PhantomData }
     }
 }
 
@@ -59,7 +64,8 @@ impl<T> Sample<T> {
 pub struct Sampled {
     /// The rows.
     pub rows: TopRows,
-    /// For each candidate, how many rows are nearest to it.
+    /// For each candidate, what the rows weigh that are nearest to it, in units of the weights: how many they are, if they
+    /// have none.
     pub weights: Block<u64>,
     /// For each candidate that was tried, what it would take off the sum of the squared distances.
     pub gains: Vec<ExactSum>,
@@ -105,34 +111,34 @@ struct Nearest {
     distance: Vec<f64>,
 }
 
+/// How a round draws rows.
+struct Draw {
+    /// Which sequence of random numbers of the seed.
+    stream: u64,
+    /// Whether their coordinates come along.
+    with_points: bool,
+}
+
 /// Rows considered at once: what is known of them stays in the first-level cache.
 const ROWS: usize = 1024;
 
 impl<T: Scalar> Sampler<T> {
     /// Brings what is known of a block's rows up to date with the batches from `known` on.
-    fn update(&self, values: &[T], known: usize, candidate: &mut [u32], distance: &mut [f64]) {
-        let d = self.job.d as usize;
+    fn update(&self, block: RowBlock<'_, T>, known: usize, candidate: &mut [u32], distance: &mut [f64]) {
+        let (d, width) = (self.job.d as usize, block.width);
         let (mut labels, mut squared) = ([0; ROWS], [0.0; ROWS]);
-        let chunks = values.chunks(ROWS * d);
+        let chunks = block.values.chunks(ROWS * width);
         for (values, (candidate, distance)) in
             chunks.zip(candidate.chunks_mut(ROWS).zip(distance.chunks_mut(ROWS)))
         {
+            let rows = RowBlock { width, values };
             let (labels, squared) = (&mut labels[..candidate.len()], &mut squared[..candidate.len()]);
             for batch in &self.batches[known..] {
                 match batch.points.len() == d {
                     true => labels.fill(0), // a candidate alone is the nearest
-                    false => {
-                        assign(Isa::detect(), &batch.packed, RowBlock { width: d, values }, labels, None)
-                    }
+                    false => assign(Isa::detect(), &batch.packed, rows, labels, None),
                 }
-                squared_distances(
-                    Isa::detect(),
-                    RowBlock { width: d, values },
-                    d,
-                    labels,
-                    &batch.points,
-                    squared,
-                );
+                squared_distances(Isa::detect(), rows, d, labels, &batch.points, squared);
                 for (i, (&label, &squared)) in labels.iter().zip(&*squared).enumerate() {
                     if squared < distance[i] {
                         distance[i] = squared;
@@ -143,10 +149,15 @@ impl<T: Scalar> Sampler<T> {
         }
     }
 
-    /// Draws among consecutive rows. Their coordinates come along if they are given.
-    fn draw(&self, stream: u64, first: u64, distance: &[f64], values: Option<&[T]>, drawn: &mut TopRows) {
-        let d = self.job.d as usize;
+    /// Draws among the rows of a block, the first of which has the index `first`, in proportion to weight times distance.
+    fn draw(&self, draw: &Draw, first: u64, block: RowBlock<'_, T>, distance: &[f64], drawn: &mut TopRows) {
+        let (d, &Draw { stream, with_points }) = (self.job.d as usize, draw);
+        let weigh = |i: usize| match block.width == d {
+            true => 1.0,
+            false => block.values[i * block.width + d].to_f64(),
+        };
         for (i, &distance) in distance.iter().enumerate() {
+            let distance = weigh(i) * distance;
             if distance > 0.0 {
                 let row = first + i as u64;
                 let u = uniform(self.job.seed, stream, row);
@@ -156,9 +167,9 @@ impl<T: Scalar> Sampler<T> {
                 }
                 let key = sampling_key(u, distance);
                 if drawn.admits(key) {
-                    let point =
-                        values.map(|values| values[i * d..][..d].iter().map(|x| x.to_f64()).collect());
-                    drawn.add(Candidate { key, row, label: 0, point: point.unwrap_or_default() });
+                    let values = &block.values[i * block.width..][..if with_points { d } else { 0 }];
+                    let point = values.iter().map(|x| x.to_f64()).collect();
+                    drawn.add(Candidate { key, row, label: 0, weight: weigh(i), point });
                 }
             }
         }
@@ -166,25 +177,23 @@ impl<T: Scalar> Sampler<T> {
 
     /// Adds to the gain of each candidate that is tried. Few rows are nearer to it than to those there are: most add
     /// nothing.
-    fn try_each(&self, values: &[T], distance: &[f64], gains: &mut [ExactSum]) {
-        let d = self.job.d as usize;
+    fn try_each(&self, block: RowBlock<'_, T>, distance: &[f64], gains: &mut [ExactSum]) {
+        let (d, width) = (self.job.d as usize, block.width);
         let mut squared = [0.0; ROWS];
-        for (values, distance) in values.chunks(ROWS * d).zip(distance.chunks(ROWS)) {
+        for (values, distance) in block.values.chunks(ROWS * width).zip(distance.chunks(ROWS)) {
+            let rows = RowBlock { width, values };
             let squared = &mut squared[..distance.len()];
             for (label, gain) in (0..).zip(&mut *gains) {
                 let labels = &[label; ROWS][..distance.len()];
-                squared_distances(
-                    Isa::detect(),
-                    RowBlock { width: d, values },
-                    d,
-                    labels,
-                    &self.tried,
-                    squared,
-                );
-                for (&new, &known) in squared.iter().zip(distance) {
-                    if new < known {
+                squared_distances(Isa::detect(), rows, d, labels, &self.tried, squared);
+                for (i, (&new, &known)) in squared.iter().zip(distance).enumerate() {
+                    if new < known && width == d {
                         gain.add(known);
                         gain.add(-new);
+                    } else if new < known {
+                        let weight = values[i * width + d].to_f64();
+                        gain.add_product(weight, known);
+                        gain.add_product(-weight, new);
                     }
                 }
             }
@@ -236,16 +245,19 @@ impl<T: Scalar> Mapper for Sampler<T> {
             }
             let Nearest { candidate, distance, .. } = &mut *nearest;
             let (candidate, distance) = (&mut candidate[rows.clone()], &mut distance[rows.clone()]);
-            self.update(block.values, known, candidate, distance);
+            self.update(block, known, candidate, distance);
             match self.job.purpose {
                 Purpose::Draw { stream, with_points, .. } => {
-                    let values = with_points.then_some(block.values);
-                    self.draw(stream, first + rows.start as u64, distance, values, &mut sampled.rows);
+                    let draw = Draw { stream, with_points };
+                    self.draw(&draw, first + rows.start as u64, block, distance, &mut sampled.rows);
                 }
                 Purpose::Weigh => {
-                    candidate.iter().for_each(|&candidate| sampled.weights[candidate as usize] += 1);
+                    let (d, units) = (self.job.d as usize, f64::from(1 << self.job.weight_bits));
+                    for (row, &candidate) in block.into_iter().zip(&*candidate) {
+                        sampled.weights[candidate as usize] += (weight_of(row, d) * units) as u64;
+                    }
                 }
-                Purpose::Try => self.try_each(block.values, distance, &mut sampled.gains),
+                Purpose::Try => self.try_each(block, distance, &mut sampled.gains),
             }
         }
         nearest.batches = self.batches.len();

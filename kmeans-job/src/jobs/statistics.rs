@@ -2,7 +2,10 @@
 //!
 //! Two passes, neither of which depends on the order of the rows: minima and maxima, then sums in fixed point.
 
-use super::{first_row, name_for, rows::CentredRows};
+use super::{
+    first_row, name_for,
+    rows::{CentredRows, weight_of},
+};
 use crate::{
     kernel::isa::Isa,
     numeric::{
@@ -17,30 +20,38 @@ use std::{marker::PhantomData, ops::AddAssign};
 /// Finds the smallest and the largest value of every column.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "T: Scalar")]
-pub struct FindRanges<T>(PhantomData<fn() -> T>);
+pub struct FindRanges<T> {
+    d: u64,
+    scalar: PhantomData<fn() -> T>,
+}
 
-impl<T> Default for FindRanges<T> {
-    fn default() -> Self {
-        Self(PhantomData)
+impl<T> FindRanges<T> {
+    /// For rows of `d` columns.
+    pub fn new(d: usize) -> Self {
+        Self { d: d as u64, scalar: PhantomData }
     }
 }
 
-/// The ranges of the columns.
+/// The range of each column.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Ranges {
-    /// The smallest value of each column; empty if there is no row.
+pub struct Range {
+    /// The smallest values; empty if there is no row.
     pub min: Vec<f64>,
     /// The largest.
     pub max: Vec<f64>,
-    /// Row and column of the first value that is NaN or infinite, counted from 0. The ranges mean nothing then.
-    pub not_finite: Option<(u64, u64)>,
 }
 
-impl AddAssign<&Ranges> for Ranges {
-    fn add_assign(&mut self, other: &Ranges) {
+impl Range {
+    /// The largest magnitude of each column.
+    pub fn magnitudes(&self) -> Vec<f64> {
+        self.min.iter().zip(&self.max).map(|(min, max)| min.abs().max(max.abs())).collect()
+    }
+}
+
+impl AddAssign<&Range> for Range {
+    fn add_assign(&mut self, other: &Range) {
         if self.min.is_empty() {
-            self.min.clone_from(&other.min);
-            self.max.clone_from(&other.max);
+            self.clone_from(other);
         }
         for (min, &x) in self.min.iter_mut().zip(&other.min) {
             *min = min.min(x);
@@ -48,7 +59,28 @@ impl AddAssign<&Ranges> for Ranges {
         for (max, &x) in self.max.iter_mut().zip(&other.max) {
             *max = max.max(x);
         }
+    }
+}
+
+/// The ranges of the columns.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ranges {
+    /// Of the rows that count.
+    pub counted: Range,
+    /// Of the rows of weight 0.
+    pub idle: Range,
+    /// Row and column of the first value that is NaN or infinite, counted from 0. The ranges mean nothing then.
+    pub not_finite: Option<(u64, u64)>,
+    /// The first row of zeros.
+    pub zero_row: Option<u64>,
+}
+
+impl AddAssign<&Ranges> for Ranges {
+    fn add_assign(&mut self, other: &Ranges) {
+        self.counted += &other.counted;
+        self.idle += &other.idle;
         self.not_finite = [self.not_finite, other.not_finite].into_iter().flatten().min();
+        self.zero_row = [self.zero_row, other.zero_row].into_iter().flatten().min();
     }
 }
 
@@ -57,27 +89,25 @@ impl<T: Scalar> Mapper for FindRanges<T> {
     type Key = ();
     type Value = Ranges;
 
-    fn map(&self, row: &[T], out: &mut impl Emit<(), Ranges>) -> Result {
-        if !row.iter().all(|x| x.is_finite()) {
-            return Err("a value is NaN or infinite, and in which row only a split can tell".into());
-        }
-        let values: Vec<f64> = row.iter().map(|x| x.to_f64()).collect();
-        out.emit(&(), &Ranges { min: values.clone(), max: values, not_finite: None })
+    fn map(&self, _: &[T], _: &mut impl Emit<(), Ranges>) -> Result {
+        Err("which rows cannot be computed with is told by their index, which only a split knows".into())
     }
 
     fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<(), Ranges>) -> Result {
-        let (progress, mut row) = (split.progress(), first_row(split)?);
-        let (mut min, mut max, mut not_finite) = (Vec::new(), Vec::new(), None);
+        let (progress, mut row, d) = (split.progress(), first_row(split)?, self.d as usize);
+        // Of the rows that count, and of those of weight 0.
+        let mut ends: [Option<Ends<T>>; 2] = [None, None];
+        let (mut not_finite, mut zero_row) = (None, None);
         while let Some(block) = split.next_block()? {
             progress.records(block.len() as u64);
-            if min.is_empty() {
-                min = block.values[..block.width].to_vec();
-                max.clone_from(&min);
-            }
             for values in block {
-                let mut finite = true;
-                for ((&x, min), max) in values.iter().zip(&mut min).zip(&mut max) {
+                let of_kind = &mut ends[usize::from(weight_of(values, d) == 0.0)];
+                let values = &values[..d];
+                let Ends { min, max } = of_kind.get_or_insert_with(|| Ends::of(values));
+                let (mut finite, mut zero) = (true, true);
+                for ((&x, min), max) in values.iter().zip(min).zip(max) {
                     finite &= x.is_finite();
+                    zero &= x == T::ZERO;
                     *min = if x < *min { x } else { *min };
                     *max = if x > *max { x } else { *max };
                 }
@@ -85,11 +115,31 @@ impl<T: Scalar> Mapper for FindRanges<T> {
                     let column = values.iter().position(|x| !x.is_finite()).unwrap_or_default();
                     not_finite = Some((row, column as u64));
                 }
+                if zero && zero_row.is_none() {
+                    zero_row = Some(row);
+                }
                 row += 1;
             }
         }
+        let [counted, idle] = ends.map(|ends| ends.map(Ends::into_range).unwrap_or_default());
+        out.emit(&(), &Ranges { counted, idle, not_finite, zero_row })
+    }
+}
+
+/// The smallest and the largest values so far.
+struct Ends<T> {
+    min: Vec<T>,
+    max: Vec<T>,
+}
+
+impl<T: Scalar> Ends<T> {
+    fn of(row: &[T]) -> Self {
+        Self { min: row.to_vec(), max: row.to_vec() }
+    }
+
+    fn into_range(self) -> Range {
         let wide = |values: Vec<T>| values.into_iter().map(T::to_f64).collect();
-        out.emit(&(), &Ranges { min: wide(min), max: wide(max), not_finite })
+        Range { min: wide(self.min), max: wide(self.max) }
     }
 }
 
@@ -140,14 +190,18 @@ impl<T: Scalar> SimpleJob for AddColumns<T> {
     type Reducer = Fold<Sum>;
 }
 
-/// Adds up the squares of all elements, exactly.
+/// Adds up the squares of all elements, exactly; each as often as its row weighs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "T: Scalar")]
-pub struct AddSquares<T>(PhantomData<fn() -> T>);
+pub struct AddSquares<T> {
+    d: u64,
+    scalar: PhantomData<fn() -> T>,
+}
 
-impl<T> Default for AddSquares<T> {
-    fn default() -> Self {
-        Self(PhantomData)
+impl<T> AddSquares<T> {
+    /// For rows of `d` columns.
+    pub fn new(d: usize) -> Self {
+        Self { d: d as u64, scalar: PhantomData }
     }
 }
 
@@ -158,18 +212,34 @@ impl<T: Scalar> Mapper for AddSquares<T> {
 
     fn map(&self, row: &[T], out: &mut impl Emit<(), ExactSum>) -> Result {
         let mut sum = ExactSum::new();
-        row.iter().for_each(|&x| sum.add_square(x));
+        add_squares(row, self.d as usize, &mut sum);
         out.emit(&(), &sum)
     }
 
     fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<(), ExactSum>) -> Result {
-        let progress = split.progress();
+        let (progress, d) = (split.progress(), self.d as usize);
         let mut sum = ExactSum::new();
         while let Some(block) = split.next_block()? {
             progress.records(block.len() as u64);
-            block.values.iter().for_each(|&x| sum.add_square(x));
+            match block.width == d {
+                true => block.values.iter().for_each(|&x| sum.add_square(x)),
+                false => block.into_iter().for_each(|row| add_squares(row, d, &mut sum)),
+            }
         }
         out.emit(&(), &sum)
+    }
+}
+
+/// Adds the squares of a row's `d` columns, as often as it weighs.
+fn add_squares<T: Scalar>(row: &[T], d: usize, sum: &mut ExactSum) {
+    let Some(weight) = row.get(d) else { return row.iter().for_each(|&x| sum.add_square(x)) };
+    for x in &row[..d] {
+        let (x, weight) = (x.to_f64(), weight.to_f64());
+        let square = x * x;
+        sum.add_product(weight, square);
+        if !T::SQUARE_IS_EXACT {
+            sum.add_product(weight, x.mul_add(x, -square));
+        }
     }
 }
 

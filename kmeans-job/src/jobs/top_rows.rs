@@ -12,6 +12,8 @@ pub struct Candidate {
     pub row: u64,
     /// The index of its nearest centroid, where that is known.
     pub label: u32,
+    /// What it weighs; 1 if rows have no weights.
+    pub weight: f64,
     /// Its coordinates; empty where only the index is asked for.
     pub point: Vec<f64>,
 }
@@ -97,7 +99,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn candidate(key: f64, row: u64, point: &[f64]) -> Candidate {
-        Candidate { key, row, label: 0, point: point.to_vec() }
+        Candidate { key, row, label: 0, weight: 1.0, point: point.to_vec() }
     }
 
     /// Sorts everything, then takes the first of each place.

@@ -1,5 +1,5 @@
 //! Numbers that come out the same however the work is cut up: fixed-point and exact sums, counter-based random
-//! numbers, and the two element types the job computes with.
+//! numbers, rows of unit length, and the two element types the job computes with.
 
 pub mod cost;
 pub mod exact;
@@ -7,3 +7,4 @@ pub mod grid;
 pub mod normal;
 pub mod random;
 pub mod scalar;
+pub mod unit;

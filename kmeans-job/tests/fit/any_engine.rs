@@ -9,7 +9,8 @@ use super::{
     observed_fit_on,
 };
 use kmeans_job::{
-    Fit, FitError, Iteration, KMeans, KMeansBuilder, PredictError, PredictOptions, Prediction, Start,
+    Algorithm, Distance, Fit, FitError, Iteration, KMeans, KMeansBuilder, PredictError, PredictOptions,
+    Prediction, Start,
     data::{self, Dtype, Matrix, Points, ShareError},
     register,
 };
@@ -74,6 +75,12 @@ pub(super) fn find(
 }
 
 fn assert_same_on_nodes(table: &Table, given: &Table) {
+    assert_same_on_nodes_with(&KMeans::builder(), table, given);
+}
+
+/// The same with options for all starts.
+fn assert_same_on_nodes_with(options: &KMeansBuilder, table: &Table, given: &Table) {
+    let base = options;
     let seed = RandomState::new().hash_one(0);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("points.npy");
@@ -82,7 +89,7 @@ fn assert_same_on_nodes(table: &Table, given: &Table) {
         save_npy(table, dtype, &path);
         let points = data::load(&path, &|| false).unwrap();
         for start in [Start::Parallel, Start::PlusPlus, Start::Random, Start::Given(given.matrix())] {
-            let options = KMeans::builder().k(k).start(start).tol(0.0).max_iter(6);
+            let options = base.clone().k(k).start(start).tol(0.0).max_iter(6);
             let expected = find(&*ENGINE, &points, &options, (200, false));
             assert_eq!(expected.predicted, expected.labels);
             for shared in [false, true] {
@@ -108,6 +115,46 @@ fn blobs_far_from_the_origin() {
     // Means and values that no f32 holds exactly.
     let table = blobs(150, 3, 5, 0.6, 1).map(|j, x| x + [1000.1, -77.7, 0.3][j]);
     assert_same_on_nodes(&table, &table.pick(0..5));
+}
+
+#[test]
+fn directions_at_any_length() {
+    let lengths = blobs(150, 1, 1, 1e6, 3);
+    let table = blobs(150, 3, 5, 0.6, 1);
+    let values = table.values.iter().enumerate().map(|(i, x)| (x - 0.5) * lengths.values[i / 3]);
+    let table = Table::new(3, values.collect::<Vec<_>>());
+    assert_same_on_nodes_with(&KMeans::builder().distance(Distance::Cosine), &table, &table.pick(0..5));
+}
+
+/// From chosen starts, with faults and without, of rows that are sent and that are read.
+fn assert_algorithm_is_same_on_nodes(algorithm: Algorithm) {
+    let seed = RandomState::new().hash_one(0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("points.npy");
+    let table = blobs(150, 3, 9, 0.7, 1).map(|j, x| x + [1000.1, -77.7, 0.3][j]);
+    for (dtype, distance) in [(Dtype::F32, Distance::Euclidean), (Dtype::F64, Distance::Cosine)] {
+        save_npy(&table, dtype, &path);
+        let points = data::load(&path, &|| false).unwrap();
+        let options = KMeans::builder().k(7).algorithm(algorithm).distance(distance).max_iter(6).tol(0.0);
+        let expected = find(&*ENGINE, &points, &options, (200, false));
+        assert_eq!(expected.predicted, expected.labels);
+        for (bytes, shared) in [(200, false), (200, true), (1, false), (SENT.0, true)] {
+            let plan = (bytes, shared);
+            assert_eq!(find(&*ENGINE, &points, &options, plan), expected, "{algorithm:?} {plan:?}");
+            let nodes = Nodes::new(everything(), 3, Faults::Many, seed);
+            assert_eq!(find(&nodes, &points, &options, plan), expected, "{algorithm:?} {plan:?} seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn splits_of_clusters() {
+    assert_algorithm_is_same_on_nodes(Algorithm::Bisecting);
+}
+
+#[test]
+fn mini_batches() {
+    assert_algorithm_is_same_on_nodes(Algorithm::MiniBatch { batch: 40 });
 }
 
 #[test]
@@ -170,6 +217,7 @@ fn what_is_registered_is_what_is_run() {
     let nodes = Nodes::new(everything(), 2, Faults::None, 0);
     for points in [table.f32(), table.f64()] {
         find(&nodes, &points, &KMeans::builder().k(5), SENT);
+        find(&nodes, &points, &KMeans::builder().k(5).algorithm(Algorithm::MINI_BATCH), SENT);
     }
     let registered: BTreeSet<String> = everything().jobs().map(|job| job.name.clone()).collect();
     let run: BTreeSet<String> = nodes.done().rounds.into_keys().collect();

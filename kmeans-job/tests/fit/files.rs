@@ -9,7 +9,7 @@ use super::{
     nodes::{Faults, Nodes},
 };
 use kmeans_job::{
-    DataError, DistancesError, FitError, KMeans, KMeansBuilder, PredictError, Start,
+    Algorithm, DataError, Distance, DistancesError, FitError, KMeans, KMeansBuilder, PredictError, Start,
     data::{self, Dtype, LoadError, LoadOptions, PointFiles, Points, ShareError},
     distances,
 };
@@ -194,7 +194,7 @@ fn distances_of_files_are_those_of_memory() {
     let folder = tempfile::tempdir().unwrap();
     let paths = save(&table, Dtype::F64, &folder, &[0, 700, 701]);
     let found = fit(open(&paths), &KMeans::builder().k(4)).unwrap();
-    let of = |points: &Points| distances(points, &found.model.centroids, &found.labels);
+    let of = |points: &Points| distances(points, &found.model, &found.labels);
     let files = open(&paths);
     assert_eq!(of(&files).unwrap(), of(&load(&paths)).unwrap());
     fs::remove_file(&paths[1]).unwrap();
@@ -215,4 +215,43 @@ fn several_files_can_be_shared_if_they_stay_where_they_are() {
     let paths = save(&table, Dtype::F64, &folder, &[0, 70]);
     assert!(shared(&open(&paths)).is_ok());
     assert!(matches!(shared(&load(&paths)), Err(FitError::NotShareable(ShareError::NotStored))));
+}
+
+#[test]
+fn directions_and_mini_batches_of_files_are_those_of_memory() {
+    let table = blobs(3000, 3, 4, 0.5, 1).map(|i, x| x + f64::from(i % 3 == 0));
+    let folder = tempfile::tempdir().unwrap();
+    let paths = save(&table, Dtype::F32, &folder, &[0, 1234]);
+    let cosine = KMeans::builder().k(4).distance(Distance::Cosine).split_bytes(1000);
+    let batches = KMeans::builder().k(4).algorithm(Algorithm::MiniBatch { batch: 500 }).max_iter(7);
+    for options in [cosine, batches] {
+        let (found, expected) = (fit(open(&paths), &options).unwrap(), fit(load(&paths), &options).unwrap());
+        assert_eq!((&found.model, &found.labels), (&expected.model, &expected.labels));
+        let predicted = found.model.predict(&open(&paths)).unwrap();
+        assert_eq!(predicted.labels, found.model.predict(&load(&paths)).unwrap().labels);
+        let of = |points: &Points| distances(points, &found.model, &found.labels).unwrap();
+        assert_eq!(of(&open(&paths)), of(&load(&paths)));
+    }
+}
+
+#[test]
+fn a_row_without_a_direction_is_named_by_its_place_in_all_files() {
+    let mut table = blobs(300, 2, 3, 0.5, 1);
+    table.values[2 * 222..2 * 223].fill(0.0);
+    let folder = tempfile::tempdir().unwrap();
+    let files = open(&save(&table, Dtype::F32, &folder, &[0, 100]));
+    let options = KMeans::builder().k(3).distance(Distance::Cosine).split_bytes(64);
+    let error = fit(&files, &options).unwrap_err();
+    assert!(matches!(error, FitError::Data(DataError::NoDirection { row: 222 })), "{error}");
+}
+
+#[test]
+fn what_needs_points_in_memory_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = open(&save(&blobs(300, 2, 3, 0.5, 1), Dtype::F32, &folder, &[0]));
+    let bisecting = KMeans::builder().k(3).algorithm(Algorithm::Bisecting);
+    let error = fit(&files, &bisecting).unwrap_err();
+    assert!(matches!(error, FitError::InFiles), "{error}");
+    let error = KMeans::builder().k(3).build().unwrap().fit_weighted(&files, &[1.0; 300]).unwrap_err();
+    assert!(error.to_string().starts_with("points that stay in their files cannot have weights"), "{error}");
 }

@@ -4,13 +4,16 @@
 
 mod against_oracle;
 mod any_engine;
+mod bisecting;
 mod choosing;
+mod cosine;
 mod data;
 mod errors;
 mod extremes;
 mod files;
 mod input;
 mod invariance;
+mod mini_batch;
 mod nodes;
 mod oracle;
 mod prediction;
@@ -18,6 +21,7 @@ mod properties;
 mod same_bits;
 mod start;
 mod textbook;
+mod weights;
 
 use kmeans_job::{Fit, FitError, IntoPoints, Iteration, KMeansBuilder};
 use mapreduce_core::{Engine, Local};
