@@ -262,7 +262,7 @@ impl<T: Scalar> Centred<T> {
 
     /// The number of columns.
     pub(crate) fn d(&self) -> usize {
-        self.source.d()
+        self.d
     }
 
     /// Points (row-major) moved to the coordinates of the centred rows.
