@@ -47,6 +47,7 @@ pub fn load_f32(path: &Path) -> Result<Matrix<f32>, Failure> {
         Points::F64(matrix) => {
             Matrix::new(matrix.rows(), matrix.d(), matrix.values().iter().map(|&x| x as f32).collect())?
         }
+        Points::Files(_) => return Err("points that were loaded are in memory".into()),
     })
 }
 

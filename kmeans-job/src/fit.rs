@@ -122,6 +122,7 @@ fn fit_as<T: Scalar>(
     }
     let started = Instant::now();
     let mut session = Session::new(engine, &kmeans.cancel, kmeans.split_bytes);
+    session.plan_for_sums::<T>(range.to, source.d());
     if kmeans.shared {
         if weights.is_some() {
             return Err(FitError::NotShareable(ShareError::Weighted));

@@ -19,6 +19,8 @@ pub(crate) struct Session<'e, E> {
     engine: &'e E,
     options: Options,
     split_bytes: Option<u64>,
+    /// Of the sums of all clusters, which each split of an iteration gives.
+    sums_bytes: u64,
     /// Whether other nodes read files themselves; and that of rows which are in memory here.
     is_shared: bool,
     shared: Option<StoredRows>,
@@ -37,11 +39,18 @@ const SPLIT_ROWS_MAX: u64 = 1 << 18;
 const SPLITS: u64 = 64;
 const SPLIT_BYTES: RangeInclusive<u64> = 256 << 10..=64 << 20;
 
+/// A split has this many times the bytes of the sums that it gives, but there are at least so many splits.
+const SPLIT_PER_SUMS: u64 = 4;
+const SPLITS_MIN: u64 = 16;
+/// Sums that are reduced as one. Few are reduced in no time: more partitions would only cost more tasks.
+const PARTITION_BYTES: u64 = 128 << 10;
+const PARTITIONS_MAX: u64 = 8;
+
 impl<'e, E: Engine> Session<'e, E> {
     /// Jobs with splits of that size, or of one that suits the data.
     pub(crate) fn new(engine: &'e E, cancel: &Cancel, split_bytes: Option<u64>) -> Self {
         let options = Options {
-            // A few clusters are reduced in no time: more partitions would only cost more tasks.
+            // Of a few values, but for iterations.
             partitions: Some(1),
             segment_bytes: SEGMENT_BYTES,
             // Iterations have a bound of their own.
@@ -49,7 +58,13 @@ impl<'e, E: Engine> Session<'e, E> {
             cancel: cancel.clone(),
             ..Options::default()
         };
-        Self { engine, options, split_bytes, is_shared: false, shared: None, report: Report::default() }
+        let (sums_bytes, is_shared, shared, report) = (0, false, None, Report::default());
+        Self { engine, options, split_bytes, sums_bytes, is_shared, shared, report }
+    }
+
+    /// Plans for iterations with `k` clusters of `d` columns: ahead of the datasets.
+    pub(crate) fn plan_for_sums<T: Scalar>(&mut self, k: usize, d: usize) {
+        self.sums_bytes = k.saturating_mul(d).saturating_mul(size_of::<T::Sum>()) as u64;
     }
 
     /// Lets other nodes read the rows of `source` from their files, in all datasets of the session.
@@ -83,6 +98,7 @@ impl<'e, E: Engine> Session<'e, E> {
             engine: self.engine,
             options: self.options.clone(),
             split_bytes: self.split_bytes,
+            sums_bytes: 0,
             is_shared: false,
             shared: None,
             report: Report::default(),
@@ -101,7 +117,8 @@ impl<'e, E: Engine> Session<'e, E> {
                 if let Some(file) = &self.shared {
                     rows = rows.stored_in(file, preparation.clone())?;
                 }
-                (CentredInput::Memory(rows), self.split_bytes)
+                let bytes = size_of_val(matrix.values()) as u64;
+                (CentredInput::Memory(rows), self.split_bytes.or(self.split_bytes_of_sums(bytes)))
             }
             Source::Files(rows) => {
                 let bytes = self.split_bytes.unwrap_or_else(|| split_bytes(rows));
@@ -113,6 +130,14 @@ impl<'e, E: Engine> Session<'e, E> {
             None => Dataset::new(input)?,
         };
         if self.is_shared { data.on_shared_storage() } else { Ok(data) }
+    }
+
+    /// The bytes of a split of rows in memory, if the sums of the clusters ask for larger ones than usual: else as many
+    /// bytes would go through the shuffle as through the kernel.
+    fn split_bytes_of_sums(&self, bytes: u64) -> Option<u64> {
+        let usual = (bytes / SPLITS).clamp(*SPLIT_BYTES.start(), *SPLIT_BYTES.end());
+        let wanted = self.sums_bytes.saturating_mul(SPLIT_PER_SUMS).min(bytes / SPLITS_MIN);
+        (wanted > usual).then_some(wanted)
     }
 
     pub(crate) fn run<J, I>(
@@ -135,7 +160,9 @@ impl<'e, E: Engine> Session<'e, E> {
         T: Iterative,
         I: Input<Records = InputOf<T::Round>>,
     {
-        let iterated = self.engine.iterate_with(job, data, &self.options)?;
+        let partitions = (self.sums_bytes / PARTITION_BYTES).clamp(1, PARTITIONS_MAX);
+        let options = Options { partitions: Some(partitions as u32), ..self.options.clone() };
+        let iterated = self.engine.iterate_with(job, data, &options)?;
         self.report.merge(&iterated.report);
         Ok(iterated)
     }

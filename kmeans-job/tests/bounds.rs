@@ -69,7 +69,7 @@ fn assert_no_label_is_missed<T: Scalar>(
         let x = 8.0 * uniform(seed, stream, i as u64) - 4.0;
         T::from_f64(place.0 + place.1 * if whole { x.round() } else { x })
     };
-    let width = d + usize::from(seed % 2 == 0); // with a weight behind it, or without
+    let width = d + usize::from(seed.is_multiple_of(2)); // with a weight behind it, or without
     let values: Vec<T> = (0..n * width).map(|i| number(0, i)).collect();
     let rows = RowBlock { width, values: &values };
     let mut certain = 0;

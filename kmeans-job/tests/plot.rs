@@ -155,9 +155,11 @@ fn points_that_stay_in_their_files_are_drawn_as_those_in_memory_are() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("points.npy");
     std::fs::write(&path, command::npy_f32(7000, 3, noise(21_000).map(|x| x as f32))).expect("a file");
-    let loaded = kmeans_job::data::load_all(&[path.clone()], kmeans_job::data::LoadOptions::default());
-    let files =
-        Points::from(kmeans_job::data::PointFiles::open(&[path.clone()], &[]).expect("a file of points"));
+    let loaded =
+        kmeans_job::data::load_all(std::slice::from_ref(&path), kmeans_job::data::LoadOptions::default());
+    let files = Points::from(
+        kmeans_job::data::PointFiles::open(std::slice::from_ref(&path), &[]).expect("a file of points"),
+    );
     let of_loaded = Sample::new(&loaded.expect("points"), 7).expect("finite points");
     assert_eq!(Sample::new(&files, 7).expect("a file that can be read"), of_loaded);
     std::fs::remove_file(path).expect("a file");

@@ -126,7 +126,8 @@ fn interfere(points: Points, change: impl Fn() + Send + Sync + 'static) -> Error
 fn a_file_that_changes_between_rounds_is_an_error_that_names_it() {
     let table = blobs(3000, 2, 4, 0.9, 1);
     let other = blobs(3000, 2, 4, 0.9, 2);
-    let changes: [(&str, fn(&Path, &Table)); 4] = [
+    type Change = fn(&Path, &Table);
+    let changes: [(&str, Change); 4] = [
         ("has changed since the job was planned: it has been written to", |path, other| {
             save_npy(other, Dtype::F32, path)
         }),
@@ -227,8 +228,8 @@ fn directions_and_mini_batches_of_files_are_those_of_memory() {
     for options in [cosine, batches] {
         let (found, expected) = (fit(open(&paths), &options).unwrap(), fit(load(&paths), &options).unwrap());
         assert_eq!((&found.model, &found.labels), (&expected.model, &expected.labels));
-        let predicted = found.model.predict(&open(&paths)).unwrap();
-        assert_eq!(predicted.labels, found.model.predict(&load(&paths)).unwrap().labels);
+        let predicted = found.model.predict(open(&paths)).unwrap();
+        assert_eq!(predicted.labels, found.model.predict(load(&paths)).unwrap().labels);
         let of = |points: &Points| distances(points, &found.model, &found.labels).unwrap();
         assert_eq!(of(&open(&paths)), of(&load(&paths)));
     }
