@@ -22,7 +22,7 @@ mod scale;
 mod view;
 
 use crate::{
-    Fit,
+    Distance, Fit,
     output::{self, AtomicFile},
 };
 use bitmap::Bitmap;
@@ -190,6 +190,7 @@ impl<'a> Plot<'a> {
         let &Self { fit, sample, ref title, ref colours } = self;
         let model = &fit.model;
         let several = fit.trials.len() > 1;
+        let place = |sample| View::new(sample, &fit.labels, &model.centroids, model.seed);
         Picture {
             title: format!(
                 "{title}: {} of {} in {}",
@@ -198,7 +199,11 @@ impl<'a> Plot<'a> {
                 count(model.k() as u64, "cluster"),
             ),
             subtitle: self.subtitle(),
-            view: View::new(sample, &fit.labels, &model.centroids, model.seed),
+            view: match model.distance {
+                Distance::Euclidean => place(sample),
+                // Where the centroids are.
+                Distance::Cosine => place(&sample.of_unit_length()),
+            },
             // `new` has looked at them.
             labels: sample.rows.iter().map(|&row| fit.labels[row] as usize).collect(),
             colours: colours.clone().unwrap_or_else(|| colours::of_clusters(model.k())),

@@ -166,3 +166,20 @@ fn points_that_stay_in_their_files_are_drawn_as_those_in_memory_are() {
     let error = Sample::new(&files, 7).expect_err("a file that is gone");
     assert!(matches!(&error, PlotError::Read { problem } if problem.contains("points.npy")), "{error}");
 }
+
+#[test]
+fn points_whose_directions_count_are_drawn_where_their_centroids_are() {
+    // Two directions, at lengths from 1 to 100.
+    let lengths = (1..=100).map(f64::from);
+    let values: Vec<f64> =
+        lengths.flat_map(|x| if x % 2.0 == 0.0 { [x, 0.0] } else { [0.6 * x, 0.8 * x] }).collect();
+    let points = (values, 2).into_points().expect("rows");
+    let (fit, sample) = fit(points, |kmeans| kmeans.k(2).distance(kmeans_job::Distance::Cosine));
+    let svg = svg(&fit, &sample);
+    let place = |line: &str, name: &str| line.split(name).nth(1)?.split('"').nth(1).map(str::to_owned);
+    let circles = svg.lines().filter(|line| line.starts_with("<circle"));
+    let places: BTreeSet<_> =
+        circles.filter_map(|line| Some((place(line, " cx=")?, place(line, " cy=")?))).collect();
+    // All points of a direction lie on its centroid: there are two places beside those of the legend and the costs.
+    assert!(places.len() <= 2 + 2 + fit.model.iterations as usize, "{places:?}");
+}

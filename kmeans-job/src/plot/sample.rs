@@ -3,7 +3,7 @@
 use super::PlotError;
 use crate::{
     data::{FileRows, Matrix, Points, RowsOfDtype},
-    numeric::{random::sample, scalar::Scalar},
+    numeric::{random::sample, scalar::Scalar, unit::scale_to_unit},
 };
 use mapreduce_core::Input;
 
@@ -91,6 +91,16 @@ impl Sample {
     fn none(n: usize, d: usize, seed: u64) -> Self {
         let rows = sample(n, ROWS_MAX.min(VALUES_MAX / d).max(1), seed, STREAM_PLOT);
         Self { n, d, values: Vec::with_capacity(rows.len() * d), rows }
+    }
+
+    /// The same rows scaled to unit length, as where only directions count.
+    pub(super) fn of_unit_length(&self) -> Self {
+        let mut scaled = self.clone();
+        for row in scaled.values.chunks_exact_mut(self.d) {
+            // Rows of zeros were refused by the fit.
+            let _has_direction = scale_to_unit(row);
+        }
+        scaled
     }
 
     fn add<T: Scalar>(&mut self, row: usize, values: &[T]) -> Result<(), PlotError> {
