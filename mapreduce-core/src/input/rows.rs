@@ -199,8 +199,9 @@ impl<T: Pod + Send + Sync> Blocks<Rows<T>> for SliceBlocks<'_, T> {
 /// # let (first, second) = (folder.path().join("first"), folder.path().join("second"));
 /// std::fs::write(&first, [1, 2, 3, 4])?;
 /// std::fs::write(&second, [0, 5, 6])?;
-/// let data = Dataset::new(RowFiles::<u8>::open_all([(&first, 0), (&second, 1)], 2)?)?;
-/// assert_eq!(data.sample(9, <[u8]>::to_vec)?, [[1, 2], [3, 4], [5, 6]]);
+/// let files = RowFiles::<u8>::open_all([(&first, 0), (&second, 1)], 2)?; // the second has a header of one byte
+/// assert_eq!(files.rows(), 3);
+/// assert_eq!(Dataset::new(files)?.bytes(), 6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
