@@ -170,7 +170,7 @@ impl Workshop {
         self.programs.join(name)
     }
 
-    /// A script of `benches/compare` in the virtual environment: see [`require_python`](Self::require_python).
+    /// A script of `benches/compare` in the virtual environment: see [`require_package`](Self::require_package).
     pub(crate) fn python(&self, script: &str) -> Command {
         let mut command = Command::new(self.interpreter());
         command.arg(self.sources.join("compare").join(script));
