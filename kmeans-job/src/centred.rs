@@ -26,7 +26,7 @@ use crate::{
     source::Source,
     weighing::{Weighed, Weighing},
 };
-use mapreduce_core::{Block, Engine, Error};
+use mapreduce_core::{Block, Engine, Error, SplitInfo};
 
 /// Centred rows.
 pub(crate) struct Centred<T: Scalar> {
@@ -221,6 +221,15 @@ impl<T: Scalar> Centred<T> {
         session.dataset(&self.source, &self.preparation)
     }
 
+    /// Some of the rows, if they are in files: those of splits that were planned by [`FileRows`](crate::data::FileRows).
+    pub(crate) fn dataset_of<'a, E: Engine>(
+        &'a self,
+        splits: &'a [SplitInfo],
+        session: &Session<'_, E>,
+    ) -> Result<Data<'a, T>, Error> {
+        session.dataset_of(&self.source, Some(splits), &self.preparation)
+    }
+
     /// The part in cost and inertia of rows whose squared Euclidean distances, as they are computed with and weighed, add
     /// up to `squared`.
     pub(crate) fn cost(&self, squared: f64) -> f64 {
@@ -234,8 +243,7 @@ impl<T: Scalar> Centred<T> {
         for (row, &label) in rows.values().chunks_exact(rows.d()).zip(labels) {
             units[label as usize] += self.weighing.in_units(weight_of(row, self.d));
         }
-        let in_weights = |units: i64| units as f64 * self.weighing.unit() / self.weighing.one;
-        Some(units.into_iter().map(in_weights).collect())
+        Some(self.weighing.in_weights(&units))
     }
 
     /// The rows themselves, if they are in memory: `d` columns, and their weights behind them.

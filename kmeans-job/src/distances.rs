@@ -6,8 +6,7 @@ use crate::{
     model::Model,
     numeric::{scalar::Scalar, unit::scale_to_unit},
 };
-use mapreduce_core::Input as _;
-use mapreduce_core::rayon::prelude::*;
+use mapreduce_core::{Input as _, ReadError, SplitInfo, rayon::prelude::*};
 
 /// Points whose distances are found in one go.
 const CHUNK: usize = 4096;
@@ -41,34 +40,72 @@ pub fn distances(points: &Points, model: &Model, labels: &[i32]) -> Result<Vec<f
     if let Some(&label) = labels.iter().find(|&&label| !is_known(label)) {
         return Err(DistancesError::Label { label, k: centroids.len() });
     }
-    let mut distances = vec![0.0; labels.len()];
     match points {
-        Points::F32(matrix) => of_rows(matrix.values(), model, labels, 0, &mut distances),
-        Points::F64(matrix) => of_rows(matrix.values(), model, labels, 0, &mut distances),
+        Points::F32(matrix) => of_matrix(matrix.values(), model, labels),
+        Points::F64(matrix) => of_matrix(matrix.values(), model, labels),
         Points::Files(files) => match &files.rows {
-            RowsOfDtype::F32(rows) => of_files(rows, model, labels, &mut distances),
-            RowsOfDtype::F64(rows) => of_files(rows, model, labels, &mut distances),
+            RowsOfDtype::F32(rows) => of_files(rows, model, labels),
+            RowsOfDtype::F64(rows) => of_files(rows, model, labels),
         },
-    }?;
+    }
+}
+
+fn of_matrix<T: Scalar>(values: &[T], model: &Model, labels: &[i32]) -> Result<Vec<f64>, DistancesError> {
+    let mut distances = vec![0.0; labels.len()];
+    of_rows(values, model, labels, 0, &mut distances)?;
     Ok(distances)
 }
 
-/// Reads the files once, one block after the other.
+/// Reads the files once.
 fn of_files<T: Scalar>(
     rows: &FileRows<T>,
     model: &Model,
     labels: &[i32],
+) -> Result<Vec<f64>, DistancesError> {
+    let splits = rows.splits(None).map_err(|error| DistancesError::Read { problem: error.to_string() })?;
+    of_splits(rows, &splits, model, labels)
+}
+
+/// Of the rows of consecutive splits, with their labels.
+pub(crate) fn of_splits<T: Scalar>(
+    rows: &FileRows<T>,
+    splits: &[SplitInfo],
+    model: &Model,
+    labels: &[i32],
+) -> Result<Vec<f64>, DistancesError> {
+    let first_of = |split: &SplitInfo| split.first_record.unwrap_or_default() as usize;
+    let (mut distances, first) = (vec![0.0; labels.len()], splits.first().map_or(0, first_of));
+    let ends = splits.iter().skip(1).map(|next| first_of(next) - first).chain([labels.len()]);
+    let (mut rest, mut parts) = (&mut distances[..], Vec::with_capacity(splits.len()));
+    for (split, end) in splits.iter().zip(ends) {
+        let start = first_of(split) - first;
+        let (part, after) = rest.split_at_mut(end - start);
+        rest = after;
+        parts.push((split, &labels[start..end], part));
+    }
+    let found = parts
+        .into_par_iter()
+        .map(|(split, labels, distances)| of_split(rows, split, model, labels, distances));
+    // Of several errors the first in the order of the rows.
+    found.collect::<Vec<_>>().into_iter().collect::<Result<(), _>>()?;
+    Ok(distances)
+}
+
+/// Reads a split, one block after the other.
+fn of_split<T: Scalar>(
+    rows: &FileRows<T>,
+    split: &SplitInfo,
+    model: &Model,
+    labels: &[i32],
     distances: &mut [f64],
 ) -> Result<(), DistancesError> {
-    let failed = |problem: String| DistancesError::Read { problem };
-    let mut done = 0;
-    for split in rows.splits(None).map_err(|error| failed(error.to_string()))? {
-        let mut blocks = rows.open(&split).map_err(|error| failed(error.to_string()))?;
-        while let Some(block) = blocks.next_block().map_err(|error| failed(error.to_string()))? {
-            let range = done..done + block.len();
-            of_rows(block.values, model, &labels[range.clone()], done, &mut distances[range.clone()])?;
-            done = range.end;
-        }
+    let failed = |error: ReadError| DistancesError::Read { problem: error.to_string() };
+    let (mut done, first) = (0, split.first_record.unwrap_or_default() as usize);
+    let mut blocks = rows.open(split).map_err(failed)?;
+    while let Some(block) = blocks.next_block().map_err(failed)? {
+        let range = done..done + block.len();
+        of_rows(block.values, model, &labels[range.clone()], first + done, &mut distances[range.clone()])?;
+        done = range.end;
     }
     Ok(())
 }

@@ -10,8 +10,9 @@ use crate::{
     error::FitError,
     iterations::{Fitted, Iterations},
     jobs::rows::Preparation,
-    kmeans::{EmptyClusters, KMeans, Observer},
-    labelling::label,
+    kmeans::{EmptyClusters, Observer, Options},
+    labelling::{count, label},
+    labels::Labels,
     mini_batch::MiniBatches,
     model::Model,
     numeric::{random::bits, scalar::Scalar},
@@ -44,14 +45,14 @@ pub struct Iteration {
     pub seconds: f64,
 }
 
-/// The result of a fit.
+/// The result of a fit. Its labels are `()` where it was to [do without](crate::KMeansBuilder::without_labels).
 #[derive(Clone, Debug)]
-pub struct Fit {
+pub struct Fit<L = Vec<i32>> {
     /// The clusters; of several runs those with the lowest inertia, of several `k` those with the highest silhouette.
     /// Its seed is that of the run: with it, one run gives the same model.
     pub model: Model,
-    /// The cluster of each row.
-    pub labels: Vec<i32>,
+    /// The cluster of each row; or `()`.
+    pub labels: L,
     /// What came of each `k`, in ascending order: one, or those of the [range](crate::KMeansBuilder::k).
     ///
     /// ```
@@ -71,6 +72,14 @@ pub struct Fit {
     pub init_seconds: f64,
     /// Seconds of iterations, labels, inertia and silhouettes.
     pub fit_seconds: f64,
+}
+
+impl Fit {
+    /// With what is to be had of the labels.
+    pub(crate) fn with_labels<L: Labels>(self, of: impl FnOnce(Vec<i32>) -> L) -> Fit<L> {
+        let Self { model, labels, trials, report, init_seconds, fit_seconds } = self;
+        Fit { model, labels: of(labels), trials, report, init_seconds, fit_seconds }
+    }
 }
 
 /// What came of one number of clusters.
@@ -97,9 +106,10 @@ pub struct Trial {
 /// Random numbers for the seeds of runs.
 const STREAM_RUN: u64 = 0x72_756e; // "run"
 
-/// Finds clusters in `points`, which may have weights; see [`KMeans::fit_on`].
+/// Finds clusters in `points`, which may have weights; see [`KMeans::fit_on`](crate::KMeans::fit_on). Without labels those of
+/// the result are empty.
 pub(crate) fn fit(
-    kmeans: &KMeans,
+    kmeans: &Options,
     engine: &impl Engine,
     points: Points,
     weights: Option<&[f64]>,
@@ -111,7 +121,7 @@ pub(crate) fn fit(
 }
 
 fn fit_as<T: Scalar>(
-    kmeans: &KMeans,
+    kmeans: &Options,
     engine: &impl Engine,
     source: Source<T>,
     weights: Option<&[f64]>,
@@ -164,7 +174,7 @@ fn fit_as<T: Scalar>(
     for k in range.from..=range.to {
         let of_k = Instant::now();
         let run = search.best_run(k, &mut session, &mut init_seconds)?;
-        let score = silhouette.as_ref().and_then(|silhouette| silhouette.score(&run.labels, k));
+        let score = silhouette.as_ref().and_then(|silhouette| silhouette.score(&run.centroids));
         trials.push(Trial {
             k,
             inertia: run.model.inertia,
@@ -186,7 +196,7 @@ fn fit_as<T: Scalar>(
 
 /// What all runs have in common.
 pub(crate) struct Search<'a, T: Scalar> {
-    pub(crate) kmeans: &'a KMeans,
+    pub(crate) kmeans: &'a Options,
     pub(crate) centred: &'a Centred<T>,
     pub(crate) columns: &'a Columns<T>,
     pub(crate) spread: &'a Spread,
@@ -211,6 +221,9 @@ struct Run {
     /// Counted from 1.
     number: u32,
     model: Model,
+    /// In the coordinates of the centred rows.
+    centroids: Vec<f64>,
+    /// Empty if nobody wants them.
     labels: Vec<i32>,
 }
 
@@ -247,7 +260,10 @@ impl<T: Scalar> Search<'_, T> {
             Algorithm::Bisecting => bisect(self, pass, session, init_seconds)?,
             Algorithm::MiniBatch { batch } => self.mini_batch(batch, pass, session, init_seconds)?,
         };
-        let labelled = label(&fitted.centroids, centred, data, session)?;
+        let labelled = match kmeans.has_labels {
+            true => label(&fitted.centroids, centred, data, session),
+            false => count(&fitted.centroids, centred, data, session),
+        }?;
         let Fitted { centroids, converged, costs } = fitted;
         let restored = centred.restore(&centroids);
         let model = Model {
@@ -265,7 +281,7 @@ impl<T: Scalar> Search<'_, T> {
             weights: labelled.weights,
             cost_per_iteration: costs,
         };
-        Ok(Run { number, model, labels: labelled.labels })
+        Ok(Run { number, model, centroids, labels: labelled.labels })
     }
 
     /// Start centroids. Adds the time that they took.

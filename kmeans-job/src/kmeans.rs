@@ -5,11 +5,12 @@ use crate::{
     distance::Distance,
     error::{FitError, OptionsError},
     fit::{self, Fit, Iteration},
+    labels::Labels,
     points::IntoPoints,
     start::Start,
 };
 use mapreduce_core::{Cancel, Engine, Local};
-use std::{fmt, ops::RangeInclusive, sync::Arc};
+use std::{fmt, marker::PhantomData, ops::RangeInclusive, sync::Arc};
 
 /// K-means by Lloyd's algorithm: options that go together, ready to be [fitted](Self::fit) to points.
 ///
@@ -27,8 +28,17 @@ use std::{fmt, ops::RangeInclusive, sync::Arc};
 /// assert_ne!(fit.labels[1], fit.labels[2]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// `L` is what a [`Fit`] has of the labels: all of them, or `()` [without labels](KMeansBuilder::without_labels).
 #[derive(Clone, Debug)]
-pub struct KMeans {
+pub struct KMeans<L = Vec<i32>> {
+    options: Options,
+    labels: PhantomData<fn() -> L>,
+}
+
+/// What a [`KMeansBuilder`] was told.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
     pub(crate) k: KRange,
     pub(crate) distance: Distance,
     pub(crate) algorithm: Algorithm,
@@ -42,6 +52,8 @@ pub struct KMeans {
     pub(crate) shared: bool,
     pub(crate) cancel: Cancel,
     pub(crate) observer: Observer,
+    /// Whether a fit returns labels.
+    pub(crate) has_labels: bool,
 }
 
 impl KMeans {
@@ -49,7 +61,9 @@ impl KMeans {
     pub fn builder() -> KMeansBuilder {
         KMeansBuilder::default()
     }
+}
 
+impl<L: Labels> KMeans<L> {
     /// Finds clusters in `points` and labels every row, on all cores of this machine.
     ///
     /// ```
@@ -66,7 +80,7 @@ impl KMeans {
     /// When the options do not fit the data (among them more clusters than distinct points), the data cannot be
     /// computed with (NaN, infinities, squared distances that overflow or vanish), the points are to be
     /// [shared](KMeansBuilder::shared) and cannot, a job fails, or the fit is cancelled.
-    pub fn fit(&self, points: impl IntoPoints) -> Result<Fit, FitError> {
+    pub fn fit(&self, points: impl IntoPoints) -> Result<Fit<L>, FitError> {
         self.fit_on(&Local::new(0)?, points)
     }
 
@@ -86,8 +100,8 @@ impl KMeans {
     ///
     /// # Errors
     /// Those of `fit`.
-    pub fn fit_on(&self, engine: &impl Engine, points: impl IntoPoints) -> Result<Fit, FitError> {
-        fit::fit(self, engine, points.into_points()?, None)
+    pub fn fit_on(&self, engine: &impl Engine, points: impl IntoPoints) -> Result<Fit<L>, FitError> {
+        Ok(fit::fit(&self.options, engine, points.into_points()?, None)?.with_labels(L::of))
     }
 
     /// As [`fit`](Self::fit), with a weight for each row: a row of weight 3 counts as three rows, and one of weight 0 gets a
@@ -113,7 +127,7 @@ impl KMeans {
     /// # Errors
     /// Those of `fit`, and [`FitError::Weights`] when there is not one weight for each row, one is negative, infinite or
     /// not a number, or all are 0. Points with weights cannot be [shared](KMeansBuilder::shared).
-    pub fn fit_weighted(&self, points: impl IntoPoints, weights: &[f64]) -> Result<Fit, FitError> {
+    pub fn fit_weighted(&self, points: impl IntoPoints, weights: &[f64]) -> Result<Fit<L>, FitError> {
         self.fit_weighted_on(&Local::new(0)?, points, weights)
     }
 
@@ -126,8 +140,8 @@ impl KMeans {
         engine: &impl Engine,
         points: impl IntoPoints,
         weights: &[f64],
-    ) -> Result<Fit, FitError> {
-        fit::fit(self, engine, points.into_points()?, Some(weights))
+    ) -> Result<Fit<L>, FitError> {
+        Ok(fit::fit(&self.options, engine, points.into_points()?, Some(weights))?.with_labels(L::of))
     }
 }
 
@@ -142,14 +156,15 @@ impl KMeans {
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until they are built"]
-pub struct KMeansBuilder {
+pub struct KMeansBuilder<L = Vec<i32>> {
     /// Not yet checked.
-    options: KMeans,
+    options: Options,
+    labels: PhantomData<fn() -> L>,
 }
 
 impl Default for KMeansBuilder {
     fn default() -> Self {
-        let options = KMeans {
+        let options = Options {
             k: KRange::from(8),
             distance: Distance::default(),
             algorithm: Algorithm::default(),
@@ -163,12 +178,13 @@ impl Default for KMeansBuilder {
             shared: false,
             cancel: Cancel::new(),
             observer: Observer::none(),
+            has_labels: true,
         };
-        Self { options }
+        Self { options, labels: PhantomData }
     }
 }
 
-impl KMeansBuilder {
+impl<L: Labels> KMeansBuilder<L> {
     /// The number of clusters, or a range of numbers of which the best is [chosen](Fit::trials); default 8.
     pub fn k(mut self, k: impl Into<KRange>) -> Self {
         self.options.k = k.into();
@@ -275,12 +291,41 @@ impl KMeansBuilder {
         self
     }
 
+    /// Fits without labels: [`Fit::labels`] is `()`, and no label leaves the task that finds it. For points of which the
+    /// labels alone, 4 bytes each, are more than is to be in memory. All else is the same, to the bit.
+    ///
+    /// [`Model::predict_pieces`](crate::Model::predict_pieces) finds the labels afterwards, some at a time.
+    ///
+    /// ```
+    /// use kmeans_job::{Fit, KMeans};
+    ///
+    /// let points = [[0.0], [1.0], [10.0], [11.0]];
+    /// let kmeans = KMeans::builder().k(2);
+    /// let fit: Fit<()> = kmeans.clone().without_labels().build()?.fit(&points)?;
+    /// assert_eq!(fit.model, kmeans.build()?.fit(&points)?.model);
+    /// assert_eq!(fit.model.counts, [2, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// What is not there is not taken for something else:
+    ///
+    /// ```compile_fail
+    /// # use kmeans_job::KMeans;
+    /// let fit = KMeans::builder().k(1).without_labels().build()?.fit(&[[0.0]])?;
+    /// assert_eq!(fit.labels[0], 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn without_labels(self) -> KMeansBuilder<()> {
+        let options = Options { has_labels: false, ..self.options };
+        KMeansBuilder { options, labels: PhantomData }
+    }
+
     /// Checks what can be checked without data.
     ///
     /// # Errors
     /// [`OptionsError`], naming the option.
-    pub fn build(self) -> Result<KMeans, OptionsError> {
-        let KMeans { k, algorithm, start, n_init, max_iter, tol, .. } = &self.options;
+    pub fn build(self) -> Result<KMeans<L>, OptionsError> {
+        let Options { k, algorithm, start, n_init, max_iter, tol, .. } = &self.options;
         let given = matches!(start, Start::Given(_));
         match (k.from, k.to) {
             (0, _) => return Err(OptionsError::NoClusters),
@@ -305,7 +350,7 @@ impl KMeansBuilder {
         if tol.is_nan() || *tol < 0.0 {
             return Err(OptionsError::Tol { tol: *tol });
         }
-        Ok(self.options)
+        Ok(KMeans { options: self.options, labels: self.labels })
     }
 }
 

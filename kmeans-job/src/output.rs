@@ -5,6 +5,7 @@
 //! interruption leaves the old one. (A process that is killed outright leaves a `.kmeans-job-*.partial` file behind.)
 
 mod arrays;
+mod column;
 mod error;
 mod folder;
 #[cfg(feature = "parquet")]
@@ -18,6 +19,7 @@ use tempfile::NamedTempFile;
 
 pub(crate) use arrays::{little_endian, write_npy_header};
 pub use arrays::{stage_centroids_npy, stage_distances, stage_labels, stage_labels_npy, write_labels_npy};
+pub use column::{ColumnFile, ColumnValue};
 pub use error::OutputError;
 pub use folder::AtomicFolder;
 

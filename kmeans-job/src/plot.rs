@@ -15,6 +15,7 @@
 mod bitmap;
 mod colours;
 mod error;
+mod labels;
 mod panels;
 mod principal;
 mod sample;
@@ -22,7 +23,7 @@ mod scale;
 mod view;
 
 use crate::{
-    Distance, Fit,
+    Distance, Fit, Model, Trial,
     output::{self, AtomicFile},
 };
 use bitmap::Bitmap;
@@ -59,8 +60,11 @@ pub use sample::Sample;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Plot<'a> {
-    fit: &'a Fit,
+    model: &'a Model,
+    trials: &'a [Trial],
     sample: &'a Sample,
+    /// The clusters of the points of the sample.
+    labels: Vec<usize>,
     title: String,
     colours: Option<Vec<RGBColor>>,
 }
@@ -103,19 +107,36 @@ impl<'a> Plot<'a> {
     /// # Errors
     /// [`PlotError::Rows`], [`PlotError::Columns`] or [`PlotError::Label`] if they do not belong together.
     pub fn new(fit: &'a Fit, sample: &'a Sample) -> Result<Self, PlotError> {
-        let (d, k) = (fit.model.d(), fit.model.k());
         if sample.n != fit.labels.len() {
             return Err(PlotError::Rows { rows: sample.n, labels: fit.labels.len() });
         }
-        let widths = fit.model.centroids.iter().map(Vec::len).chain([sample.d]);
-        if let Some(found) = widths.into_iter().find(|&found| found != d) {
-            return Err(PlotError::Columns { d, found });
-        }
+        let k = fit.model.k();
         let is_known = |label: i32| usize::try_from(label).is_ok_and(|label| label < k);
         if let Some(&label) = fit.labels.iter().find(|&&label| !is_known(label)) {
             return Err(PlotError::Label { label, k });
         }
-        Ok(Self { fit, sample, title: "K-means".to_owned(), colours: None })
+        check_columns(&fit.model, sample)?;
+        let labels = sample.rows.iter().map(|&row| fit.labels[row] as usize).collect();
+        Ok(Self::of(fit, sample, labels))
+    }
+
+    /// The same picture of a fit [without labels](crate::KMeansBuilder::without_labels): the points of the sample are
+    /// labelled for it.
+    ///
+    /// # Errors
+    /// [`PlotError::Rows`] or [`PlotError::Columns`] if fit and sample do not belong together.
+    pub fn without_labels(fit: &'a Fit<()>, sample: &'a Sample) -> Result<Self, PlotError> {
+        if sample.n as u64 != fit.model.n {
+            return Err(PlotError::Rows { rows: sample.n, labels: fit.model.n as usize });
+        }
+        check_columns(&fit.model, sample)?;
+        let labels = labels::of_sample(sample, &fit.model)?;
+        Ok(Self::of(fit, sample, labels))
+    }
+
+    fn of<L>(fit: &'a Fit<L>, sample: &'a Sample, labels: Vec<usize>) -> Self {
+        let Fit { model, trials, .. } = fit;
+        Self { model, trials, sample, labels, title: "K-means".to_owned(), colours: None }
     }
 
     /// What the picture is called, at its top; default "K-means". Control characters are left out.
@@ -131,7 +152,7 @@ impl<'a> Plot<'a> {
     /// # Errors
     /// [`PlotError::Colours`] unless there is a colour for each cluster.
     pub fn colours(self, colours: &[[u8; 3]]) -> Result<Self, PlotError> {
-        let k = self.fit.model.k();
+        let k = self.model.k();
         if colours.len() != k {
             return Err(PlotError::Colours { k, colours: colours.len() });
         }
@@ -187,10 +208,8 @@ impl<'a> Plot<'a> {
     }
 
     fn picture(&self) -> Picture<'a> {
-        let &Self { fit, sample, ref title, ref colours } = self;
-        let model = &fit.model;
-        let several = fit.trials.len() > 1;
-        let place = |sample| View::new(sample, &fit.labels, &model.centroids, model.seed);
+        let &Self { model, trials, sample, ref labels, ref title, ref colours } = self;
+        let place = |sample| View::new(sample, labels, &model.centroids, model.seed);
         Picture {
             title: format!(
                 "{title}: {} of {} in {}",
@@ -204,19 +223,18 @@ impl<'a> Plot<'a> {
                 // Where the centroids are.
                 Distance::Cosine => place(&sample.of_unit_length()),
             },
-            // `new` has looked at them.
-            labels: sample.rows.iter().map(|&row| fit.labels[row] as usize).collect(),
+            labels: labels.clone(),
             colours: colours.clone().unwrap_or_else(|| colours::of_clusters(model.k())),
             legend: if Picture::has_legend(model.k()) { self.legend() } else { Vec::new() },
             background: colours.as_deref().map_or(WHITE, colours::behind),
             costs: &model.cost_per_iteration,
-            trials: if several { &fit.trials } else { &[] },
+            trials: if trials.len() > 1 { trials } else { &[] },
             k: model.k(),
         }
     }
 
     fn subtitle(&self) -> String {
-        let model = &self.fit.model;
+        let model = self.model;
         let end = if model.converged { "converged" } else { "not converged" };
         let drawn = match self.sample.rows.len() {
             all if all == self.sample.n => String::new(),
@@ -228,7 +246,7 @@ impl<'a> Plot<'a> {
 
     /// What is said of each cluster: its number or colour, and its share of the points.
     fn legend(&self) -> Vec<[String; 2]> {
-        let model = &self.fit.model;
+        let model = self.model;
         let name = |cluster: usize| match &self.colours {
             Some(colours) => {
                 let RGBColor(r, g, b) = colours[cluster];
@@ -240,6 +258,13 @@ impl<'a> Plot<'a> {
         let line = |(cluster, &count)| [name(cluster), format!("{:.1} %", share(count))];
         model.counts.iter().take(model.k()).enumerate().map(line).collect()
     }
+}
+
+/// Whether model and sample are of as many columns.
+fn check_columns(model: &Model, sample: &Sample) -> Result<(), PlotError> {
+    let d = model.d();
+    let mut widths = model.centroids.iter().map(Vec::len).chain([sample.d]);
+    widths.find(|&found| found != d).map_or(Ok(()), |found| Err(PlotError::Columns { d, found }))
 }
 
 /// So many of something.

@@ -155,7 +155,7 @@ fn transform_as<T: Scalar>(
 }
 
 /// The rows, centred as those of the model were, and its centroids in their coordinates.
-fn prepare<T: Scalar, E: Engine>(
+pub(crate) fn prepare<T: Scalar, E: Engine>(
     model: &Model,
     source: Source<T>,
     options: &PredictOptions,

@@ -11,6 +11,7 @@ use crate::{
 };
 use mapreduce_core::{
     Cancel, Dataset, Engine, Error, Input, InputOf, Iterated, Iterative, Job, Options, Output, Report,
+    SplitInfo,
 };
 use std::ops::RangeInclusive;
 
@@ -35,6 +36,8 @@ pub(crate) type Data<'a, T> = Dataset<CentredInput<'a, T>>;
 const SEGMENT_BYTES: usize = 4 << 20;
 /// The rows of a split of files at the most: what tasks have in memory of them besides their values is up to 16 bytes each.
 const SPLIT_ROWS_MAX: u64 = 1 << 18;
+/// Fewer of rows that are predicted in pieces, so that a piece is work for several threads.
+const PIECE_SPLIT_ROWS_MAX: u64 = 1 << 16;
 /// Else there are this many splits, of at least and at most so many bytes.
 const SPLITS: u64 = 64;
 const SPLIT_BYTES: RangeInclusive<u64> = 256 << 10..=64 << 20;
@@ -111,6 +114,16 @@ impl<'e, E: Engine> Session<'e, E> {
         source: &'v Source<T>,
         preparation: &Preparation<T>,
     ) -> Result<Data<'v, T>, Error> {
+        self.dataset_of(source, None, preparation)
+    }
+
+    /// The same; of rows in files those of some splits alone, if they are given.
+    pub(crate) fn dataset_of<'v, T: Scalar>(
+        &self,
+        source: &'v Source<T>,
+        splits: Option<&'v [SplitInfo]>,
+        preparation: &Preparation<T>,
+    ) -> Result<Data<'v, T>, Error> {
         let (input, split_bytes) = match source {
             Source::Memory(matrix) => {
                 let mut rows = CentredSlice::new(matrix.values(), matrix.d())?;
@@ -122,7 +135,7 @@ impl<'e, E: Engine> Session<'e, E> {
             }
             Source::Files(rows) => {
                 let bytes = self.split_bytes.unwrap_or_else(|| split_bytes(rows));
-                (CentredInput::Files(CentredFiles::new(rows, preparation.clone())), Some(bytes))
+                (CentredInput::Files(CentredFiles::new(rows, splits, preparation.clone())), Some(bytes))
             }
         };
         let data = match split_bytes {
@@ -130,6 +143,12 @@ impl<'e, E: Engine> Session<'e, E> {
             None => Dataset::new(input)?,
         };
         if self.is_shared { data.on_shared_storage() } else { Ok(data) }
+    }
+
+    /// The bytes of a split of files that are worked on some splits at a time.
+    pub(crate) fn piece_split_bytes<T: Scalar>(&self, rows: &FileRows<T>) -> u64 {
+        let most = row_bytes(rows).saturating_mul(PIECE_SPLIT_ROWS_MAX);
+        self.split_bytes.unwrap_or_else(|| split_bytes(rows)).min(most)
     }
 
     /// The bytes of a split of rows in memory, if the sums of the clusters ask for larger ones than usual: else as many
@@ -170,7 +189,11 @@ impl<'e, E: Engine> Session<'e, E> {
 
 /// The bytes of a split of files.
 fn split_bytes<T: Scalar>(rows: &FileRows<T>) -> u64 {
-    let row_bytes = (rows.d() * size_of::<T>()) as u64;
+    let row_bytes = row_bytes(rows);
     let bytes = row_bytes.saturating_mul(rows.rows() as u64) / SPLITS;
     bytes.clamp(*SPLIT_BYTES.start(), *SPLIT_BYTES.end()).min(row_bytes.saturating_mul(SPLIT_ROWS_MAX))
+}
+
+fn row_bytes<T: Scalar>(rows: &FileRows<T>) -> u64 {
+    (rows.d() * size_of::<T>()) as u64
 }

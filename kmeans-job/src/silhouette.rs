@@ -4,11 +4,11 @@ use crate::{
     centred::Centred,
     distance::Distance,
     jobs::pick::FetchRows,
-    kernel::distance::squared_distance,
+    kernel::{assign::assign, distance::squared_distance, isa::Isa, pack::Packed},
     numeric::{random::sample, scalar::Scalar},
     session::{Data, Session},
 };
-use mapreduce_core::{Engine, Error};
+use mapreduce_core::{Engine, Error, RowBlock};
 
 /// The mean silhouette needs the distance of every two rows, so it is taken of a sample: 2000 rows give two digits.
 const ROWS_MAX: usize = 2000;
@@ -19,15 +19,17 @@ const STREAM_SAMPLE: u64 = 0x73_696c_686f; // "silho"
 ///
 /// Source: Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", Journal
 /// of Computational and Applied Mathematics 20, 1987.
-pub(crate) struct Silhouette {
-    rows: Vec<usize>,
+pub(crate) struct Silhouette<T> {
+    /// Row-major: centred rows of `d` columns.
+    values: Vec<T>,
+    d: usize,
     /// Row-major, each row of the sample to each.
     distances: Vec<f64>,
 }
 
-impl Silhouette {
+impl<T: Scalar> Silhouette<T> {
     /// Draws the sample: all rows, or as many as there may be.
-    pub(crate) fn new<T: Scalar, E: Engine>(
+    pub(crate) fn new<E: Engine>(
         centred: &Centred<T>,
         seed: u64,
         data: &Data<'_, T>,
@@ -37,14 +39,20 @@ impl Silhouette {
         let fetch = FetchRows::<T>::new(rows.iter().map(|&row| row as u64).collect(), centred.d());
         let points: Vec<Vec<f64>> =
             session.run(&fetch, &(), data)?.pairs.into_iter().map(|(_, point)| point).collect();
-        Ok(Self { rows, distances: distances(&points, centred.distance) })
+        // They were elements before.
+        let values = points.iter().flatten().map(|&x| T::from_f64(x)).collect();
+        Ok(Self { values, d: centred.d(), distances: distances(&points, centred.distance) })
     }
 
-    /// The mean silhouette of the sample when its rows belong to these of `k` clusters: `labels` of all rows. `None` if
-    /// fewer than two clusters have rows in the sample.
-    pub(crate) fn score(&self, labels: &[i32], k: usize) -> Option<f64> {
-        let labels: Vec<usize> = self.rows.iter().map(|&row| labels[row] as usize).collect();
-        mean_silhouette(&self.distances, &labels, k)
+    /// The mean silhouette of the sample when each of its rows belongs to the nearest of these centroids, which are in the
+    /// coordinates of the centred rows. `None` if fewer than two of them have rows in the sample.
+    pub(crate) fn score(&self, centroids: &[f64]) -> Option<f64> {
+        let &Self { ref values, d, ref distances } = self;
+        let in_t: Vec<T> = centroids.iter().map(|&x| T::from_f64(x)).collect();
+        let mut nearest = vec![0; values.len() / d];
+        assign(Isa::detect(), &Packed::new(&in_t, d), RowBlock { width: d, values }, &mut nearest, None);
+        let labels: Vec<usize> = nearest.into_iter().map(|label| label as usize).collect();
+        mean_silhouette(distances, &labels, centroids.len() / d)
     }
 }
 

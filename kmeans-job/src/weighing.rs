@@ -67,10 +67,20 @@ impl Weighing {
         Self { units: units.sum(), ..*self }
     }
 
+    /// Sums of weights in units, as the weights were given.
+    pub(crate) fn in_weights(&self, units: &[i64]) -> Vec<f64> {
+        units.iter().map(|&units| units as f64 * self.unit() / self.one).collect()
+    }
+
     /// A weight in units.
     pub(crate) fn in_units(&self, weight: f64) -> i64 {
-        (weight / self.unit()).round_ties_even() as i64
+        in_units(weight, self.bits)
     }
+}
+
+/// A weight in units of `2^-bits`.
+pub(crate) fn in_units(weight: f64, bits: u8) -> i64 {
+    (weight * f64::from(1_u32 << bits)).round_ties_even() as i64
 }
 
 impl<T: Scalar> From<Source<T>> for Weighed<T> {

@@ -54,6 +54,44 @@ fn points_that_do_not_fit_are_read_from_their_files_with_the_same_result() {
     assert_eq!(quiet.stderr, "");
 }
 
+#[cfg(all(feature = "parquet", feature = "plot"))]
+#[test]
+fn every_output_of_points_that_stay_in_their_files_is_that_of_loaded_ones() {
+    let folder = folder();
+    let fit = |i: u32, options: &str| {
+        let outputs = format!("--labels l{i}.parquet --distances d{i}.parquet --plot p{i}.svg");
+        folder.succeed(&format!("fit points --k 2..3 --max-iter 3 --model m{i}.json {outputs} {options}"))
+    };
+    let (loaded, stays) = (fit(1, ""), fit(2, "--memory 10600000"));
+    let (loaded, stays) = (loaded.stdout.lines(), stays.stdout.lines());
+    let untimed =
+        |line: &&str| !line.contains("seconds") && !line.contains("wrote") && !line.contains("  0.");
+    assert!(loaded.filter(untimed).eq(stays.filter(untimed)));
+    for name in ["m1.json", "l1.parquet", "d1.parquet", "p1.svg"] {
+        assert!(folder.get(name) == folder.get(&name.replace('1', "2")), "{name}");
+    }
+}
+
+#[test]
+fn outputs_of_points_in_files_appear_together_or_not_at_all() {
+    let folder = folder();
+    folder.succeed("fit points --k 3 --max-iter 2 --model m.json --memory 10600000");
+    // The second file has a point that cannot be computed with: found when the first outputs have been begun.
+    let mut bytes = folder.get("points/b.npy");
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    folder.put("points/b.npy", bytes);
+    let before = folder.content();
+    for command in ["predict m.json points", "fit points --k 3 --model n.json"] {
+        let args = format!("{command} --labels l.npy --distances d.npy --memory 10600000");
+        let run = folder.run(&words(&args));
+        assert_eq!(run.status, Some(1));
+        let message = "error: points/a.npy and 1 more: row 249999, column 3 (counted from 0)";
+        assert!(run.stderr.lines().any(|line| line.starts_with(message)), "{}", run.stderr);
+        assert!(folder.content() == before, "{command}");
+    }
+}
+
 #[test]
 fn tables_that_do_not_fit_are_refused_with_the_way_out() {
     let folder = Folder::new();

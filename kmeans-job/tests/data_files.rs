@@ -6,9 +6,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use kmeans_job::data::{self, FileError, LoadError, Matrix, ShapeError};
-use kmeans_job::output::{AtomicFile, OutputError, check_writable, write_file, write_labels_npy};
+use kmeans_job::output::{
+    AtomicFile, ColumnFile, OutputError, check_writable, stage_labels, write_file, write_labels_npy,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+#[cfg(feature = "parquet")]
+const FORMATS: &[&str] = &["npy", "parquet"];
+#[cfg(not(feature = "parquet"))]
+const FORMATS: &[&str] = &["npy"];
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -287,8 +294,49 @@ fn labels_are_an_int32_array_of_format_version_1() {
     assert_eq!((header.dtype().descr().as_str(), header.shape()), ("'<i4'", &[3][..]));
 }
 
+#[test]
+fn a_column_of_too_few_or_too_many_values_is_no_file() {
+    let folder = folder();
+    let path = folder.path().join("distances.npy");
+    fs::write(&path, "before").unwrap();
+    for values in [&[1.0][..], &[1.0, 2.0, 3.0]] {
+        let mut file = ColumnFile::<f64>::create(&path, 2).unwrap();
+        file.write(values).unwrap();
+        let error = file.finish().unwrap_err();
+        assert!(matches!(error, OutputError::Rows { rows: 2, .. }), "{error}");
+        assert!(error.to_string().ends_with("values were written for 2 points; write one for each"));
+    }
+    let error = ColumnFile::<i32>::create(&folder.path().join("labels.txt"), 2).unwrap_err();
+    assert!(matches!(error, OutputError::Extension { .. }));
+    assert_eq!(fs::read(&path).unwrap(), b"before");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn a_column_has_the_same_bytes_whatever_its_pieces(
+        cuts in prop::collection::vec(0..1_200_000_usize, 0..4),
+        extension in prop::sample::select(FORMATS),
+    ) {
+        let labels: Vec<i32> = (0..1_200_000).map(|i: i32| i.wrapping_mul(40_503) % 100).collect();
+        let folder = folder();
+        let paths = ["whole", "pieces"].map(|name| folder.path().join(name).with_extension(extension));
+        stage_labels(&paths[0], &labels).unwrap().commit().unwrap();
+        let mut file = ColumnFile::create(&paths[1], labels.len() as u64).unwrap();
+        let mut cuts = cuts;
+        cuts.sort_unstable();
+        cuts.push(labels.len());
+        let mut start = 0;
+        for end in cuts {
+            file.write(&labels[start..end]).unwrap();
+            start = end;
+        }
+        file.finish().unwrap().commit().unwrap();
+        let [whole, pieces] = paths.map(|path| fs::read(path).unwrap());
+        prop_assert!(whole == pieces);
+    }
 
     #[test]
     fn labels_of_any_length_are_read_back(length in prop_oneof![0_usize..100, 16_380..16_390_usize, Just(50_000)]) {

@@ -7,7 +7,7 @@ mod command;
 use command::noise;
 use image::{ImageFormat, RgbImage};
 use kmeans_job::{
-    Fit, IntoPoints, KMeans,
+    Distance, Fit, IntoPoints, KMeans,
     data::Points,
     output::OutputError,
     plot::{Plot, PlotError, PlotFormat, Sample},
@@ -168,13 +168,34 @@ fn points_that_stay_in_their_files_are_drawn_as_those_in_memory_are() {
 }
 
 #[test]
+fn a_fit_without_labels_makes_the_same_picture() {
+    for (d, distance) in
+        [(1, Distance::Euclidean), (2, Distance::Euclidean), (4, Distance::Euclidean), (3, Distance::Cosine)]
+    {
+        let values: Vec<f32> = noise(6000 * d).map(|x| x as f32 + 0.1).collect();
+        let points = (values, d).into_points().expect("rows");
+        let sample = Sample::new(&points, 7).expect("finite points");
+        let kmeans = KMeans::builder().k(4).distance(distance).max_iter(4);
+        let without = kmeans.clone().without_labels().build().expect("options").fit(&points).expect("a fit");
+        let fit = kmeans.build().expect("options").fit(points).expect("a fit");
+        assert_eq!(
+            Plot::without_labels(&without, &sample).unwrap().svg().unwrap(),
+            svg(&fit, &sample),
+            "{d}"
+        );
+        let (_, other) = fitted(20, d, 2);
+        assert!(matches!(Plot::without_labels(&without, &other), Err(PlotError::Rows { rows: 20, .. })));
+    }
+}
+
+#[test]
 fn points_whose_directions_count_are_drawn_where_their_centroids_are() {
     // Two directions, at lengths from 1 to 100.
     let lengths = (1..=100).map(f64::from);
     let values: Vec<f64> =
         lengths.flat_map(|x| if x % 2.0 == 0.0 { [x, 0.0] } else { [0.6 * x, 0.8 * x] }).collect();
     let points = (values, 2).into_points().expect("rows");
-    let (fit, sample) = fit(points, |kmeans| kmeans.k(2).distance(kmeans_job::Distance::Cosine));
+    let (fit, sample) = fit(points, |kmeans| kmeans.k(2).distance(Distance::Cosine));
     let svg = svg(&fit, &sample);
     let place = |line: &str, name: &str| line.split(name).nth(1)?.split('"').nth(1).map(str::to_owned);
     let circles = svg.lines().filter(|line| line.starts_with("<circle"));

@@ -10,7 +10,7 @@ use super::{
     progress::{self, Lines},
 };
 use kmeans_job::{
-    Distance, Fit, FitError, KMeans, Start,
+    Distance, Fit, FitError, KMeansBuilder, Labels, Start,
     data::{self, LoadError, LoadOptions, Matrix, PointFiles, Points, Progress, npy},
 };
 use mapreduce_core::{Cancel, Memory};
@@ -129,10 +129,15 @@ pub(crate) struct Clustering<'a> {
 }
 
 impl Clustering<'_> {
-    pub(crate) fn run(self, points: Points) -> Result<Fit, CommandError> {
+    /// Fits with the options of the command line, on top of those that are there.
+    pub(crate) fn run<L: Labels>(
+        self,
+        options: KMeansBuilder<L>,
+        points: Points,
+    ) -> Result<Fit<L>, CommandError> {
         let &Search { k, n_init, max_iter, tol, seed, .. } = self.search;
         let rows = points.rows();
-        let mut options = KMeans::builder()
+        let mut options = options
             .k(k)
             .distance(self.distance)
             .algorithm(self.search.algorithm())

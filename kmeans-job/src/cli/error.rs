@@ -2,8 +2,8 @@
 
 use super::memory::Size;
 use kmeans_job::{
-    DataError, OptionsError, WeightsError, data::LoadError, generate::GenerateError, model::ModelError,
-    output::OutputError, palette::PaletteError,
+    DataError, DistancesError, OptionsError, WeightsError, data::LoadError, generate::GenerateError,
+    model::ModelError, output::OutputError, palette::PaletteError,
 };
 use mapreduce_core::RegistryError;
 use mapreduce_net::cli::{CliError, signal_status};
@@ -80,6 +80,9 @@ pub(crate) enum CommandError {
     Columns { path: PathBuf, found: usize, model: PathBuf, expected: usize },
     #[error("{path}: {problem}")]
     Data { path: PathBuf, problem: DataError },
+    /// Points in files that could be read a moment ago.
+    #[error("{problem}")]
+    Points { problem: DistancesError },
     /// An error of the library that has no words of its own here.
     #[error("{path}: {problem}")]
     Other { path: PathBuf, problem: Box<dyn Error + Send + Sync> },

@@ -9,10 +9,15 @@ use super::{
     interrupt,
     paths::{self, Named},
     report::{self, FitReport},
-    rows::Rows,
+    rows::Outputs,
 };
-use kmeans_job::output;
+use kmeans_job::{
+    Fit, KMeans, PredictOptions,
+    data::Points,
+    output::{self, AtomicFile},
+};
 use mapreduce_core::Cancel;
+use mapreduce_net::cli::AnyEngine;
 use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
@@ -57,8 +62,6 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
     let points = source.load(&memory, run.quiet, cancel)?;
-    // A fit takes the points with it.
-    let kept = distances.as_ref().map(|_| points.clone());
     #[cfg(feature = "plot")]
     let picture = plot.as_ref().map(|path| Picture::of(path, &source, &points, search.seed)).transpose()?;
     let load_seconds = started.elapsed().as_secs_f64();
@@ -75,26 +78,70 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         quiet: run.quiet,
         cancel,
     };
-    let fit = clustering.run(points)?;
+    let rows = Outputs { labels: labels.as_deref(), distances: distances.as_deref(), threads: run.threads };
+    let ending =
+        Ending { args, engine: &engine, name: &name, outputs: &outputs, started, load_seconds, cancel };
+    match points {
+        Points::Files(files) => {
+            // Labels of so many points may be too many as well.
+            let kmeans = KMeans::builder().without_labels();
+            let fit = clustering.run(kmeans, Points::Files(files.clone()))?;
+            let mut staged = Vec::new();
+            if labels.is_some() || distances.is_some() {
+                let options = PredictOptions {
+                    shared: run.pool.shared,
+                    cancel: cancel.clone(),
+                    ..PredictOptions::default()
+                };
+                let pieces = rows.stage_pieces(&files, &fit.model, &engine, &options);
+                staged = pieces.map_err(|error| error.explain(&name))?.0;
+            }
+            #[cfg(feature = "plot")]
+            staged.extend(picture.map(|picture| picture.stage_without_labels(&fit)).transpose()?);
+            ending.write(&fit, staged)
+        }
+        points => {
+            // A fit takes the points with it.
+            let kept = distances.as_ref().map(|_| points.clone());
+            let fit = clustering.run(KMeans::builder(), points)?;
+            let mut staged = rows.stage(kept.as_ref(), &fit.labels, &fit.model)?;
+            #[cfg(feature = "plot")]
+            staged.extend(picture.map(|picture| picture.stage(&fit)).transpose()?);
+            ending.write(&fit, staged)
+        }
+    }
+}
 
-    let mut files = Vec::new();
-    if let Some(path) = model {
-        files.push(fit.model.stage(path)?);
-    }
-    if let Some(path) = centroids {
-        let staged = output::stage_centroids_npy(path, &fit.model.centroids);
-        files.push(staged.map_err(CommandError::output("--centroids"))?);
-    }
-    let rows = Rows { points: kept, labels: &fit.labels, model: &fit.model, threads: run.threads };
-    files.extend(rows.stage(labels.as_deref(), distances.as_deref())?);
-    #[cfg(feature = "plot")]
-    if let Some(picture) = &picture {
-        files.push(picture.stage(&fit)?);
-    }
-    interrupt::check(cancel)?;
-    output::commit_all(files).map_err(CommandError::Write)?;
+/// What is left to do once there is a fit.
+struct Ending<'a> {
+    args: &'a FitArgs,
+    engine: &'a AnyEngine,
+    name: &'a Path,
+    outputs: &'a [Named<'a>],
+    started: Instant,
+    load_seconds: f64,
+    cancel: &'a Cancel,
+}
 
-    let report = FitReport::new(&fit, &engine, load_seconds, started.elapsed().as_secs_f64());
-    let written: Vec<&Path> = outputs.iter().map(|output| output.path).collect();
-    report::print(&if run.json { report::json(&report) } else { report.summary(&name, &written) })
+impl Ending<'_> {
+    /// Puts all files in their places, and prints the report.
+    fn write<L>(self, fit: &Fit<L>, staged: Vec<AtomicFile>) -> Result<(), CommandError> {
+        let FitArgs { model, centroids, run, .. } = self.args;
+        let mut files = Vec::new();
+        if let Some(path) = model {
+            files.push(fit.model.stage(path)?);
+        }
+        if let Some(path) = centroids {
+            let staged = output::stage_centroids_npy(path, &fit.model.centroids);
+            files.push(staged.map_err(CommandError::output("--centroids"))?);
+        }
+        files.extend(staged);
+        interrupt::check(self.cancel)?;
+        output::commit_all(files).map_err(CommandError::Write)?;
+
+        let seconds = self.started.elapsed().as_secs_f64();
+        let report = FitReport::new(fit, self.engine, self.load_seconds, seconds);
+        let written: Vec<&Path> = self.outputs.iter().map(|output| output.path).collect();
+        report::print(&if run.json { report::json(&report) } else { report.summary(self.name, &written) })
+    }
 }

@@ -5,7 +5,7 @@ use kmeans_job::{
     Fit,
     data::Points,
     output::AtomicFile,
-    plot::{Plot, Sample},
+    plot::{Plot, PlotError, Sample},
 };
 use std::path::Path;
 
@@ -32,11 +32,16 @@ impl<'a> Picture<'a> {
 
     /// Writes the picture, up to where it would take its place.
     pub(crate) fn stage(&self, fit: &Fit) -> Result<AtomicFile, CommandError> {
-        self.draw(fit).map_err(CommandError::Plot)
+        self.draw(fit, Plot::new(fit, &self.sample)).map_err(CommandError::Plot)
     }
 
-    fn draw(&self, fit: &Fit) -> Result<AtomicFile, kmeans_job::plot::PlotError> {
-        let mut plot = Plot::new(fit, &self.sample)?.title(&self.title);
+    /// The same of a fit without labels.
+    pub(crate) fn stage_without_labels(&self, fit: &Fit<()>) -> Result<AtomicFile, CommandError> {
+        self.draw(fit, Plot::without_labels(fit, &self.sample)).map_err(CommandError::Plot)
+    }
+
+    fn draw<L>(&self, fit: &Fit<L>, plot: Result<Plot<'_>, PlotError>) -> Result<AtomicFile, PlotError> {
+        let mut plot = plot?.title(&self.title);
         if self.is_image {
             plot = plot.colours(&quantize::colours(fit))?;
         }

@@ -7,9 +7,9 @@ use super::{
     interrupt,
     paths::{self, Named},
     report::{self, PredictReport, PredictSeconds},
-    rows::Rows,
+    rows::{Outputs, PiecesError},
 };
-use kmeans_job::{Model, PredictError, PredictOptions, output};
+use kmeans_job::{Model, PiecesTotal, PredictError, PredictOptions, Prediction, data::Points, output};
 use mapreduce_core::Cancel;
 use std::{path::Path, time::Instant};
 
@@ -28,30 +28,36 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
     let points = source.load(&memory, run.quiet, cancel)?;
-    // A prediction takes the points with it.
-    let kept = distances.as_ref().map(|_| points.clone());
     let load = started.elapsed().as_secs_f64();
 
     let predicting = Instant::now();
     let options =
         PredictOptions { shared: run.pool.shared, cancel: cancel.clone(), ..PredictOptions::default() };
-    let prediction = model.predict_on(&engine, points, &options).map_err(|error| match error {
-        PredictError::Job(error) => error.into(),
-        PredictError::Columns { expected, found } => {
+    let rows = Outputs { labels: Some(labels), distances: distances.as_deref(), threads: run.threads };
+    let explain = |error: PiecesError| match error {
+        PiecesError::Predict(PredictError::Columns { expected, found }) => {
             CommandError::Columns { path: name.clone(), found, model: model_path.clone(), expected }
         }
-        PredictError::Data(problem) => CommandError::Data { path: name.clone(), problem },
-        error => CommandError::Other { path: name.clone(), problem: error.into() },
-    })?;
+        error => error.explain(&name),
+    };
+    let (files, predicted) = match points {
+        Points::Files(files) => rows.stage_pieces(&files, &model, &engine, &options).map_err(explain)?,
+        points => {
+            // A prediction takes the points with it.
+            let kept = distances.as_ref().map(|_| points.clone());
+            let prediction = model.predict_on(&engine, points, &options);
+            let Prediction { labels, inertia, report } = prediction.map_err(|error| explain(error.into()))?;
+            let mut counts = vec![0; model.k()];
+            labels.iter().for_each(|&label| counts[label as usize] += 1);
+            (rows.stage(kept.as_ref(), &labels, &model)?, PiecesTotal { counts, inertia, report })
+        }
+    };
     let predict = predicting.elapsed().as_secs_f64();
-
-    let rows = Rows { points: kept, labels: &prediction.labels, model: &model, threads: run.threads };
-    let files = rows.stage(Some(labels), distances.as_deref())?;
     interrupt::check(cancel)?;
     output::commit_all(files).map_err(CommandError::Write)?;
 
     let seconds = PredictSeconds { load, predict, total: started.elapsed().as_secs_f64() };
-    let report = PredictReport::new(&prediction, model.k(), model.d(), &engine, seconds);
+    let report = PredictReport::new(&predicted, model.d(), &engine, seconds);
     let written: Vec<&Path> = outputs.iter().map(|output| output.path).collect();
     report::print(&if run.json { report::json(&report) } else { report.summary(&name, &written) })
 }

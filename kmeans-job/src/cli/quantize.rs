@@ -9,7 +9,7 @@ use super::{
     report::{self, FitReport},
 };
 use kmeans_job::{
-    Distance, Fit, Start,
+    Distance, Fit, KMeans, Start,
     data::{
         Matrix, Points,
         image::{self, RgbPixels},
@@ -95,7 +95,7 @@ impl Quantization<'_> {
             quiet,
             cancel,
         };
-        clustering.run(Points::F32(points)).map_err(|error| match error {
+        clustering.run(KMeans::builder(), Points::F32(points)).map_err(|error| match error {
             CommandError::TooFewDistinct { path, rows, distinct, k } => {
                 CommandError::TooFewColours { path, pixels: rows, colours: distinct, k }
             }
@@ -110,7 +110,7 @@ pub(crate) fn write(path: &Path, image: &RgbPixels, fit: &Fit) -> Result<(), Com
 }
 
 /// The centroids as colours.
-pub(crate) fn colours(fit: &Fit) -> Vec<[u8; 3]> {
+pub(crate) fn colours<L>(fit: &Fit<L>) -> Vec<[u8; 3]> {
     // The conversion saturates.
     let level = |x: f64| x.round() as u8;
     fit.model.centroids.iter().map(|c| [level(c[0]), level(c[1]), level(c[2])]).collect()

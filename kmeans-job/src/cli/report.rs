@@ -1,7 +1,7 @@
 //! The result on standard output: one JSON object, or a summary for people.
 
 use super::{args::GenerateArgs, error::CommandError, table};
-use kmeans_job::{Fit, Prediction, Trial, data::Dtype};
+use kmeans_job::{Fit, PiecesTotal, Trial, data::Dtype};
 use mapreduce_core::Report;
 use mapreduce_net::cli::AnyEngine;
 use serde::Serialize;
@@ -55,7 +55,7 @@ struct TrialReport {
 }
 
 impl TrialReport {
-    fn of(fit: &Fit) -> Vec<Self> {
+    fn of<L>(fit: &Fit<L>) -> Vec<Self> {
         if fit.trials.len() < 2 {
             return Vec::new();
         }
@@ -76,7 +76,7 @@ struct FitSeconds {
 }
 
 impl<'a> FitReport<'a> {
-    pub(crate) fn new(fit: &'a Fit, engine: &AnyEngine, load_seconds: f64, total_seconds: f64) -> Self {
+    pub(crate) fn new<L>(fit: &'a Fit<L>, engine: &AnyEngine, load_seconds: f64, total_seconds: f64) -> Self {
         let Fit { model, report, init_seconds, fit_seconds, .. } = fit;
         Self {
             n: model.n,
@@ -152,7 +152,7 @@ pub(crate) struct PredictReport<'a> {
     attempts_lost: u64,
     seconds: PredictSeconds,
     #[serde(skip)]
-    sizes: Vec<u64>,
+    sizes: &'a [u64],
     #[serde(skip)]
     workers: String,
 }
@@ -166,31 +166,26 @@ pub(crate) struct PredictSeconds {
 }
 
 impl<'a> PredictReport<'a> {
-    /// Of a prediction by a model of `k` clusters in `d` dimensions.
+    /// Of a prediction in `d` dimensions.
     pub(crate) fn new(
-        prediction: &'a Prediction,
-        k: usize,
+        predicted: &'a PiecesTotal,
         d: usize,
         engine: &AnyEngine,
         seconds: PredictSeconds,
     ) -> Self {
-        let Prediction { labels, inertia, report } = prediction;
+        let PiecesTotal { counts, inertia, report } = predicted;
         let Report { tasks_by_peer, attempts_lost, .. } = report;
-        let mut sizes = vec![0; k];
-        for &label in labels {
-            sizes[label as usize] += 1;
-        }
         Self {
-            n: labels.len() as u64,
+            n: counts.iter().sum(),
             d,
-            k,
+            k: counts.len(),
             inertia: *inertia,
             peers: tasks_by_peer.len(),
             threads: engine.threads(),
             tasks_by_peer,
             attempts_lost: *attempts_lost,
             seconds,
-            sizes,
+            sizes: counts,
             workers: workers(engine, tasks_by_peer.len()),
         }
     }
@@ -200,14 +195,14 @@ impl<'a> PredictReport<'a> {
         let &Self { n, d, k, inertia, seconds, .. } = self;
         let mut text = summary_head(input, n, d, k);
         line(&mut text, "inertia", format_args!("{inertia:?}"));
-        line(&mut text, "sizes", format_args!("{}", sizes(&self.sizes)));
+        line(&mut text, "sizes", format_args!("{}", sizes(self.sizes)));
         line(&mut text, "computed", format_args!("on {}", self.workers));
         for path in written {
             line(&mut text, "wrote", format_args!("{}", path.display()));
         }
         let PredictSeconds { load, predict, total } = seconds;
         line(&mut text, "seconds", format_args!("{total:.3} (load {load:.3}, predict {predict:.3})"));
-        add_table(&mut text, &self.sizes, None);
+        add_table(&mut text, self.sizes, None);
         text
     }
 }

@@ -2,52 +2,128 @@
 
 use super::error::CommandError;
 use kmeans_job::{
-    Model,
-    data::Points,
+    Model, PiecesTotal, PredictError, PredictOptions,
+    data::{PointFiles, Points},
     distances,
-    output::{self, AtomicFile},
+    output::{self, AtomicFile, ColumnFile, OutputError},
 };
-use mapreduce_core::rayon::ThreadPoolBuilder;
+use mapreduce_core::rayon::{ThreadPool, ThreadPoolBuilder};
+use mapreduce_net::cli::AnyEngine;
 use std::path::Path;
 
-/// Points with their labels.
-pub(crate) struct Rows<'a> {
-    /// As they were loaded; there if distances are asked for.
-    pub(crate) points: Option<Points>,
-    pub(crate) labels: &'a [i32],
-    pub(crate) model: &'a Model,
+/// Where to write what of each point.
+#[derive(Clone, Copy)]
+pub(crate) struct Outputs<'a> {
+    pub(crate) labels: Option<&'a Path>,
+    pub(crate) distances: Option<&'a Path>,
     /// Threads of the process; 0 for as many as there are cores.
     pub(crate) threads: usize,
 }
 
-impl Rows<'_> {
-    /// Writes what is asked for, up to where the files would take their places.
+impl Outputs<'_> {
+    /// Writes what is asked for of points in memory, up to where the files would take their places. The points are there
+    /// if distances are asked for.
     pub(crate) fn stage(
         &self,
-        labels: Option<&Path>,
-        distances: Option<&Path>,
+        points: Option<&Points>,
+        labels: &[i32],
+        model: &Model,
     ) -> Result<Vec<AtomicFile>, CommandError> {
         let mut files = Vec::new();
-        if let Some(path) = labels {
-            let staged = output::stage_labels(path, self.labels);
-            files.push(staged.map_err(CommandError::output("--labels"))?);
+        if let Some(path) = self.labels {
+            files.push(output::stage_labels(path, labels).map_err(of_labels)?);
         }
-        if let (Some(path), Some(points)) = (distances, &self.points) {
-            let staged = output::stage_distances(path, &self.distances(points));
-            files.push(staged.map_err(CommandError::output("--distances"))?);
+        if let (Some(path), Some(points)) = (self.distances, points) {
+            let found = install(self.pool().as_ref(), || distances(points, model, labels))
+                .expect("labels and model are those that the points were given");
+            files.push(output::stage_distances(path, &found).map_err(of_distances)?);
         }
         Ok(files)
     }
 
-    fn distances(&self, points: &Points) -> Vec<f64> {
-        let find = || {
-            distances(points, self.model, self.labels)
-                .expect("labels and model are those that the points were given")
-        };
-        match ThreadPoolBuilder::new().num_threads(self.threads).build() {
-            Ok(threads) => threads.install(find),
-            // The system has no more threads: those that are there take longer.
-            Err(_) => find(),
+    /// The same of points that stay in their files, which are read for it: a piece is written ahead of the next.
+    pub(crate) fn stage_pieces(
+        &self,
+        files: &PointFiles,
+        model: &Model,
+        engine: &AnyEngine,
+        options: &PredictOptions,
+    ) -> Result<(Vec<AtomicFile>, PiecesTotal), PiecesError> {
+        let (rows, pool) = (files.rows() as u64, self.pool());
+        let mut labels =
+            self.labels.map(|path| ColumnFile::create(path, rows)).transpose().map_err(of_labels)?;
+        let mut distances =
+            self.distances.map(|path| ColumnFile::create(path, rows)).transpose().map_err(of_distances)?;
+        let total = model.predict_pieces_on(engine, files, options, |piece| {
+            if let Some(file) = &mut labels {
+                file.write(piece.labels).map_err(of_labels)?;
+            }
+            if let Some(file) = &mut distances {
+                let found = install(pool.as_ref(), || piece.distances());
+                let found = found.map_err(|problem| CommandError::Points { problem })?;
+                file.write(&found).map_err(of_distances)?;
+            }
+            Ok::<(), PiecesError>(())
+        })?;
+        let mut staged = Vec::new();
+        if let Some(file) = labels {
+            staged.push(file.finish().map_err(of_labels)?);
         }
+        if let Some(file) = distances {
+            staged.push(file.finish().map_err(of_distances)?);
+        }
+        Ok((staged, total))
+    }
+
+    /// The threads that distances are found on. Nothing if the system has no more: those that are there take longer.
+    fn pool(&self) -> Option<ThreadPool> {
+        self.distances.and_then(|_| ThreadPoolBuilder::new().num_threads(self.threads).build().ok())
+    }
+}
+
+/// Why pieces were not written.
+pub(crate) enum PiecesError {
+    Predict(PredictError),
+    Command(Box<CommandError>),
+}
+
+impl From<PredictError> for PiecesError {
+    fn from(error: PredictError) -> Self {
+        Self::Predict(error)
+    }
+}
+
+impl From<CommandError> for PiecesError {
+    fn from(error: CommandError) -> Self {
+        Self::Command(Box::new(error))
+    }
+}
+
+impl PiecesError {
+    /// The error in the terms of the command line. `path` is what the points were read from.
+    pub(crate) fn explain(self, path: &Path) -> CommandError {
+        match self {
+            Self::Command(error) => *error,
+            Self::Predict(PredictError::Job(error)) => error.into(),
+            Self::Predict(PredictError::Data(problem)) => {
+                CommandError::Data { path: path.to_owned(), problem }
+            }
+            Self::Predict(error) => CommandError::Other { path: path.to_owned(), problem: error.into() },
+        }
+    }
+}
+
+fn of_labels(problem: OutputError) -> CommandError {
+    CommandError::Output { option: "--labels", problem }
+}
+
+fn of_distances(problem: OutputError) -> CommandError {
+    CommandError::Output { option: "--distances", problem }
+}
+
+fn install<R: Send>(pool: Option<&ThreadPool>, find: impl FnOnce() -> R + Send) -> R {
+    match pool {
+        Some(pool) => pool.install(find),
+        None => find(),
     }
 }

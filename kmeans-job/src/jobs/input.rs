@@ -18,12 +18,19 @@ pub(crate) enum CentredInput<'a, T: Scalar> {
 #[derive(Clone, Debug)]
 pub(crate) struct CentredFiles<'a, T: Scalar> {
     rows: &'a FileRows<T>,
+    /// If not all of the rows are meant.
+    splits: Option<&'a [SplitInfo]>,
     preparation: Preparation<T>,
 }
 
 impl<'a, T: Scalar> CentredFiles<'a, T> {
-    pub(crate) fn new(rows: &'a FileRows<T>, preparation: Preparation<T>) -> Self {
-        Self { rows, preparation }
+    /// All rows, or those of some splits that were planned for them.
+    pub(crate) fn new(
+        rows: &'a FileRows<T>,
+        splits: Option<&'a [SplitInfo]>,
+        preparation: Preparation<T>,
+    ) -> Self {
+        Self { rows, splits, preparation }
     }
 }
 
@@ -72,7 +79,7 @@ impl<T: Scalar> Input for CentredFiles<'_, T> {
     }
 
     fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
-        self.rows.splits(split_bytes)
+        self.splits.map_or_else(|| self.rows.splits(split_bytes), |splits| Ok(splits.to_vec()))
     }
 
     fn open<'b>(&'b self, split: &'b SplitInfo) -> Result<Box<dyn Blocks<CentredRows<T>> + 'b>, ReadError> {

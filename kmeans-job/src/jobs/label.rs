@@ -1,11 +1,11 @@
-//! The labels of all rows under given centroids, the sizes of the clusters, and the inertia.
+//! The labels of all rows under given centroids, and the inertia.
 
 use super::{fingerprint, first_row, known::Known, name_for, rounded, rows::CentredRows};
 use crate::{
     kernel::{assign::assign, distance::squared_distances, isa::Isa, pack::Packed},
     numeric::{exact::ExactSum, scalar::Scalar},
 };
-use mapreduce_core::{Block, prelude::*};
+use mapreduce_core::{Block, RowBlock, prelude::*};
 use std::marker::PhantomData;
 
 /// Labels every row.
@@ -33,12 +33,7 @@ pub struct Labelled {
 }
 
 /// The mapper of [`Label`]. Its key is the index of the first row of a split.
-pub struct Labeller<T> {
-    d: usize,
-    centroids: Vec<f64>,
-    packed: Packed<T>,
-    fingerprint: u64,
-}
+pub struct Labeller<T>(Nearest<T>);
 
 impl<T: Scalar> Mapper for Labeller<T> {
     type Input = CentredRows<T>;
@@ -50,26 +45,59 @@ impl<T: Scalar> Mapper for Labeller<T> {
     }
 
     fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<u64, Labelled>) -> Result {
-        let (progress, first) = (split.progress(), first_row(split)?);
-        let isa = Isa::detect();
+        let first = first_row(split)?;
+        let mut labels = Vec::new();
+        let inertia = self.0.each_block(split, |_, found| {
+            labels.extend(found.iter().map(|&label| label as i32));
+        })?;
+        out.emit(&first, &Labelled { labels: labels.into(), inertia })
+    }
+}
+
+/// Given centroids, of which the nearest is found for each row.
+pub(super) struct Nearest<T> {
+    d: usize,
+    centroids: Vec<f64>,
+    packed: Packed<T>,
+    fingerprint: u64,
+}
+
+impl<T: Scalar> Nearest<T> {
+    /// Of centroids of `d` columns, row-major.
+    pub(super) fn new(centroids: &[f64], d: usize) -> Self {
+        Self {
+            d,
+            centroids: centroids.to_vec(),
+            packed: Packed::new(&rounded::<T>(centroids), d),
+            fingerprint: fingerprint(centroids),
+        }
+    }
+
+    /// Hands the rows of a split to `see`, block by block with their labels. Gives the sum of the squared distances, each
+    /// as often as its row weighs.
+    pub(super) fn each_block(
+        &self,
+        split: &mut Split<'_, CentredRows<T>>,
+        mut see: impl FnMut(RowBlock<'_, T>, &[u32]),
+    ) -> Result<ExactSum> {
+        let (progress, isa) = (split.progress(), Isa::detect());
         // The last round of a fit that converged has assigned the rows to these very centroids.
         let known = split.take_cache::<Known<T>>().filter(|known| known.fingerprint == self.fingerprint);
-        let (mut labels, mut inertia) = (Vec::new(), ExactSum::new());
+        let (mut done, mut inertia) = (0, ExactSum::new());
         let (mut fresh, mut distances) = (Vec::new(), Vec::new());
         while let Some(block) = split.next_block()? {
             let rows = block.len();
             progress.records(rows as u64);
-            let labels_of_block =
-                match known.as_ref().and_then(|known| known.labels.get(labels.len()..labels.len() + rows)) {
-                    Some(known) => known,
-                    None => {
-                        fresh.resize(rows, 0);
-                        assign(isa, &self.packed, block, &mut fresh, None);
-                        &fresh[..]
-                    }
-                };
+            let labels = match known.as_ref().and_then(|known| known.labels.get(done..done + rows)) {
+                Some(known) => known,
+                None => {
+                    fresh.resize(rows, 0);
+                    assign(isa, &self.packed, block, &mut fresh, None);
+                    &fresh[..]
+                }
+            };
             distances.resize(rows, 0.0);
-            squared_distances(isa, block, self.d, labels_of_block, &self.centroids, &mut distances);
+            squared_distances(isa, block, self.d, labels, &self.centroids, &mut distances);
             match block.width == self.d {
                 true => inertia.extend(distances.iter().copied()),
                 false => {
@@ -78,12 +106,13 @@ impl<T: Scalar> Mapper for Labeller<T> {
                     }
                 }
             }
-            labels.extend(labels_of_block.iter().map(|&label| label as i32));
+            see(block, labels);
+            done += rows;
         }
         if let Some(known) = known {
             known.keep(split);
         }
-        out.emit(&first, &Labelled { labels: labels.into(), inertia })
+        Ok(inertia)
     }
 }
 
@@ -96,13 +125,7 @@ impl<T: Scalar> Job for Label<T> {
     type Reducer = Identity;
 
     fn mapper(&self, centroids: &Vec<f64>) -> Result<Labeller<T>> {
-        let d = self.d as usize;
-        Ok(Labeller {
-            d,
-            centroids: centroids.clone(),
-            packed: Packed::new(&rounded::<T>(centroids), d),
-            fingerprint: fingerprint(centroids),
-        })
+        Ok(Labeller(Nearest::new(centroids, self.d as usize)))
     }
 
     fn combiner(&self) -> NoCombiner {

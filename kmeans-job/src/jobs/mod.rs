@@ -8,6 +8,7 @@
 //! | [`lloyd`] | centred rows | sums and counts by nearest centroid | the next centroids |
 //! | [`batch`] | centred rows | sums and counts of some rows by nearest centroid | the next centroids of mini-batches |
 //! | [`label`] | centred rows | labels and the inertia | labels, in the order of the rows |
+//! | [`tally`] | centred rows | sizes of the clusters and the inertia | their sums |
 //! | [`distances`] | centred rows | distances to all centroids | distances, in the order of the rows |
 //!
 //! Everything that is added up is an integer or an exact sum, every random number depends on the seed and the row's
@@ -27,6 +28,7 @@ pub mod pick;
 pub mod rows;
 pub mod sample;
 pub mod statistics;
+pub mod tally;
 mod top_rows;
 
 pub use top_rows::{Candidate, TopRows};
@@ -63,6 +65,7 @@ fn register_for<T: Scalar>(registry: Registry) -> Result<Registry, RegistryError
         .with::<lloyd::Lloyd<T>>()?
         .with::<batch::Batch<T>>()?
         .with::<label::Label<T>>()?
+        .with::<tally::Tally<T>>()?
         .with::<distances::Distances<T>>()
 }
 

@@ -6,10 +6,7 @@ use std::path::Path;
 use bytemuck::Pod;
 use npyz::{DType, WriterBuilder};
 
-use super::{AtomicFile, OutputError, stage_file};
-
-/// Values converted to little-endian bytes at once.
-const CHUNK: usize = 16 * 1024;
+use super::{AtomicFile, ColumnFile, ColumnValue, OutputError, stage_file};
 
 /// Writes labels as a one-dimensional `.npy` array of int32: `numpy.load(path)` reads them.
 ///
@@ -24,7 +21,7 @@ pub fn write_labels_npy(path: &Path, labels: &[i32]) -> Result<(), OutputError> 
 /// # Errors
 /// [`OutputError`]; the target is as it was.
 pub fn stage_labels_npy(path: &Path, labels: &[i32]) -> Result<AtomicFile, OutputError> {
-    stage_npy(path, "<i4", &[labels.len() as u64], [labels])
+    stage(ColumnFile::create_npy(path, labels.len() as u64)?, labels)
 }
 
 /// Writes the cluster of each point, up to where the file would take its place: as a one-dimensional `.npy` array of
@@ -43,11 +40,7 @@ pub fn stage_labels_npy(path: &Path, labels: &[i32]) -> Result<AtomicFile, Outpu
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn stage_labels(path: &Path, labels: &[i32]) -> Result<AtomicFile, OutputError> {
-    match ArrayFormat::of(path)? {
-        ArrayFormat::Npy => stage_labels_npy(path, labels),
-        #[cfg(feature = "parquet")]
-        ArrayFormat::Parquet => super::parquet::stage::<parquet::data_type::Int32Type>(path, "label", labels),
-    }
+    stage(ColumnFile::create(path, labels.len() as u64)?, labels)
 }
 
 /// Writes a distance for each point, up to where the file would take its place: as a one-dimensional `.npy` array of
@@ -56,13 +49,12 @@ pub fn stage_labels(path: &Path, labels: &[i32]) -> Result<AtomicFile, OutputErr
 /// # Errors
 /// [`OutputError`], also for another extension; the target is as it was.
 pub fn stage_distances(path: &Path, distances: &[f64]) -> Result<AtomicFile, OutputError> {
-    match ArrayFormat::of(path)? {
-        ArrayFormat::Npy => stage_npy(path, "<f8", &[distances.len() as u64], [distances]),
-        #[cfg(feature = "parquet")]
-        ArrayFormat::Parquet => {
-            super::parquet::stage::<parquet::data_type::DoubleType>(path, "distance", distances)
-        }
-    }
+    stage(ColumnFile::create(path, distances.len() as u64)?, distances)
+}
+
+fn stage<V: ColumnValue>(mut file: ColumnFile<V>, values: &[V]) -> Result<AtomicFile, OutputError> {
+    file.write(values)?;
+    file.finish()
 }
 
 /// Writes centroids as a two-dimensional `.npy` array of f64, one row a centroid, up to where the file would take its
@@ -72,18 +64,21 @@ pub fn stage_distances(path: &Path, distances: &[f64]) -> Result<AtomicFile, Out
 /// [`OutputError`]; the target is as it was.
 pub fn stage_centroids_npy(path: &Path, centroids: &[Vec<f64>]) -> Result<AtomicFile, OutputError> {
     let shape = [centroids.len(), centroids.first().map_or(0, Vec::len)].map(|side| side as u64);
-    stage_npy(path, "<f8", &shape, centroids.iter().map(Vec::as_slice))
+    stage_file(path, |file| {
+        write_npy_header(file, "<f8", &shape)?;
+        centroids.iter().try_for_each(|row| file.write_all(little_endian(&mut row.clone())))
+    })
 }
 
 /// The formats in which arrays are written.
-enum ArrayFormat {
+pub(super) enum ArrayFormat {
     Npy,
     #[cfg(feature = "parquet")]
     Parquet,
 }
 
 impl ArrayFormat {
-    fn of(path: &Path) -> Result<Self, OutputError> {
+    pub(super) fn of(path: &Path) -> Result<Self, OutputError> {
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
         match extension.to_str() {
             Some("npy") => Ok(Self::Npy),
@@ -94,24 +89,6 @@ impl ArrayFormat {
             _ => Err(OutputError::Extension { path: path.to_owned() }),
         }
     }
-}
-
-fn stage_npy<'a, T: Pod>(
-    path: &Path,
-    descr: &str,
-    shape: &[u64],
-    values: impl IntoIterator<Item = &'a [T]>,
-) -> Result<AtomicFile, OutputError> {
-    stage_file(path, |file| {
-        write_npy_header(file, descr, shape)?;
-        let mut chunk = Vec::with_capacity(CHUNK);
-        for values in values.into_iter().flat_map(|values| values.chunks(CHUNK)) {
-            chunk.clear();
-            chunk.extend_from_slice(values);
-            file.write_all(little_endian(&mut chunk))?;
-        }
-        Ok(())
-    })
 }
 
 /// Writes the header of an `.npy` file, behind which its values follow.

@@ -77,6 +77,16 @@ pub enum OutputError {
         /// The file.
         path: PathBuf,
     },
+    /// There is not a value for each point.
+    #[error("{path}: {written} values were written for {rows} points; write one for each")]
+    Rows {
+        /// The file.
+        path: PathBuf,
+        /// The points.
+        rows: u64,
+        /// The values.
+        written: u64,
+    },
     /// This program cannot write Parquet.
     #[error(
         "{path}: this program was built without Parquet; build it with the feature `parquet`, or write .npy"

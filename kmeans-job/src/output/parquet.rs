@@ -1,8 +1,10 @@
 //! A Parquet file of one column.
 
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ::parquet::{
     basic::{Compression, Repetition},
@@ -12,34 +14,69 @@ use ::parquet::{
     schema::types::{Type, TypePtr},
 };
 
-use super::{AtomicFile, OutputError};
+use super::{AtomicFile, OutputError, column::sealed::Written};
 
 /// Values of a row group: 8 MB of f64.
 const GROUP_ROWS: usize = 1 << 20;
 
-/// Writes a column, up to where the file would take its place.
-pub(super) fn stage<T: DataType>(
-    path: &Path,
-    name: &str,
-    values: &[T::T],
-) -> Result<AtomicFile, OutputError> {
-    let mut file = AtomicFile::create(path)?;
-    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-    let written = || -> Result<(), ParquetError> {
-        let schema = schema::<T>([name])?;
-        let mut writer = SerializedFileWriter::new(&mut file, schema, Arc::new(properties))?;
-        for values in values.chunks(GROUP_ROWS) {
-            let mut group = writer.next_row_group()?;
-            while let Some(mut column) = group.next_column()? {
-                column.typed::<T>().write_batch(values, None, None)?;
-                column.close()?;
+/// A column that is written a row group at a time.
+pub(super) struct ColumnWriter<V: Written> {
+    path: PathBuf,
+    writer: SerializedFileWriter<AtomicFile>,
+    /// Of the row group that is not yet full.
+    values: Vec<V>,
+}
+
+impl<V: Written> ColumnWriter<V> {
+    pub(super) fn create(path: &Path) -> Result<Self, OutputError> {
+        let file = AtomicFile::create(path)?;
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let writer = schema::<V::Parquet>([V::COLUMN])
+            .and_then(|schema| SerializedFileWriter::new(file, schema, Arc::new(properties)))
+            .map_err(failed(path))?;
+        Ok(Self { path: path.to_owned(), writer, values: Vec::new() })
+    }
+
+    pub(super) fn write(&mut self, mut values: &[V]) -> Result<(), OutputError> {
+        while !values.is_empty() {
+            let (fitting, rest) = values.split_at(values.len().min(GROUP_ROWS - self.values.len()));
+            self.values.extend_from_slice(fitting);
+            values = rest;
+            if self.values.len() == GROUP_ROWS {
+                self.write_group().map_err(failed(&self.path))?;
             }
-            group.close()?;
         }
-        writer.close().map(drop)
-    }();
-    written.map_err(|problem| OutputError::new(path, io_error(problem)))?;
-    Ok(file)
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<AtomicFile, OutputError> {
+        let written = match self.values.is_empty() {
+            true => Ok(()),
+            false => self.write_group(),
+        };
+        written.and_then(|()| self.writer.into_inner()).map_err(failed(&self.path))
+    }
+
+    fn write_group(&mut self) -> Result<(), ParquetError> {
+        let mut group = self.writer.next_row_group()?;
+        while let Some(mut column) = group.next_column()? {
+            column.typed::<V::Parquet>().write_batch(&self.values, None, None)?;
+            column.close()?;
+        }
+        group.close()?;
+        self.values.clear();
+        Ok(())
+    }
+}
+
+impl<V: Written> fmt::Debug for ColumnWriter<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ColumnWriter").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn failed(path: &Path) -> impl Fn(ParquetError) -> OutputError {
+    move |problem| OutputError::new(path, io_error(problem))
 }
 
 /// Columns of one type without missing values.

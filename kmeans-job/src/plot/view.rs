@@ -22,9 +22,9 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Looks at the points so that most is seen of them: one column beside the number of the cluster, two as they are, of
+    /// Looks at the points, of which these are the labels, so that most is seen of them: one column beside the number of the cluster, two as they are, of
     /// more the plane of the first two principal components.
-    pub(super) fn new(sample: &Sample, labels: &[i32], centroids: &[Vec<f64>], seed: u64) -> Self {
+    pub(super) fn new(sample: &Sample, labels: &[usize], centroids: &[Vec<f64>], seed: u64) -> Self {
         match sample.d {
             1 => Self::strip(sample, labels, centroids, seed),
             2 => Self {
@@ -37,12 +37,12 @@ impl View {
         }
     }
 
-    fn strip(sample: &Sample, labels: &[i32], centroids: &[Vec<f64>], seed: u64) -> Self {
+    fn strip(sample: &Sample, labels: &[usize], centroids: &[Vec<f64>], seed: u64) -> Self {
         // Points on one line would hide each other.
         let around = |row: usize| SPREAD * (uniform(seed, STREAM_SPREAD, row as u64) - 0.5);
-        let place = |(&row, &x): (&usize, &f64)| [x, f64::from(labels[row]) + around(row)];
+        let place = |((&row, &x), &cluster): ((&usize, &f64), &usize)| [x, cluster as f64 + around(row)];
         Self {
-            points: sample.rows.iter().zip(&sample.values).map(place).collect(),
+            points: sample.rows.iter().zip(&sample.values).zip(labels).map(place).collect(),
             centroids: (0..).zip(centroids).map(|(cluster, row)| [row[0], f64::from(cluster)]).collect(),
             names: ["column 1".to_owned(), "cluster".to_owned()],
             is_strip: true,
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::data::{Matrix, Points};
 
-    fn view(d: usize, values: &[f64], labels: &[i32], centroids: &[Vec<f64>]) -> View {
+    fn view(d: usize, values: &[f64], labels: &[usize], centroids: &[Vec<f64>]) -> View {
         let points = Points::F64(Matrix::new(values.len() / d, d, values.to_vec()).unwrap());
         View::new(&Sample::new(&points, 0).unwrap(), labels, centroids, 0)
     }

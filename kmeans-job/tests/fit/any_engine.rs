@@ -218,6 +218,7 @@ fn what_is_registered_is_what_is_run() {
     for points in [table.f32(), table.f64()] {
         find(&nodes, &points, &KMeans::builder().k(5), SENT);
         find(&nodes, &points, &KMeans::builder().k(5).algorithm(Algorithm::MINI_BATCH), SENT);
+        KMeans::builder().k(5).without_labels().build().unwrap().fit_on(&nodes, points).unwrap();
     }
     let registered: BTreeSet<String> = everything().jobs().map(|job| job.name.clone()).collect();
     let run: BTreeSet<String> = nodes.done().rounds.into_keys().collect();

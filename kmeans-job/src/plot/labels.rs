@@ -1,0 +1,48 @@
+//! The clusters of the points of a sample, found by the model.
+
+use super::{PlotError, Sample};
+use crate::{
+    centred::Centred,
+    data::{Dtype, Matrix},
+    error::DataError,
+    kernel::{assign::assign, isa::Isa, pack::Packed},
+    model::Model,
+    numeric::scalar::Scalar,
+    source::Source,
+};
+use mapreduce_core::RowBlock;
+
+/// The cluster of each point of a sample: those that a fit of its points gives them.
+pub(super) fn of_sample(sample: &Sample, model: &Model) -> Result<Vec<usize>, PlotError> {
+    match model.dtype {
+        Dtype::F32 => nearest::<f32>(sample, model),
+        Dtype::F64 => nearest::<f64>(sample, model),
+    }
+}
+
+fn nearest<T: Scalar>(sample: &Sample, model: &Model) -> Result<Vec<usize>, PlotError> {
+    let (rows, d) = (sample.rows.len(), sample.d);
+    // They were elements before.
+    let values = sample.values.iter().map(|&x| T::from_f64(x)).collect();
+    let centred = Matrix::new(rows, d, values)
+        .map_err(|error| PlotError::Draw { problem: error.to_string() })
+        .and_then(|matrix| {
+            Centred::like(Source::Memory(matrix), model.distance, &model.shift).map_err(not_of_the_fit)
+        })?;
+    let centroids: Vec<T> =
+        centred.centre(&model.centroids.concat()).into_iter().map(|x| T::from_f64(x)).collect();
+    let values = centred.in_memory().map_or(&[][..], Matrix::values);
+    let mut labels = vec![0; values.len() / d];
+    assign(Isa::detect(), &Packed::new(&centroids, d), RowBlock { width: d, values }, &mut labels, None);
+    Ok(labels.into_iter().map(|label| label as usize).collect())
+}
+
+/// Points of f64 that f32 has no room for.
+fn not_of_the_fit(error: DataError) -> PlotError {
+    match error {
+        DataError::NotFinite { row, column } => {
+            PlotError::NotFinite { row: row as usize + 1, column: column as usize + 1 }
+        }
+        error => PlotError::Draw { problem: error.to_string() },
+    }
+}
