@@ -9,7 +9,7 @@
 //! the cosine of the angle between them: all else is the same.
 
 use crate::{
-    data::{Dtype, Matrix},
+    data::{Dtype, FileRows, Matrix},
     distance::Distance,
     error::DataError,
     jobs::{
@@ -221,7 +221,7 @@ impl<T: Scalar> Centred<T> {
         session.dataset(&self.source, &self.preparation)
     }
 
-    /// Some of the rows, if they are in files: those of splits that were planned by [`FileRows`](crate::data::FileRows).
+    /// Some of the rows, if they are in files: those of splits that were planned by [`FileRows`].
     pub(crate) fn dataset_of<'a, E: Engine>(
         &'a self,
         splits: &'a [SplitInfo],
@@ -238,10 +238,17 @@ impl<T: Scalar> Centred<T> {
 
     /// What the rows of each of `k` clusters weigh; nothing if they have no weights.
     pub(crate) fn weigh(&self, labels: &[i32], k: usize) -> Option<Vec<f64>> {
-        let rows = self.in_memory().filter(|_| self.weighing.behind > 0)?;
         let mut units = vec![0; k];
-        for (row, &label) in rows.values().chunks_exact(rows.d()).zip(labels) {
-            units[label as usize] += self.weighing.in_units(weight_of(row, self.d));
+        let mut add = |label: i32, weight: f64| units[label as usize] += self.weighing.in_units(weight);
+        match &self.source {
+            Source::Memory(rows) if self.weighing.behind > 0 => {
+                let rows = rows.values().chunks_exact(rows.d());
+                rows.zip(labels).for_each(|(row, &label)| add(label, weight_of(row, self.d)));
+            }
+            Source::Files(FileRows::Weighed(rows)) => {
+                rows.weights().iter().zip(labels).for_each(|(weight, &label)| add(label, weight.to_f64()));
+            }
+            _ => return None,
         }
         Some(self.weighing.in_weights(&units))
     }

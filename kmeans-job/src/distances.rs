@@ -6,7 +6,7 @@ use crate::{
     model::Model,
     numeric::{scalar::Scalar, unit::scale_to_unit},
 };
-use mapreduce_core::{Input as _, ReadError, SplitInfo, rayon::prelude::*};
+use mapreduce_core::{ReadError, SplitInfo, rayon::prelude::*};
 
 /// Points whose distances are found in one go.
 const CHUNK: usize = 4096;
@@ -62,7 +62,8 @@ fn of_files<T: Scalar>(
     model: &Model,
     labels: &[i32],
 ) -> Result<Vec<f64>, DistancesError> {
-    let splits = rows.splits(None).map_err(|error| DistancesError::Read { problem: error.to_string() })?;
+    let splits =
+        rows.input().splits(None).map_err(|error| DistancesError::Read { problem: error.to_string() })?;
     of_splits(rows, &splits, model, labels)
 }
 
@@ -101,7 +102,7 @@ fn of_split<T: Scalar>(
 ) -> Result<(), DistancesError> {
     let failed = |error: ReadError| DistancesError::Read { problem: error.to_string() };
     let (mut done, first) = (0, split.first_record.unwrap_or_default() as usize);
-    let mut blocks = rows.open(split).map_err(failed)?;
+    let mut blocks = rows.input().open(split).map_err(failed)?;
     while let Some(block) = blocks.next_block().map_err(failed)? {
         let range = done..done + block.len();
         of_rows(block.values, model, &labels[range.clone()], first + done, &mut distances[range.clone()])?;

@@ -11,7 +11,7 @@ use crate::{
     session::Session,
     source::Source,
 };
-use mapreduce_core::{Engine, Error, Input as _, Local, Report, SplitInfo};
+use mapreduce_core::{Engine, Error, Local, Report, SplitInfo};
 
 /// The rows of a piece: it ends with the split that reaches so many.
 const PIECE_ROWS: u64 = 1 << 20;
@@ -137,7 +137,7 @@ fn predict_as<T: Scalar, F: From<PredictError>>(
     centred.check(&data, &mut session).map_err(PredictError::from)?;
     drop(data);
 
-    let splits = rows.splits(Some(session.piece_split_bytes(rows))).map_err(failed)?;
+    let splits = rows.input().splits(Some(session.piece_split_bytes(rows))).map_err(failed)?;
     let mut counts = vec![0; model.k()];
     let (mut inertia, mut labels, mut first_row) = (ExactSum::new(), Vec::new(), 0);
     for splits in pieces(&splits, (rows.d() * size_of::<T>()) as u64) {

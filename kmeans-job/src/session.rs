@@ -3,8 +3,8 @@
 use crate::{
     data::{FileRows, ShareError, StoredRows},
     jobs::{
-        input::{CentredFiles, CentredInput},
-        rows::{CentredSlice, Preparation},
+        input::CentredFiles,
+        rows::{CentredRows, CentredSlice, Preparation},
     },
     numeric::scalar::Scalar,
     source::Source,
@@ -30,7 +30,10 @@ pub(crate) struct Session<'e, E> {
 }
 
 /// Rows as the jobs read them.
-pub(crate) type Data<'a, T> = Dataset<CentredInput<'a, T>>;
+pub(crate) type Data<'a, T> = Dataset<Centring<'a, T>>;
+
+/// Rows in memory, which are centred there, or rows in files, which are centred as they are read.
+type Centring<'a, T> = Box<dyn Input<Records = CentredRows<T>> + 'a>;
 
 /// Segments of map output: a few numbers a cluster, and a label a row. A task has twice as much memory reserved.
 const SEGMENT_BYTES: usize = 4 << 20;
@@ -78,7 +81,7 @@ impl<'e, E: Engine> Session<'e, E> {
                 file.check()?;
                 self.shared = Some(file.clone());
             }
-            Source::Files(rows) if rows.files().is_none() => return Err(ShareError::NotStored),
+            Source::Files(rows) if rows.input().files().is_none() => return Err(ShareError::NotStored),
             Source::Files(_) => {}
         }
         self.is_shared = true;
@@ -124,18 +127,18 @@ impl<'e, E: Engine> Session<'e, E> {
         splits: Option<&'v [SplitInfo]>,
         preparation: &Preparation<T>,
     ) -> Result<Data<'v, T>, Error> {
-        let (input, split_bytes) = match source {
+        let (input, split_bytes): (Centring<'_, T>, _) = match source {
             Source::Memory(matrix) => {
                 let mut rows = CentredSlice::new(matrix.values(), matrix.d())?;
                 if let Some(file) = &self.shared {
                     rows = rows.stored_in(file, preparation.clone())?;
                 }
                 let bytes = size_of_val(matrix.values()) as u64;
-                (CentredInput::Memory(rows), self.split_bytes.or(self.split_bytes_of_sums(bytes)))
+                (Box::new(rows), self.split_bytes.or(self.split_bytes_of_sums(bytes)))
             }
             Source::Files(rows) => {
                 let bytes = self.split_bytes.unwrap_or_else(|| split_bytes(rows));
-                (CentredInput::Files(CentredFiles::new(rows, splits, preparation.clone())), Some(bytes))
+                (Box::new(CentredFiles::new(rows.input(), splits, preparation.clone())), Some(bytes))
             }
         };
         let data = match split_bytes {

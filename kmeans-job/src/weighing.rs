@@ -1,11 +1,12 @@
 //! [`Weighed`]: rows with their weights behind them, or without; [`WeightsError`]: why weights cannot be used.
 
 use crate::{
-    data::Matrix,
+    data::{FileRows, Matrix, WeighedRows},
     jobs::rows::weight_of,
     numeric::{grid::Grid, scalar::Scalar},
     source::Source,
 };
+use std::sync::Arc;
 
 /// The largest sum up to which whole weights stay what they are. Beyond, elements would lose too many bits in sums.
 const WHOLE_SUM_MAX: f64 = 4_294_967_296.0; // 2^32
@@ -99,10 +100,9 @@ impl<T: Scalar> From<Matrix<T>> for Weighed<T> {
 }
 
 impl<T: Scalar> Weighed<T> {
-    /// Puts a weight behind each row.
+    /// Puts a weight behind each row: in memory, or whenever it is read from its file.
     pub(crate) fn new(source: Source<T>, weights: &[f64]) -> Result<Self, WeightsError> {
-        let Source::Memory(matrix) = source else { return Err(WeightsError::InFiles) };
-        let (rows, d) = (matrix.rows(), matrix.d());
+        let (rows, d) = (source.rows(), source.d());
         if weights.len() != rows {
             return Err(WeightsError::Number { rows, weights: weights.len() });
         }
@@ -111,18 +111,30 @@ impl<T: Scalar> Weighed<T> {
         }
         let (one, bits) = scale_of::<T>(weights);
         let weighing = Weighing { behind: 1, bits, units: 0, one };
-        let mut values = Vec::with_capacity(rows * (d + 1));
-        for (row, weight) in matrix.values().chunks_exact(d).zip(weights) {
+        let stored = weights.iter().map(|weight| {
             let in_t = T::from_f64(weight * one).to_f64();
-            values.extend_from_slice(row);
-            values.push(T::from_f64(weighing.in_units(in_t) as f64 * weighing.unit()));
-        }
-        let weighing = weighing.of_some(&values, d);
-        if weighing.units == 0 {
+            T::from_f64(weighing.in_units(in_t) as f64 * weighing.unit())
+        });
+        let units = stored.clone().map(|weight| weighing.in_units(weight.to_f64())).sum();
+        if units == 0 {
             return Err(WeightsError::AllZero);
         }
-        let matrix = Matrix::new(rows, d + 1, values).expect("a weight behind each row of a matrix");
-        Ok(Self { source: Source::Memory(matrix), d, weighing })
+        let source = match source {
+            Source::Memory(matrix) => {
+                let mut values = Vec::with_capacity(rows * (d + 1));
+                for (row, weight) in matrix.values().chunks_exact(d).zip(stored) {
+                    values.extend_from_slice(row);
+                    values.push(weight);
+                }
+                let matrix = Matrix::new(rows, d + 1, values);
+                Source::Memory(matrix.expect("a weight behind each row of a matrix"))
+            }
+            Source::Files(rows) => {
+                let weighed = WeighedRows::new(rows, stored.collect());
+                Source::Files(FileRows::Weighed(Arc::new(weighed)))
+            }
+        };
+        Ok(Self { source, d, weighing: Weighing { units, ..weighing } })
     }
 }
 
@@ -162,11 +174,6 @@ pub enum WeightsError {
     /// No row counts.
     #[error("all weights are 0, so no row counts; give some of them a weight")]
     AllZero,
-    /// The points are not in memory.
-    #[error(
-        "points that stay in their files cannot have weights; load them (on a command line: with more --memory)"
-    )]
-    InFiles,
 }
 
 #[cfg(test)]

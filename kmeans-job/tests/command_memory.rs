@@ -73,6 +73,24 @@ fn every_output_of_points_that_stay_in_their_files_is_that_of_loaded_ones() {
 }
 
 #[test]
+fn weights_of_points_in_files_count_in_the_budget() {
+    let folder = folder();
+    let weights: Vec<u8> = (0..250_000).flat_map(|i| f64::from(i % 3).to_le_bytes()).collect();
+    folder.put("weights.npy", command::npy("<f8", false, "(250000,)", &weights));
+    let fit = "fit points --k 3 --max-iter 3 --weights weights.npy";
+    folder.succeed(&format!("{fit} --model m1.json --labels l1.npy"));
+    let run = folder.succeed(&format!("{fit} --model m2.json --labels l2.npy --memory 17MB"));
+    assert!(run.stderr.contains("they are read from the file in each pass"), "{}", run.stderr);
+    for name in ["m1.json", "l1.npy"] {
+        assert!(folder.get(name) == folder.get(&name.replace('1', "2")), "{name}");
+    }
+    // A task takes 10 MiB, and weights 4 MB: as they were read, and as they lie behind the points.
+    let run = folder.run(&words(&format!("{fit} --memory 14MB")));
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.contains("--memory"), "{}", run.stderr);
+}
+
+#[test]
 fn outputs_of_points_in_files_appear_together_or_not_at_all() {
     let folder = folder();
     folder.succeed("fit points --k 3 --max-iter 2 --model m.json --memory 10600000");

@@ -65,6 +65,12 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     #[cfg(feature = "plot")]
     let picture = plot.as_ref().map(|path| Picture::of(path, &source, &points, search.seed)).transpose()?;
     let load_seconds = started.elapsed().as_secs_f64();
+    // As they were read, and as they are put behind the points. Other memory of points in files is counted as it is used.
+    let of_weights = match (&points, &weights) {
+        (Points::Files(files), Some(_)) => files.rows() as u64 * 16,
+        _ => 0,
+    };
+    let _weights = memory.set_apart(of_weights);
 
     let clustering = Clustering {
         engine: &engine,

@@ -1,12 +1,12 @@
 //! [`PointFiles`]: points that stay in their files, and are read there each time they are needed.
 
-use super::{Dtype, LoadError, Points, load};
+use super::{Dtype, LoadError, Points, WeighedRows, load};
 use crate::numeric::scalar::Scalar;
-use mapreduce_core::{
-    Error, Input, ReadError, RowFiles, Rows, SplitInfo,
-    input::{Blocks, SharedFiles},
+use mapreduce_core::{Input, RowFiles, Rows};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
 };
-use std::path::{Path, PathBuf};
 
 #[cfg(feature = "parquet")]
 use super::parquet::ParquetRows;
@@ -121,6 +121,8 @@ pub(crate) enum FileRows<T> {
     Npy(RowFiles<T>),
     #[cfg(feature = "parquet")]
     Parquet(ParquetRows<T>),
+    /// In either, with weights behind them.
+    Weighed(Arc<WeighedRows<T>>),
 }
 
 impl<T: Scalar> FileRows<T> {
@@ -130,46 +132,21 @@ impl<T: Scalar> FileRows<T> {
             Self::Npy(rows) => rows.rows() as usize,
             #[cfg(feature = "parquet")]
             Self::Parquet(rows) => rows.rows() as usize,
+            Self::Weighed(rows) => rows.weights().len(),
         }
     }
 
+    /// Columns, with that of the weights.
     pub(crate) fn d(&self) -> usize {
-        self.shape() as usize
+        self.input().shape() as usize
     }
 
-    fn input(&self) -> &dyn Input<Records = Rows<T>> {
+    pub(crate) fn input(&self) -> &dyn Input<Records = Rows<T>> {
         match self {
             Self::Npy(rows) => rows,
             #[cfg(feature = "parquet")]
             Self::Parquet(rows) => rows,
+            Self::Weighed(rows) => &**rows,
         }
-    }
-}
-
-impl<T: Scalar> Input for FileRows<T> {
-    type Records = Rows<T>;
-
-    fn shape(&self) -> u64 {
-        self.input().shape()
-    }
-
-    fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
-        self.input().splits(split_bytes)
-    }
-
-    fn open<'a>(&'a self, split: &'a SplitInfo) -> Result<Box<dyn Blocks<Rows<T>> + 'a>, ReadError> {
-        self.input().open(split)
-    }
-
-    fn describe(&self, split: &SplitInfo) -> String {
-        self.input().describe(split)
-    }
-
-    fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
-        self.input().ship(split, sink)
-    }
-
-    fn files(&self) -> Option<SharedFiles> {
-        self.input().files()
     }
 }

@@ -23,6 +23,7 @@ pub mod npy;
 pub mod parquet;
 mod stored;
 mod watch;
+mod weighed;
 mod weights;
 
 pub use error::{Difference, FileError, LoadError};
@@ -32,6 +33,7 @@ pub(crate) use load::read;
 pub use load::{LoadOptions, check, list, load, load_all};
 pub use stored::{ShareError, StoredRows};
 pub use watch::Progress;
+pub(crate) use weighed::WeighedRows;
 pub use weights::load_weights;
 
 /// A dense matrix, stored row by row: one row a point, one column a coordinate. Never empty.

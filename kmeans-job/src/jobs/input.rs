@@ -1,23 +1,15 @@
-//! [`CentredInput`]: the rows of a fit or a prediction as its jobs read them, from memory or from files.
+//! [`CentredFiles`]: the rows of a fit or a prediction as its jobs read them from files: centred as they are read.
 
-use super::rows::{CentredRows, CentredSlice, Preparation, RowShape, prepare};
-use crate::{data::FileRows, numeric::scalar::Scalar};
+use super::rows::{CentredRows, Preparation, RowShape, prepare};
+use crate::numeric::scalar::Scalar;
 use mapreduce_core::{
     Error, Input, ReadError, RowBlock, Rows, SplitInfo,
     input::{Blocks, SharedFiles},
 };
 
-/// Rows in memory, centred there; or rows in files, centred as they are read.
-#[derive(Clone, Debug)]
-pub(crate) enum CentredInput<'a, T: Scalar> {
-    Memory(CentredSlice<'a, T>),
-    Files(CentredFiles<'a, T>),
-}
-
 /// Rows of files, and what is to be done to them.
-#[derive(Clone, Debug)]
 pub(crate) struct CentredFiles<'a, T: Scalar> {
-    rows: &'a FileRows<T>,
+    rows: &'a dyn Input<Records = Rows<T>>,
     /// If not all of the rows are meant.
     splits: Option<&'a [SplitInfo]>,
     preparation: Preparation<T>,
@@ -26,48 +18,11 @@ pub(crate) struct CentredFiles<'a, T: Scalar> {
 impl<'a, T: Scalar> CentredFiles<'a, T> {
     /// All rows, or those of some splits that were planned for them.
     pub(crate) fn new(
-        rows: &'a FileRows<T>,
+        rows: &'a dyn Input<Records = Rows<T>>,
         splits: Option<&'a [SplitInfo]>,
         preparation: Preparation<T>,
     ) -> Self {
         Self { rows, splits, preparation }
-    }
-}
-
-impl<'a, T: Scalar> CentredInput<'a, T> {
-    fn input(&self) -> &(dyn Input<Records = CentredRows<T>> + 'a) {
-        match self {
-            Self::Memory(rows) => rows,
-            Self::Files(rows) => rows,
-        }
-    }
-}
-
-impl<T: Scalar> Input for CentredInput<'_, T> {
-    type Records = CentredRows<T>;
-
-    fn shape(&self) -> RowShape<T> {
-        self.input().shape()
-    }
-
-    fn splits(&self, split_bytes: Option<u64>) -> Result<Vec<SplitInfo>, Error> {
-        self.input().splits(split_bytes)
-    }
-
-    fn open<'b>(&'b self, split: &'b SplitInfo) -> Result<Box<dyn Blocks<CentredRows<T>> + 'b>, ReadError> {
-        self.input().open(split)
-    }
-
-    fn describe(&self, split: &SplitInfo) -> String {
-        self.input().describe(split)
-    }
-
-    fn ship(&self, split: &SplitInfo, sink: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
-        self.input().ship(split, sink)
-    }
-
-    fn files(&self) -> Option<SharedFiles> {
-        self.input().files()
     }
 }
 

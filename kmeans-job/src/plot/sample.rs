@@ -5,7 +5,6 @@ use crate::{
     data::{FileRows, Matrix, Points, RowsOfDtype},
     numeric::{random::sample, scalar::Scalar, unit::scale_to_unit},
 };
-use mapreduce_core::Input;
 
 /// Rows that are drawn: more would make a blot and a large file.
 const ROWS_MAX: usize = 5000;
@@ -74,8 +73,8 @@ impl Sample {
         let wanted = drawn.rows.clone();
         let (mut wanted, mut seen) = (wanted.into_iter().peekable(), 0);
         let failed = |error: &dyn std::fmt::Display| PlotError::Read { problem: error.to_string() };
-        for split in files.splits(None).map_err(|error| failed(&error))? {
-            let mut blocks = files.open(&split).map_err(|error| failed(&error))?;
+        for split in files.input().splits(None).map_err(|error| failed(&error))? {
+            let mut blocks = files.input().open(&split).map_err(|error| failed(&error))?;
             while let Some(block) = blocks.next_block().map_err(|error| failed(&error))? {
                 let end = seen + block.len();
                 while let Some(row) = wanted.next_if(|&row| row < end) {

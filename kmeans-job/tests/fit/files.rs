@@ -10,6 +10,7 @@ use super::{
 };
 use kmeans_job::{
     Algorithm, DataError, Distance, DistancesError, FitError, KMeans, KMeansBuilder, PredictError, Start,
+    WeightsError,
     data::{self, Dtype, LoadError, LoadOptions, PointFiles, Points, ShareError},
     distances,
 };
@@ -236,6 +237,43 @@ fn directions_and_mini_batches_of_files_are_those_of_memory() {
 }
 
 #[test]
+fn weights_of_points_in_files_give_the_bits_of_memory() {
+    let table = blobs(700, 3, 4, 0.5, 1).map(|_, x| x + 3.0);
+    let whole: Vec<f64> = (0..700).map(|i| f64::from(i % 4)).collect();
+    let parts: Vec<f64> = (0..700).map(|i| f64::from(i % 7) * 0.3).collect();
+    for (dtype, weights, distance) in [
+        (Dtype::F32, &whole, Distance::Euclidean),
+        (Dtype::F32, &parts, Distance::Cosine),
+        (Dtype::F64, &parts, Distance::Euclidean),
+        (Dtype::F64, &whole, Distance::Cosine),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = save(&table, dtype, &folder, &[0, 300, 301]);
+        for algorithm in [Algorithm::Lloyd, Algorithm::MiniBatch { batch: 200 }] {
+            let options = KMeans::builder().k(3..=4).distance(distance).algorithm(algorithm).max_iter(6);
+            let kmeans = options.clone().split_bytes(1000).build().unwrap();
+            let expected = kmeans.fit_weighted_on(&*ENGINE, load(&paths), weights).unwrap();
+            let found = kmeans.fit_weighted_on(&*ENGINE, open(&paths), weights).unwrap();
+            assert_eq!((&found.model, &found.labels), (&expected.model, &expected.labels));
+            let nodes = Nodes::new(everything(), 3, Faults::Many, 9);
+            let found = kmeans.fit_weighted_on(&nodes, open(&paths), weights).unwrap();
+            assert_eq!((&found.model, &found.labels), (&expected.model, &expected.labels));
+            let kmeans = options.split_bytes(1000).without_labels().build().unwrap();
+            let found = kmeans.fit_weighted_on(&*ENGINE, open(&paths), weights).unwrap();
+            assert_eq!(found.model, expected.model);
+        }
+        let refused = |weights: &[f64], shared| {
+            let kmeans = KMeans::builder().k(2).shared(shared).build().unwrap();
+            kmeans.fit_weighted_on(&*ENGINE, open(&paths), weights).unwrap_err()
+        };
+        let error = refused(&weights[1..], false);
+        assert!(matches!(error, FitError::Weights(WeightsError::Number { rows: 700, weights: 699 })));
+        assert!(matches!(refused(&[0.0; 700], false), FitError::Weights(WeightsError::AllZero)));
+        assert!(matches!(refused(weights, true), FitError::NotShareable(ShareError::Weighted)));
+    }
+}
+
+#[test]
 fn a_row_without_a_direction_is_named_by_its_place_in_all_files() {
     let mut table = blobs(300, 2, 3, 0.5, 1);
     table.values[2 * 222..2 * 223].fill(0.0);
@@ -247,12 +285,10 @@ fn a_row_without_a_direction_is_named_by_its_place_in_all_files() {
 }
 
 #[test]
-fn what_needs_points_in_memory_says_so() {
+fn bisecting_needs_points_in_memory_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let files = open(&save(&blobs(300, 2, 3, 0.5, 1), Dtype::F32, &folder, &[0]));
     let bisecting = KMeans::builder().k(3).algorithm(Algorithm::Bisecting);
     let error = fit(&files, &bisecting).unwrap_err();
     assert!(matches!(error, FitError::InFiles), "{error}");
-    let error = KMeans::builder().k(3).build().unwrap().fit_weighted(&files, &[1.0; 300]).unwrap_err();
-    assert!(error.to_string().starts_with("points that stay in their files cannot have weights"), "{error}");
 }

@@ -25,6 +25,7 @@
 //! opened, and again when it has been read: one that has changed is a [`ReadError`], not another output.
 
 mod both;
+mod boxed;
 mod cache;
 mod chained;
 mod compression;
