@@ -53,6 +53,7 @@ mod labelling;
 mod labels;
 mod mini_batch;
 pub mod model;
+mod near;
 pub mod numeric;
 pub mod output;
 pub mod palette;
@@ -64,6 +65,7 @@ mod predict;
 mod session;
 mod silhouette;
 mod source;
+mod stand_in;
 mod start;
 mod weighing;
 
