@@ -118,6 +118,9 @@ mod x86 {
     #[target_feature(enable = "avx2,fma")]
     #[inline]
     fn transpose_f32<const LANES: usize>(rows: RowBlock<'_, f32>, count: usize, d: usize, tile: &mut [f32]) {
+        if let (3, 3) = (d, rows.width) {
+            return transpose_three::<LANES>(rows, count, tile);
+        }
         // Four values are read of each row, if need be the first ones of the row behind it.
         let read = d.next_multiple_of(4);
         let readable = (rows.values.len() + rows.width).saturating_sub(read) / rows.width;
@@ -147,6 +150,31 @@ mod x86 {
             }
         }
         transpose_from(eights * 8, rows, count, d, tile);
+    }
+
+    /// [`transpose`] of rows of three columns: eight rows are three registers.
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    fn transpose_three<const LANES: usize>(rows: RowBlock<'_, f32>, count: usize, tile: &mut [f32]) {
+        let whole = rows.values[..count * 3].as_chunks::<24>().0;
+        let [x, y, z] = tile.as_chunks_mut::<LANES>().0 else { return transpose(rows, count, 3, tile) };
+        for (eight, rows) in whole.iter().enumerate().take(LANES / 8) {
+            let fours = rows.as_chunks::<4>().0;
+            // The first four rows in the lower halves, the others in the upper ones.
+            let both = |four: usize| -> __m256 {
+                let low: __m128 = bytemuck::cast(fours[four]);
+                _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), bytemuck::cast(fours[four + 3]))
+            };
+            // x0 y0 z0 x1, y1 z1 x2 y2, z2 x3 y3 z3
+            let (a, b, c) = (both(0), both(1), both(2));
+            // x2 y2 x3 y3, y0 z0 y1 z1
+            let (xy, yz) =
+                (_mm256_shuffle_ps::<0b10_01_11_10>(b, c), _mm256_shuffle_ps::<0b01_00_10_01>(a, b));
+            x.as_chunks_mut::<8>().0[eight] = bytemuck::cast(_mm256_shuffle_ps::<0b10_00_11_00>(a, xy));
+            y.as_chunks_mut::<8>().0[eight] = bytemuck::cast(_mm256_shuffle_ps::<0b11_01_10_00>(yz, xy));
+            z.as_chunks_mut::<8>().0[eight] = bytemuck::cast(_mm256_shuffle_ps::<0b11_00_11_01>(yz, c));
+        }
+        transpose_from(whole.len() * 8, rows, count, 3, tile);
     }
 
     avx2!(
