@@ -110,9 +110,10 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
             // A fit takes the points with it.
             let kept = distances.as_ref().map(|_| points.clone());
             let fit = clustering.run(KMeans::builder(), points)?;
-            let mut staged = rows.stage(kept.as_ref(), &fit.labels, &fit.model)?;
+            let staged = rows.stage(kept.as_ref(), &fit.labels, &fit.model)?.into_iter();
             #[cfg(feature = "plot")]
-            staged.extend(picture.map(|picture| picture.stage(&fit)).transpose()?);
+            let staged = staged.chain(picture.map(|picture| picture.stage(&fit)).transpose()?);
+            let staged = staged.collect();
             ending.write(&fit, staged)
         }
     }
