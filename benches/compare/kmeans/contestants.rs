@@ -159,7 +159,7 @@ impl Setup<'_> {
     }
 
     /// Tells every library that a contestant may have inside how many threads there are.
-    fn limit(self, command: &mut Command) {
+    pub(super) fn limit(self, command: &mut Command) {
         for variable in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"] {
             command.env(variable, self.threads.to_string());
         }
