@@ -66,7 +66,7 @@ impl Contestants {
         let mut all = Self::default();
         let aims = task.workload.aims();
         all.ours(task, setup, "this project", Role::Ours, "threads");
-        if aims.pool.is_some() {
+        if aims.pool.is_some() || aims.pool_ms_max.is_some() {
             all.ours(task, setup, "this project, peers of one thread", Role::Pool, "pool");
         }
         all.ours(task, setup, "its kernel in a plain loop", Role::PlainLoop, "plain-loop");
