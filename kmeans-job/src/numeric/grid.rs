@@ -270,16 +270,23 @@ impl<'a, T: Scalar> Addition<'a, T> {
                 }
             }
             Some(before) => {
-                for (i, (&before, &after)) in before.iter().zip(self.labels).enumerate() {
-                    if before != after {
-                        rows.add::<false>(i, before as usize, sums, counts);
-                        rows.add::<true>(i, after as usize, sums, counts);
+                // Most rows stay: they are passed over a vector at a time.
+                let vectors = before.chunks(LABELS).zip(self.labels.chunks(LABELS)).enumerate();
+                for (vector, (before, after)) in vectors.filter(|(_, (before, after))| before != after) {
+                    for (i, (&before, &after)) in (vector * LABELS..).zip(before.iter().zip(after)) {
+                        if before != after {
+                            rows.add::<false>(i, before as usize, sums, counts);
+                            rows.add::<true>(i, after as usize, sums, counts);
+                        }
                     }
                 }
             }
         }
     }
 }
+
+/// Labels that are compared at once.
+const LABELS: usize = 16;
 
 /// Rows that can be added to sums. Not closures: those would be calls, of functions compiled for the baseline.
 trait AddRow<T: Scalar> {
