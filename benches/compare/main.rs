@@ -37,7 +37,7 @@ use inputs::{Inputs, Sizes};
 use kmeans::{Rules, Workload};
 use mapreduce_core::Cancel;
 use mapreduce_net::cli::{
-    clap::{self, Parser, ValueEnum},
+    clap::{self, Parser, ValueEnum, builder::PossibleValue},
     signal_status, until_signalled,
 };
 use report::{Outcome, Performance, Section};
@@ -85,6 +85,7 @@ struct Args {
 enum Chosen {
     Data(Subject),
     KMeans(Workload),
+    Start,
 }
 
 impl ValueEnum for Chosen {
@@ -92,15 +93,16 @@ impl ValueEnum for Chosen {
         static ALL: LazyLock<Vec<Chosen>> = LazyLock::new(|| {
             let data = Subject::value_variants().iter().map(|&subject| Chosen::Data(subject));
             let kmeans = Workload::value_variants().iter().map(|&workload| Chosen::KMeans(workload));
-            data.chain(kmeans).collect()
+            data.chain(kmeans).chain([Chosen::Start]).collect()
         });
         &ALL
     }
 
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+    fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
             Self::Data(subject) => subject.to_possible_value(),
             Self::KMeans(workload) => workload.to_possible_value(),
+            Self::Start => Some(PossibleValue::new(kmeans::start::NAME).help(kmeans::start::HELP)),
         }
     }
 }
@@ -134,7 +136,7 @@ fn compare(args: &Args, cancel: &Cancel) -> Result<(), Failure> {
     if chosen.iter().any(|contest| matches!(contest, Chosen::Data(_))) {
         workshop.build_data_path()?;
     }
-    if chosen.iter().any(|contest| matches!(contest, Chosen::KMeans(_))) {
+    if chosen.iter().any(|contest| matches!(contest, Chosen::KMeans(_) | Chosen::Start)) {
         workshop.build_kmeans()?;
     }
     let sizes = if args.quick { Sizes::QUICK } else { Sizes::FULL };
@@ -165,6 +167,7 @@ fn compare(args: &Args, cancel: &Cancel) -> Result<(), Failure> {
                 hold(contest, args, &workshop, cancel)?.section()
             }
             Chosen::KMeans(workload) => kmeans::hold(workload, setup, args.rules(), cancel)?,
+            Chosen::Start => kmeans::start::hold(setup, args.rules(), cancel)?,
         };
         println!("\n{}", section.table);
         sections.push(section);
@@ -302,6 +305,8 @@ mod tests {
     fn contests_of_both_kinds_can_be_chosen_by_name() {
         let args = Args::try_parse_from(["compare", "--only", "sort", "--only", "kmeans-rgb"]).unwrap();
         assert_eq!(args.only, [Chosen::Data(Subject::Sort), Chosen::KMeans(Workload::Rgb)]);
+        let args = Args::try_parse_from(["compare", "--only", "kmeans-start"]).unwrap();
+        assert_eq!(args.only, [Chosen::Start]);
         assert!(Args::try_parse_from(["compare", "--only", "kmeans"]).is_err());
     }
 

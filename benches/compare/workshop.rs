@@ -79,13 +79,13 @@ impl Workshop {
         succeed(&mut cargo)
     }
 
-    /// Builds the program of this project for the contests of K-means.
+    /// Builds the programs of this project for the contests of K-means.
     ///
     /// # Errors
     /// When cargo does not succeed.
     pub(crate) fn build_kmeans(&self) -> Result<(), Failure> {
-        println!("building the program of K-means");
-        succeed(self.cargo_build().args(["-p", "benches", "--bin", "fit_kmeans"]))
+        println!("building the programs of K-means");
+        succeed(self.cargo_build().args(["-p", "benches", "--bin", "fit_kmeans", "--bin", "start_kmeans"]))
     }
 
     /// Builds the program around linfa, which nothing else needs.

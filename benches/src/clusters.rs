@@ -20,7 +20,7 @@ pub fn points(n: usize, d: usize, k: usize) -> Vec<f32> {
     values
 }
 
-/// Fits with so many iterations. Gives the time of each from the second on, by the observer: from the end of one to the
+/// Fits with so many iterations, and with splits of that size or of one that suits the points. Gives the time of each from the second on, by the observer: from the end of one to the
 /// end of the next.
 ///
 /// # Panics
@@ -30,17 +30,20 @@ pub fn fit_timed(
     points: &Matrix<f32>,
     start: &Matrix<f64>,
     iterations: u32,
+    split_bytes: Option<u64>,
 ) -> (Vec<Duration>, Fit) {
     let ends = Arc::new(Mutex::new(Vec::new()));
     let at_end = ends.clone();
-    let kmeans = KMeans::builder()
+    let mut options = KMeans::builder()
         .k(start.rows())
         .start(Start::Given(start.clone()))
         .max_iter(iterations)
         .tol(0.0)
-        .observe(move |_| at_end.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now()))
-        .build()
-        .expect("the options go together");
+        .observe(move |_| at_end.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now()));
+    if let Some(bytes) = split_bytes {
+        options = options.split_bytes(bytes);
+    }
+    let kmeans = options.build().expect("the options go together");
     let fit = kmeans.fit_on(engine, points).expect("the points are finite");
     assert_eq!(fit.model.iterations, u64::from(iterations), "the points do not converge so early");
     let ends = ends.lock().unwrap_or_else(PoisonError::into_inner);

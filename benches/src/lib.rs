@@ -5,7 +5,8 @@
 //! * `compare/`: word count, sort, sums by key and K-means against other programs, see `docs/benchmarks.md`.
 //! * `src/bin/emit.rs`: emitting, combining and sorting, by kind of key. `codec.rs`, `spill.rs` and `merge.rs` beside it: what
 //!   comes before and behind, against the same by hand.
-//! * `src/bin/peak_memory.rs`: what jobs with a budget take. `larger_than_memory.rs`: K-means over files, against reading them.
+//! * `src/bin/peak_memory.rs`: what jobs with a budget take. `kmeans_memory.rs`: what fits take beside their points.
+//!   `larger_than_memory.rs`: K-means over files, against reading them.
 //! * `src/bin/rounds.rs`, `tasks.rs`: rounds that do no work, small ones and such of very many tasks.
 //! * `src/bin/pool_*.rs`: pools of peers that are processes of their own, on loopback: small rounds, many tasks, K-means, a
 //!   large shuffle, and peers that do nothing.

@@ -19,19 +19,27 @@ use std::{
 /// When a line is no number, an answer cannot be written, or `fit` fails, which it should if it does not do as many
 /// iterations as it is asked for.
 pub fn serve(mut fit: impl FnMut(u32) -> Result<(Duration, f64), Failure>) -> Result<(), Failure> {
-    answer(io::stdin().lock(), io::stdout().lock(), &mut fit)
+    answer_each(|iterations| fit(iterations).map(|(time, inertia)| vec![time.as_secs_f64(), inertia]))
+}
+
+/// Answers each number with a line of several, until the input ends.
+///
+/// # Errors
+/// When a line is no number, an answer cannot be written, or `of` fails.
+pub fn answer_each(mut of: impl FnMut(u32) -> Result<Vec<f64>, Failure>) -> Result<(), Failure> {
+    answer(io::stdin().lock(), io::stdout().lock(), &mut of)
 }
 
 fn answer(
     questions: impl BufRead,
     mut answers: impl Write,
-    fit: &mut impl FnMut(u32) -> Result<(Duration, f64), Failure>,
+    of: &mut impl FnMut(u32) -> Result<Vec<f64>, Failure>,
 ) -> Result<(), Failure> {
     writeln!(answers, "ready")?;
     answers.flush()?;
     for line in questions.lines() {
-        let (seconds, inertia) = fit(line?.trim().parse()?)?;
-        writeln!(answers, "{} {inertia}", seconds.as_secs_f64())?;
+        let numbers: Vec<String> = of(line?.trim().parse()?)?.iter().map(f64::to_string).collect();
+        writeln!(answers, "{}", numbers.join(" "))?;
         answers.flush()?;
     }
     Ok(())
@@ -85,14 +93,14 @@ mod tests {
     #[test]
     fn each_question_is_answered_by_a_line() {
         let mut answers = Vec::new();
-        let fit = &mut |iterations: u32| Ok((Duration::from_millis(500), f64::from(iterations) * 2.0));
+        let fit = &mut |iterations: u32| Ok(vec![0.5, f64::from(iterations) * 2.0]);
         answer(&b"1\n20\n"[..], &mut answers, fit).unwrap();
         assert_eq!(String::from_utf8(answers).unwrap(), "ready\n0.5 2\n0.5 40\n");
     }
 
     #[test]
     fn what_is_no_number_or_fails_ends_it() {
-        let mut fits = |_| Ok((Duration::ZERO, 0.0));
+        let mut fits = |_| Ok(vec![0.0]);
         assert!(answer(&b"many\n"[..], Vec::new(), &mut fits).is_err());
         let mut fails = |_| Err("it has converged".into());
         assert_eq!(answer(&b"1\n"[..], Vec::new(), &mut fails).unwrap_err().to_string(), "it has converged");

@@ -45,7 +45,7 @@ pub(crate) fn bisect<T: Scalar, E: Engine>(
     search: &Search<'_, T>,
     pass: Pass<'_>,
     session: &mut Session<'_, E>,
-    init_seconds: &mut f64,
+    start_seconds: &mut f64,
 ) -> Result<Fitted, FitError> {
     let Pass { k, number: run, seed, observer, .. } = pass;
     // Ahead of work that would be in vain.
@@ -53,7 +53,7 @@ pub(crate) fn bisect<T: Scalar, E: Engine>(
     start::distinct(k, seed, search.centred.d(), search.data, session)?;
     let silent = Observer::none();
     let pass = Pass { empty: EmptyClusters::Relocate, observer: &silent, ..pass };
-    let whole = search.lloyd(Pass { k: 1, ..pass }, session, init_seconds)?;
+    let whole = search.lloyd(Pass { k: 1, ..pass }, session, start_seconds)?;
     let labelled = label(&whole.centroids, search.centred, search.data, session)?;
     let mut parts = vec![Part {
         rows: (0..search.centred.rows()).collect(),
@@ -69,7 +69,7 @@ pub(crate) fn bisect<T: Scalar, E: Engine>(
         };
         let number = parts.len() as u32;
         let pass = Pass { k: 2, seed: bits(seed, STREAM_SPLIT, number.into()), ..pass };
-        let Some(halves) = split(search, &parts, widest, pass, session, init_seconds)? else {
+        let Some(halves) = split(search, &parts, widest, pass, session, start_seconds)? else {
             parts[widest].divisible = false;
             continue;
         };
@@ -102,15 +102,15 @@ fn split<T: Scalar, E: Engine>(
     index: usize,
     pass: Pass<'_>,
     session: &mut Session<'_, E>,
-    init_seconds: &mut f64,
+    start_seconds: &mut f64,
 ) -> Result<Option<Halves>, FitError> {
     let part = &parts[index];
     if let [_] = parts {
         // All rows, which lie together as they are.
-        return split_rows(search, part, pass, session, init_seconds);
+        return split_rows(search, part, pass, session, start_seconds);
     }
     let mut apart = session.apart();
-    let found = split_apart(search, part, pass, &mut apart, init_seconds);
+    let found = split_apart(search, part, pass, &mut apart, start_seconds);
     session.report.merge(&apart.report);
     match found {
         Err(FitError::TooFewDistinct { .. } | FitError::Data(DataError::TooSmall { .. })) => Ok(None),
@@ -124,7 +124,7 @@ fn split_apart<T: Scalar, E: Engine>(
     part: &Part,
     pass: Pass<'_>,
     session: &mut Session<'_, E>,
-    init_seconds: &mut f64,
+    start_seconds: &mut f64,
 ) -> Result<Option<Halves>, FitError> {
     let all = search.centred.in_memory().ok_or(FitError::InFiles)?;
     let gathered = search.centred.gather(all, &part.rows);
@@ -139,7 +139,7 @@ fn split_apart<T: Scalar, E: Engine>(
         data: &data,
         stand_in: None,
     };
-    let halves = split_rows(&of_part, part, pass, session, init_seconds)?;
+    let halves = split_rows(&of_part, part, pass, session, start_seconds)?;
     Ok(halves.map(|mut halves| {
         for half in &mut halves.parts {
             half.centroid = centred.restore(&half.centroid);
@@ -154,10 +154,10 @@ fn split_rows<T: Scalar, E: Engine>(
     part: &Part,
     pass: Pass<'_>,
     session: &mut Session<'_, E>,
-    init_seconds: &mut f64,
+    start_seconds: &mut f64,
 ) -> Result<Option<Halves>, FitError> {
     let centred = search.centred;
-    let fitted = search.lloyd(pass, session, init_seconds)?;
+    let fitted = search.lloyd(pass, session, start_seconds)?;
     let labelled = label(&fitted.centroids, centred, search.data, session)?;
     let inertias = inertias(centred, &fitted.centroids, &labelled.labels);
     let half = |label: i32| {

@@ -189,7 +189,7 @@ impl<T: Scalar> Centred<T> {
     ) -> Result<Spread, Error> {
         let squares = session.run(&AddSquares::<T>::new(self.d), &(), data)?.pairs;
         let squares = squares.into_iter().next().map(|((), squares)| squares).unwrap_or_default();
-        let squared_means: f64 = columns.means.iter().map(|mean| mean.powi(2)).sum();
+        let squared_means: f64 = columns.means.iter().map(|mean| mean * mean).sum();
         let mean_square = squares.value() / self.weighing.total();
         let mean_variance = ((mean_square - squared_means) / self.d as f64).max(0.0);
         Ok(Spread { squares, mean_variance })

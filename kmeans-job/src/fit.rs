@@ -70,6 +70,8 @@ pub struct Fit<L = Vec<i32>> {
     pub report: Report,
     /// Seconds of statistics, centring, and the choice of start centroids (of all runs).
     pub init_seconds: f64,
+    /// Of those, seconds of the choice of start centroids.
+    pub start_seconds: f64,
     /// Seconds of iterations, labels, inertia and silhouettes.
     pub fit_seconds: f64,
 }
@@ -161,9 +163,9 @@ fn fit_as<T: Scalar>(
         Some(stand_in) => Some((stand_in, session.dataset(&stand_in.rows, &Preparation::Done)?)),
         None => None,
     };
-    let mut init_seconds = started.elapsed().as_secs_f64();
+    let prepared_seconds = started.elapsed().as_secs_f64();
 
-    let (mut best, mut trials) = (None::<(Option<f64>, Run)>, Vec::new());
+    let (mut best, mut trials, mut start_seconds) = (None::<(Option<f64>, Run)>, Vec::new(), 0.0);
     let search = Search {
         kmeans,
         centred: &centred,
@@ -174,7 +176,7 @@ fn fit_as<T: Scalar>(
     };
     for k in range.from..=range.to {
         let of_k = Instant::now();
-        let run = search.best_run(k, &mut session, &mut init_seconds)?;
+        let run = search.best_run(k, &mut session, &mut start_seconds)?;
         let score = silhouette.as_ref().and_then(|silhouette| silhouette.score(&run.centroids));
         trials.push(Trial {
             k,
@@ -191,8 +193,9 @@ fn fit_as<T: Scalar>(
         }
     }
     let (_, Run { model, labels, .. }) = best.expect("a range that was checked has a number in it");
+    let init_seconds = prepared_seconds + start_seconds;
     let fit_seconds = started.elapsed().as_secs_f64() - init_seconds;
-    Ok(Fit { model, labels, trials, report: session.report, init_seconds, fit_seconds })
+    Ok(Fit { model, labels, trials, report: session.report, init_seconds, start_seconds, fit_seconds })
 }
 
 /// What all runs have in common.
@@ -234,11 +237,11 @@ impl<T: Scalar> Search<'_, T> {
         &self,
         k: usize,
         session: &mut Session<'_, E>,
-        init_seconds: &mut f64,
+        start_seconds: &mut f64,
     ) -> Result<Run, FitError> {
-        let mut best = self.run(k, 1, session, init_seconds)?;
+        let mut best = self.run(k, 1, session, start_seconds)?;
         for number in 2..=self.kmeans.n_init {
-            let run = self.run(k, number, session, init_seconds)?;
+            let run = self.run(k, number, session, start_seconds)?;
             if run.model.inertia < best.model.inertia {
                 best = run;
             }
@@ -251,15 +254,15 @@ impl<T: Scalar> Search<'_, T> {
         k: usize,
         number: u32,
         session: &mut Session<'_, E>,
-        init_seconds: &mut f64,
+        start_seconds: &mut f64,
     ) -> Result<Run, FitError> {
         let &Self { kmeans, centred, data, .. } = self;
         let seed = seed_of_run(kmeans.seed, number);
         let pass = Pass { k, number, seed, empty: kmeans.empty, observer: &kmeans.observer };
         let fitted = match kmeans.algorithm {
-            Algorithm::Lloyd => self.lloyd(pass, session, init_seconds)?,
-            Algorithm::Bisecting => bisect(self, pass, session, init_seconds)?,
-            Algorithm::MiniBatch { batch } => self.mini_batch(batch, pass, session, init_seconds)?,
+            Algorithm::Lloyd => self.lloyd(pass, session, start_seconds)?,
+            Algorithm::Bisecting => bisect(self, pass, session, start_seconds)?,
+            Algorithm::MiniBatch { batch } => self.mini_batch(batch, pass, session, start_seconds)?,
         };
         let labelled = match kmeans.has_labels {
             true => label(&fitted.centroids, centred, data, session),
@@ -290,12 +293,12 @@ impl<T: Scalar> Search<'_, T> {
         &self,
         pass: Pass<'_>,
         session: &mut Session<'_, E>,
-        init_seconds: &mut f64,
+        start_seconds: &mut f64,
     ) -> Result<Vec<f64>, FitError> {
         let &Self { kmeans, centred, data, .. } = self;
         let started = Instant::now();
         let start = start::choose(&kmeans.start, pass.k, pass.seed, centred, data, session)?;
-        *init_seconds += started.elapsed().as_secs_f64();
+        *start_seconds += started.elapsed().as_secs_f64();
         Ok(start)
     }
 
@@ -305,9 +308,9 @@ impl<T: Scalar> Search<'_, T> {
         batch: u64,
         pass: Pass<'_>,
         session: &mut Session<'_, E>,
-        init_seconds: &mut f64,
+        start_seconds: &mut f64,
     ) -> Result<Fitted, FitError> {
-        let start = self.start(pass, session, init_seconds)?;
+        let start = self.start(pass, session, start_seconds)?;
         let Pass { k, number, seed, observer, .. } = pass;
         let rounds = MiniBatches {
             centred: self.centred,
@@ -330,10 +333,10 @@ impl<T: Scalar> Search<'_, T> {
         &self,
         pass: Pass<'_>,
         session: &mut Session<'_, E>,
-        init_seconds: &mut f64,
+        start_seconds: &mut f64,
     ) -> Result<Fitted, FitError> {
         let &Self { kmeans, centred, data, .. } = self;
-        let start = self.start(pass, session, init_seconds)?;
+        let start = self.start(pass, session, start_seconds)?;
         let Pass { k, number, empty, observer, .. } = pass;
         let iterations = Iterations {
             centred,

@@ -196,7 +196,7 @@ impl<T: Scalar> Iterations<'_, T> {
             }
         }
         let centroids = self.centred.settle(centroids, &state.centroids);
-        let shift = centroids.iter().zip(&state.centroids).map(|(new, old)| (new - old).powi(2)).sum();
+        let shift = centroids.iter().zip(&state.centroids).map(|(new, old)| (new - old) * (new - old)).sum();
         let number = state.costs.len() as u32;
         let cost = state.costs.last().copied().unwrap_or_default();
         let (k, run) = (self.k, self.run);

@@ -104,7 +104,7 @@ impl<T: Scalar> Iterative for MiniBatches<'_, T> {
             }
         }
         let centroids = self.centred.settle(centroids, &state.centroids);
-        let shift = centroids.iter().zip(&state.centroids).map(|(new, old)| (new - old).powi(2)).sum();
+        let shift = centroids.iter().zip(&state.centroids).map(|(new, old)| (new - old) * (new - old)).sum();
         // A round that happens to draw no row that counts tells nothing.
         let cost = match weight {
             0 => state.costs.last().copied().unwrap_or_default(),

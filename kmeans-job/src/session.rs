@@ -45,8 +45,10 @@ const PIECE_SPLIT_ROWS_MAX: u64 = 1 << 16;
 const SPLITS: u64 = 64;
 const SPLIT_BYTES: RangeInclusive<u64> = 256 << 10..=64 << 20;
 
-/// A split has this many times the bytes of the sums that it gives, but there are at least so many splits.
+/// A split in memory has this many times the bytes of the sums that it gives, and no fewer than these: a task on less costs
+/// more than its rows, and most on a pool. But there are at least so many splits.
 const SPLIT_PER_SUMS: u64 = 4;
+const SPLIT_IN_MEMORY_MIN: u64 = 1 << 20;
 const SPLITS_MIN: u64 = 16;
 /// Sums that are reduced as one. Few are reduced in no time: more partitions would only cost more tasks.
 const PARTITION_BYTES: u64 = 128 << 10;
@@ -134,7 +136,7 @@ impl<'e, E: Engine> Session<'e, E> {
                     rows = rows.stored_in(file, preparation.clone())?;
                 }
                 let bytes = size_of_val(matrix.values()) as u64;
-                (Box::new(rows), self.split_bytes.or(self.split_bytes_of_sums(bytes)))
+                (Box::new(rows), self.split_bytes.or(self.split_bytes_in_memory(bytes)))
             }
             Source::Files(rows) => {
                 let bytes = self.split_bytes.unwrap_or_else(|| split_bytes(rows));
@@ -154,11 +156,12 @@ impl<'e, E: Engine> Session<'e, E> {
         self.split_bytes.unwrap_or_else(|| split_bytes(rows)).min(most)
     }
 
-    /// The bytes of a split of rows in memory, if the sums of the clusters ask for larger ones than usual: else as many
-    /// bytes would go through the shuffle as through the kernel.
-    fn split_bytes_of_sums(&self, bytes: u64) -> Option<u64> {
+    /// The bytes of a split of rows in memory, if they are to be larger than usual: with large sums as many bytes would go
+    /// through the shuffle as through the kernel.
+    fn split_bytes_in_memory(&self, bytes: u64) -> Option<u64> {
         let usual = (bytes / SPLITS).clamp(*SPLIT_BYTES.start(), *SPLIT_BYTES.end());
-        let wanted = self.sums_bytes.saturating_mul(SPLIT_PER_SUMS).min(bytes / SPLITS_MIN);
+        let of_sums = self.sums_bytes.saturating_mul(SPLIT_PER_SUMS);
+        let wanted = of_sums.max(SPLIT_IN_MEMORY_MIN).min(bytes / SPLITS_MIN);
         (wanted > usual).then_some(wanted)
     }
 

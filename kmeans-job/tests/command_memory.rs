@@ -5,6 +5,10 @@
 mod command;
 
 use command::{Folder, noise, npy_f32, words};
+use std::{
+    fs::OpenOptions,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+};
 
 /// 4 MB of points in two files.
 fn folder() -> Folder {
@@ -135,4 +139,34 @@ fn a_small_budget_is_enough_for_a_small_table() {
     let run = folder.run(&words("fit IRIS --k 3 --memory none"));
     assert_eq!(run.status, Some(2));
     assert!(run.stderr.contains("give a size such as 200MB"), "{}", run.stderr);
+}
+
+#[test]
+fn a_file_that_changes_between_rounds_ends_the_fit_and_is_named() {
+    const CLUSTERS: usize = 64;
+    let folder = folder();
+    // Crowded at one end: it takes them hundreds of rounds to spread.
+    folder.put("start.npy", npy_f32(CLUSTERS, 4, (0..CLUSTERS * 4).map(|i| i as f32 * 1e-6)));
+    folder.put("m.json", "old model");
+    let args = format!(
+        "fit points --k {CLUSTERS} --init start.npy --max-iter 100000 --tol 0 --memory 10600000 --model m.json"
+    );
+    let mut child = folder.command(&words(&args)).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("iteration 1 cost ") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "it has ended");
+    }
+    let mut changed = OpenOptions::new().append(true).open(folder.path("points/b.npy")).unwrap();
+    changed.write_all(&[0; 16]).unwrap();
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{rest}");
+    let error = rest.lines().last().unwrap();
+    assert!(error.starts_with("error: ") && error.contains("points/b.npy"), "{error}");
+    assert!(error.contains("has changed"), "{error}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(folder.get("m.json"), b"old model");
 }

@@ -9,6 +9,12 @@ use kmeans_job::{
     Model,
     data::{self, LoadOptions, Points},
 };
+use parquet::{
+    data_type::{ByteArray, ByteArrayType, DoubleType},
+    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    schema::parser::parse_message_type,
+};
+use std::{fs::File, sync::Arc};
 
 /// A column of numbers of a Parquet file.
 fn column(folder: &Folder, name: &str, column: &str) -> Vec<f64> {
@@ -77,4 +83,37 @@ fn parquet_of_other_columns_is_refused_by_name() {
         assert_eq!(run.status, Some(1), "{args}");
         assert!(run.stderr.contains(part), "{args}: {}", run.stderr);
     }
+}
+
+#[test]
+fn a_column_of_strings_is_named_with_the_columns_of_numbers() {
+    let folder = Folder::new();
+    let schema = "message flowers { required double x; required binary name (STRING); required double y; }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let file = File::create(folder.path("flowers.parquet")).unwrap();
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(file, schema, properties).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for numbers in [Some([1.0, 2.0, 30.0]), None, Some([4.0, 5.0, 60.0])] {
+        let mut column = group.next_column().unwrap().unwrap();
+        match numbers {
+            Some(numbers) => column.typed::<DoubleType>().write_batch(&numbers, None, None).unwrap(),
+            None => {
+                let names = ["rose", "iris", "aster"].map(ByteArray::from);
+                column.typed::<ByteArrayType>().write_batch(&names, None, None).unwrap()
+            }
+        };
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+
+    let run = folder.run(&command::words("fit flowers.parquet --k 2 --model m.json"));
+    assert_eq!(run.status, Some(1));
+    for part in ["error: flowers.parquet: ", "`name`", "--columns x,y"] {
+        assert!(run.stderr.contains(part), "no {part:?} in {}", run.stderr);
+    }
+    assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1));
+    assert!(!folder.path("m.json").exists());
+    folder.succeed("fit flowers.parquet --columns x,y --k 2 --model m.json");
 }

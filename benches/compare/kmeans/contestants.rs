@@ -66,7 +66,7 @@ impl Contestants {
         let mut all = Self::default();
         let aims = task.workload.aims();
         all.ours(task, setup, "this project", Role::Ours, "threads");
-        if aims.pool.is_some() {
+        if aims.pool.is_some() || aims.pool_ms_max.is_some() {
             all.ours(task, setup, "this project, peers of one thread", Role::Pool, "pool");
         }
         all.ours(task, setup, "its kernel in a plain loop", Role::PlainLoop, "plain-loop");
@@ -159,7 +159,7 @@ impl Setup<'_> {
     }
 
     /// Tells every library that a contestant may have inside how many threads there are.
-    fn limit(self, command: &mut Command) {
+    pub(super) fn limit(self, command: &mut Command) {
         for variable in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"] {
             command.env(variable, self.threads.to_string());
         }

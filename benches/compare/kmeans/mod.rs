@@ -9,11 +9,13 @@
 //! * [`workload`]: which points, how many clusters, and what this project set out for.
 //! * [`contestants`]: who takes part. [`process`]: how they are asked.
 //! * [`report`]: what is told of it.
-//! * Contestants: `fit_kmeans.rs` and `fit_linfa.rs` are programs, `peer_*.py` scripts.
+//! * [`start`]: the contest of start centroids, which has contestants and tables of its own.
+//! * Contestants: `fit_kmeans.rs`, `fit_linfa.rs` and `start_kmeans.rs` are programs, `peer_*.py` scripts.
 
 mod contestants;
 mod process;
 mod report;
+pub(crate) mod start;
 mod workload;
 
 pub(crate) use workload::Workload;

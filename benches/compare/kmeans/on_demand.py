@@ -32,15 +32,21 @@ def inertia(points, centroids):
     return total
 
 
-def serve(points, fit):
-    """Answers until the input ends. `fit` takes a number of iterations and gives centroids, labels, and how many
-    iterations it has done (None if it does not know)."""
+def answer_each(answer):
+    """Says that it is ready, and then answers each number with a line of several, until the input ends."""
     # Some of the libraries print.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     print("ready", file=answers)
     for line in sys.stdin:
-        iterations = int(line)
+        print(*answer(int(line)), file=answers)
+
+
+def serve(points, fit):
+    """Answers until the input ends. `fit` takes a number of iterations and gives centroids, labels, and how many
+    iterations it has done (None if it does not know)."""
+
+    def answer(iterations):
         began = time.perf_counter()
         centroids, labels, done = fit(iterations)
         seconds = time.perf_counter() - began
@@ -48,4 +54,6 @@ def serve(points, fit):
             sys.exit(f"did {done} of {iterations} iterations")
         if labels is not None and len(labels) != len(points):
             sys.exit("not every row has a label")
-        print(seconds, inertia(points, numpy.asarray(centroids)), file=answers)
+        return seconds, inertia(points, numpy.asarray(centroids))
+
+    answer_each(answer)

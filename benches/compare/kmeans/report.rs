@@ -182,6 +182,11 @@ impl Outcome {
                 format_args!("* peers of one thread as fast as threads, an iteration: {reached}, aim {aim}"),
             );
         }
+        if let Some(aim) = aims.pool_ms_max {
+            let pool = self.results.iter().find(|result| result.role == Role::Pool);
+            let reached = number(pool.and_then(Performance::iteration).map(|seconds| seconds * 1e3), 2);
+            line(text, format_args!("* peers of one thread, an iteration: {reached} ms, aim at most {aim}"));
+        }
     }
 
     fn aim(&self, text: &mut String, what: &str, aim: f64, reached: Option<(&str, f64)>) {
@@ -299,6 +304,10 @@ pub(crate) mod tests {
         has("* an iteration: 1.50 times as fast as B, aim 6");
         has("* a whole fit: 1.33 times as fast as B, aim 4");
         has("* peers of one thread as fast as threads, an iteration: 0.80, aim 0.9");
+        let mut rgb = outcome();
+        rgb.task.workload = Workload::Rgb;
+        let table = rgb.section().table;
+        assert!(table.contains("* peers of one thread, an iteration: 12.50 ms, aim at most 3\n"), "{table}");
         let mut alone = outcome();
         alone.results.truncate(1);
         assert!(alone.section().table.contains("* an iteration: aim 6, not measured\n"));

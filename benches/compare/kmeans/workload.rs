@@ -45,6 +45,8 @@ pub(crate) struct Aims {
     pub(crate) spark: Option<(f64, f64)>,
     /// A pool of two peers of one thread, as two threads: an iteration.
     pub(crate) pool: Option<f64>,
+    /// The milliseconds of an iteration on such a pool, at most.
+    pub(crate) pool_ms_max: Option<f64>,
 }
 
 /// What everybody has to do.
@@ -90,7 +92,7 @@ impl Workload {
     pub(crate) fn aims(self) -> Aims {
         let spark = Some((100.0, 5_000.0));
         match self {
-            Self::Rgb => Aims { exact: Some((10.0, 5.0)), spark, ..Aims::default() },
+            Self::Rgb => Aims { exact: Some((10.0, 5.0)), spark, pool_ms_max: Some(3.0), ..Aims::default() },
             Self::Small => Aims { exact: Some((6.0, 4.0)), spark, pool: Some(0.9), ..Aims::default() },
             Self::Hibench => Aims { exact: Some((5.0, 3.0)), spark, pool: Some(0.9), ..Aims::default() },
             Self::Wide => Aims { exact: Some((1.8, 1.5)), superkmeans: Some(1.0), spark, ..Aims::default() },

@@ -1,10 +1,11 @@
 //! Milliseconds per iteration of K-means: on a pool of two peers with one thread each, against two threads of one
 //! process, in turns.
 //!
-//! `cargo run --release -p benches --bin pool_kmeans [-- RUNS [N D K [INLINE_BYTES]]]`
+//! `cargo run --release -p benches --bin pool_kmeans [-- RUNS [N D K [INLINE_BYTES [SPLIT_BYTES]]]]`
 //!
 //! Prints the median time of an iteration from the second on, when all splits are where they are worked on, of each run;
-//! and how fast the pool is beside the process. Bar: 80 %. INLINE_BYTES is the option of that name of the pool.
+//! and how fast the pool is beside the process. Bar: 90 %. INLINE_BYTES is the option of that name of the pool, SPLIT_BYTES
+//! that of the fit.
 
 use benches::{
     Failure,
@@ -30,6 +31,8 @@ fn main() -> Result<(), Failure> {
     let options = PoolOptions::default();
     let inline_bytes = u32::try_from(argument(4, options.inline_bytes as usize))?;
 
+    let split_bytes = numbers.get(5).map(|&bytes| bytes as u64);
+
     let values = points(n, d, k);
     let start = values[..k * d].iter().map(|&x| f64::from(x)).collect();
     let (points, start) = (Matrix::new(n, d, values)?, Matrix::new(k, d, start)?);
@@ -40,8 +43,8 @@ fn main() -> Result<(), Failure> {
     println!("K-means, {n} x {d} f32, k = {k}: milliseconds of an iteration");
     let (mut on_pool, mut on_local) = (Vec::new(), Vec::new());
     for run in 0..=runs {
-        let (pool_times, pool_fit) = fit_timed(&pool, &points, &start, ITERATIONS);
-        let (local_times, local_fit) = fit_timed(&local, &points, &start, ITERATIONS);
+        let (pool_times, pool_fit) = fit_timed(&pool, &points, &start, ITERATIONS, split_bytes);
+        let (local_times, local_fit) = fit_timed(&local, &points, &start, ITERATIONS, split_bytes);
         assert!(pool_fit.model == local_fit.model, "both have found the same");
         // The first run warms up.
         if run > 0 {

@@ -116,7 +116,8 @@ impl Drift {
             .chunks_exact(d)
             .zip(current.chunks_exact(d))
             .map(|(a, b)| {
-                let square: f64 = a.iter().zip(b).map(|(a, b)| (a.to_f64() - b.to_f64()).powi(2)).sum();
+                let differences = a.iter().zip(b).map(|(a, b)| a.to_f64() - b.to_f64());
+                let square: f64 = differences.map(|difference| difference * difference).sum();
                 // Up, by more than the rounding of the sum.
                 square.sqrt() * (1.0 + (d + 8) as f64 * f64::EPSILON)
             })

@@ -5,7 +5,7 @@ use super::{
     fit, fit_on, observed_fit,
     oracle::squared_distance,
 };
-use kmeans_job::{EmptyClusters, Fit, KMeans, PredictOptions, Start};
+use kmeans_job::{EmptyClusters, Fit, KMeans, Model, PredictOptions, Start};
 use mapreduce_core::Local;
 use proptest::prelude::*;
 
@@ -38,20 +38,84 @@ proptest! {
 
     #[test]
     fn splits_and_threads_do_not_show(
-        n in 64..300_usize, d in 1..5_usize, k in 1..9_usize, max in 1..200_u32, seed: u64, start in starts(),
+        n in (1..5_usize).prop_map(|n| 64 * n), d in 1..5_usize, k in 1..9_usize, max in 1..200_u32, seed: u64,
+        start in starts(),
     ) {
         let table = integers(n, d, max, seed).map(|_, x| x * 0.1);
         let options = KMeans::builder().start(start).seed(seed).n_init(2).max_iter(4);
-        let found = |threads, splits: usize| {
-            let split_bytes = ((n * d * 8).div_ceil(splits)) as u64;
-            let options = options.clone().k(k).split_bytes(split_bytes);
-            // So few distinct points may be a reason to refuse; then all do.
-            let result = fit_on(&Local::new(threads).unwrap(), table.f64(), &options);
-            result.map(|Fit { model, labels, .. }| (model, labels)).map_err(|error| error.to_string())
-        };
-        let expected = found(1, 1);
-        for (threads, splits) in [(1, 2), (3, 7), (2, 64)] {
-            prop_assert_eq!(&found(threads, splits), &expected, "{} threads, {} splits", threads, splits);
+        for (points, row_bytes) in [(table.f64(), 8 * d), (table.f32(), 4 * d)] {
+            let found = |threads, splits: usize| {
+                let split_bytes = (n.div_ceil(splits) * row_bytes) as u64;
+                let options = options.clone().k(k).split_bytes(split_bytes);
+                // So few distinct points may be a reason to refuse; then all do.
+                let result = fit_on(&Local::new(threads).unwrap(), points.clone(), &options);
+                result.map(|Fit { model, labels, .. }| (model, labels)).map_err(|error| error.to_string())
+            };
+            let expected = found(1, 1);
+            for (threads, splits) in [(1, 2), (3, 7), (2, 64)] {
+                prop_assert_eq!(&found(threads, splits), &expected, "{} threads, {} splits", threads, splits);
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_rows_does_not_show(
+        (n, order) in (8..150_usize).prop_flat_map(|n| (Just(n), Just((0..n).collect::<Vec<_>>()).prop_shuffle())),
+        d in 1..5_usize, k in 1..8_usize, seed: u64,
+    ) {
+        let table = blobs(n, d, k, 0.8, seed);
+        // One start that may lose its rows: those move to the farthest, wherever that is.
+        let start = table.pick(0..k).map(|j, x| if j == 0 && seed % 3 == 0 { x * 4.0 } else { x });
+        let options = KMeans::builder().k(k).start(Start::Given(start.matrix())).max_iter(8);
+        let permuted = table.pick(order.iter().copied());
+        for (points, permuted) in [(table.f64(), permuted.f64()), (table.f32(), permuted.f32())] {
+            let (expected, found) = (fit(points, &options).unwrap(), fit(permuted, &options).unwrap());
+            prop_assert_eq!(found.model, expected.model);
+            let labels: Vec<i32> = order.iter().map(|&row| expected.labels[row]).collect();
+            prop_assert_eq!(found.labels, labels);
+        }
+    }
+
+    #[test]
+    fn powers_of_two_scale_without_a_trace(
+        n in 8..150_usize, d in 1..5_usize, k in 1..8_usize, exponent in -30..30_i32, seed: u64, start in starts(),
+    ) {
+        let (table, scale) = (blobs(n, d, k, 0.8, seed), 2_f64.powi(exponent));
+        let scaled = table.map(|_, x| x * scale);
+        let options = KMeans::builder().k(k).start(start).seed(seed).max_iter(8);
+        for (points, scaled) in [(table.f64(), scaled.f64()), (table.f32(), scaled.f32())] {
+            let (expected, found) = (fit(points, &options).unwrap(), fit(scaled, &options).unwrap());
+            prop_assert_eq!(found.labels, expected.labels);
+            let costs = |model: &Model| [&model.cost_per_iteration[..], &[model.inertia]].concat();
+            let of_scaled: Vec<f64> = costs(&expected.model).iter().map(|cost| cost * scale * scale).collect();
+            prop_assert_eq!(costs(&found.model), of_scaled);
+            let of_scaled: Vec<f64> = expected.model.centroids.concat().iter().map(|x| x * scale).collect();
+            prop_assert_eq!(found.model.centroids.concat(), of_scaled);
+        }
+    }
+
+    #[test]
+    fn one_cluster_is_the_mean_and_as_many_as_points_are_the_points(
+        n in 1..60_usize, d in 1..5_usize, seed: u64, start in starts(),
+    ) {
+        let table = blobs(n, d, 3, 0.8, seed);
+        let options = KMeans::builder().start(start).seed(seed);
+        let one = fit(table.f64(), &options.clone().k(1)).unwrap();
+        let mean: Vec<f64> =
+            (0..d).map(|j| (0..n).map(|i| table.row(i)[j]).sum::<f64>() / n as f64).collect();
+        for (found, expected) in one.model.centroids[0].iter().zip(&mean) {
+            prop_assert!((found - expected).abs() < 1e-12, "{} {}", found, expected);
+        }
+        let inertia: f64 = (0..n).map(|i| squared_distance(table.row(i), &mean)).sum();
+        prop_assert!((one.model.inertia - inertia).abs() <= 1e-12 * inertia.max(1.0));
+        prop_assert_eq!((one.labels, one.model.counts), (vec![0; n], vec![n as u64]));
+
+        let all = fit(table.f64(), &options.k(n)).unwrap();
+        prop_assert!(all.model.inertia < 1e-28, "{}", all.model.inertia);
+        prop_assert_eq!(all.model.counts, vec![1; n]);
+        for (row, &label) in all.labels.iter().enumerate() {
+            let centroid = &all.model.centroids[label as usize];
+            prop_assert!(squared_distance(table.row(row), centroid) < 1e-28);
         }
     }
 
