@@ -44,7 +44,7 @@ pub(crate) use reduce::{OutputRun, PairWriter, ReduceOutput};
 pub use round::set_up;
 pub(crate) use round::{MapTask, ReduceTask, Round, describe_key};
 pub use run::{Pair, Run, RunChunks};
-pub(crate) use run::{pair_bytes, put_lengths, take_pair};
+pub(crate) use run::{pair_bytes, prefix, put_lengths, take_pair};
 pub(crate) use sides::Returned;
 pub use spill::SpillError;
 pub(crate) use spill::SpillFiles;
