@@ -84,23 +84,25 @@ impl Player {
 
 impl<'a> Merge<'a> {
     pub(super) fn new(runs: impl IntoIterator<Item = &'a Run>, attempt: &'a Attempt) -> Result<Self> {
-        Self::of(runs, attempt, false)
+        Self::of(runs.into_iter().map(Run::reader), attempt, false)
     }
 
-    /// Of runs with keys of type `K`: those of fixed width need not be compared beyond their prefixes.
+    /// With keys of type `K`: those of fixed width need not be compared beyond their prefixes.
     pub(super) fn by_key<K: ?Sized + Key>(
-        runs: impl IntoIterator<Item = &'a Run>,
+        runs: impl IntoIterator<Item = RunReader<'a>>,
         attempt: &'a Attempt,
     ) -> Result<Self> {
         Self::of(runs, attempt, K::WIDTH.is_some())
     }
 
-    fn of(runs: impl IntoIterator<Item = &'a Run>, attempt: &'a Attempt, exact: bool) -> Result<Self> {
+    fn of(runs: impl IntoIterator<Item = RunReader<'a>>, attempt: &'a Attempt, exact: bool) -> Result<Self> {
         let mut sources = Vec::new();
-        for run in runs.into_iter().filter(|run| run.pairs() > 0) {
-            let mut source = Source { reader: run.reader(), prefix: 0, live: false };
+        for reader in runs {
+            let mut source = Source { reader, prefix: 0, live: false };
             source.advance()?;
-            sources.push(source);
+            if source.live {
+                sources.push(source);
+            }
         }
         let tree = vec![UNPLAYED; sources.len()];
         let mut merge = Self { sources, tree, exact, lent: false, attempt, taken: 0 };
@@ -339,7 +341,10 @@ mod tests {
         let expected: Vec<_> = groups
             .map(|all| (all[0].0.clone(), all.iter().map(|(_, value)| value.clone()).collect()))
             .collect();
-        assert_eq!(drain::<K>(Merge::by_key::<K>(&runs, &Attempt::default()).unwrap()), expected);
+        assert_eq!(
+            drain::<K>(Merge::by_key::<K>(runs.iter().map(Run::reader), &Attempt::default()).unwrap()),
+            expected
+        );
     }
 
     /// Keys that share few or many of their first bytes, as many as a prefix has, fewer or more, and differ in others or
