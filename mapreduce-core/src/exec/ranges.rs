@@ -179,13 +179,15 @@ mod tests {
     fn ranges_have_about_the_size_that_is_asked_for() {
         let memory = Memory::limited(u64::MAX);
         let pairs = |first: u32| -> Pairs {
-            (0..20_000).map(|i| ((first + i * 7).to_be_bytes().to_vec(), vec![1; 4])).collect()
+            let mut keys: Vec<u32> = (0..20_000).map(|i| (first + 7 * i).wrapping_mul(0x9e37_79b1)).collect();
+            keys.sort_unstable();
+            keys.into_iter().map(|key| (key.to_be_bytes().to_vec(), vec![1; 4])).collect()
         };
         let runs: Vec<Run> = (0..7).map(|first| run(&memory, &pairs(first))).collect();
         let ranges = Ranges::cut::<u32>(&runs, 50_000).unwrap().unwrap();
         let sizes: Vec<usize> =
             ranges.as_slice().iter().map(|parts| parts.iter().map(|part| part.len()).sum()).collect();
-        assert!(sizes.len() == 28 && sizes.iter().all(|size| (40_000..60_000).contains(size)), "{sizes:?}");
+        assert!(sizes.len() == 28 && sizes.iter().all(|size| (30_000..75_000).contains(size)), "{sizes:?}");
     }
 
     #[test]

@@ -126,7 +126,8 @@ impl<'a> LocalRounds<'a> {
             destination,
             memory: self.memory.clone(),
             segment_bytes: self.options.segment_bytes,
-            range_bytes: self.range_bytes(partitions),
+            // The partition of side outputs is not reduced.
+            range_bytes: self.range_bytes(partitions - u32::from(!J::SIDE_OUTPUTS.is_empty())),
             outputs: (0..splits).map(|_| OnceLock::new()).collect(),
         };
         let work = &work;
