@@ -1,4 +1,5 @@
-//! One attempt of one task: everything between a split and the output of a reduce task, on one thread.
+//! One attempt of one task: everything between a split and the output of a reduce task, on one thread unless others of its
+//! pool have nothing to do.
 //!
 //! The way of a record: `map` opens a split and calls the mapper; what it emits goes to a `table` (with a
 //! combiner) or a `buffer` (without), which are cut into sorted `segment`s and end as one sorted `run` per partition, in
