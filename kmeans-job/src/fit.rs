@@ -6,7 +6,6 @@ use crate::{
     centred::{self, Centred, Columns, Spread},
     clock::Clock,
     data::{Points, ShareError},
-    distinct,
     error::FitError,
     iterations::{Fitted, Iterations},
     jobs::rows::Preparation,
@@ -18,6 +17,7 @@ use crate::{
     session::{Data, Session},
     silhouette::Silhouette,
     source::{AnySource, Source},
+    stand_in::StandIn,
     start,
     weighing::Weighed,
 };
@@ -144,12 +144,13 @@ fn fit_as<T: Scalar>(
             Some(Silhouette::new(&centred, kmeans.seed, &data, &mut session)?)
         }
     };
-    // A file that peers read has the rows as they are, and rows with weights are not counted.
-    let is_counted = !session.is_shared() && weights.is_none() && kmeans.algorithm == Algorithm::Lloyd;
-    let in_memory = centred.in_memory().filter(|_| is_counted);
-    let distinct = in_memory.and_then(|rows| distinct::find(rows, range.to, kmeans.max_iter));
-    let distinct = distinct.map(Source::Memory);
-    let distinct = distinct.as_ref().map(|rows| session.dataset(rows, &Preparation::Done)).transpose()?;
+    // A file that peers read has the rows as they are.
+    let is_replaceable = !session.is_shared() && kmeans.algorithm == Algorithm::Lloyd;
+    let stand_in = is_replaceable.then(|| StandIn::find(&centred, range.to, kmeans.max_iter)).flatten();
+    let stand_in = match &stand_in {
+        Some(stand_in) => Some((stand_in, session.dataset(&stand_in.rows, &Preparation::Done)?)),
+        None => None,
+    };
     let mut init_seconds = started.elapsed().as_secs_f64();
 
     let (mut best, mut trials) = (None::<(Option<f64>, Run)>, Vec::new());
@@ -159,7 +160,7 @@ fn fit_as<T: Scalar>(
         columns: &columns,
         spread: &spread,
         data: &data,
-        distinct: distinct.as_ref(),
+        stand_in: stand_in.as_ref(),
     };
     for k in range.from..=range.to {
         let of_k = Instant::now();
@@ -191,8 +192,8 @@ pub(crate) struct Search<'a, T: Scalar> {
     pub(crate) columns: &'a Columns<T>,
     pub(crate) spread: &'a Spread,
     pub(crate) data: &'a Data<'a, T>,
-    /// The distinct rows with their numbers, if that makes iterations faster.
-    pub(crate) distinct: Option<&'a Data<'a, T>>,
+    /// What Lloyd's iterations go through instead of the rows, if that makes them faster.
+    pub(crate) stand_in: Option<&'a (&'a StandIn<T>, Data<'a, T>)>,
 }
 
 /// What is looked for in a pass from start centroids to the end of the iterations.
@@ -321,7 +322,8 @@ impl<T: Scalar> Search<'_, T> {
         let iterations = Iterations {
             centred,
             grid: &self.columns.grid,
-            weights_are_copies: self.distinct.is_some(),
+            weights_are_copies: self.stand_in.is_some_and(|(rows, _)| rows.weights_are_copies),
+            are_near: self.stand_in.is_some_and(|(rows, _)| rows.are_near),
             squares: &self.spread.squares,
             k,
             run: number,
@@ -332,7 +334,7 @@ impl<T: Scalar> Search<'_, T> {
             observer,
             clock: Clock::start(),
         };
-        Ok(session.iterate(&iterations, self.distinct.unwrap_or(data))?.output)
+        Ok(session.iterate(&iterations, self.stand_in.map_or(data, |(_, data)| data))?.output)
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Iterations<'a, T: Scalar> {
     pub(crate) grid: &'a Grid<T>,
     /// Whether the rows are distinct ones, with the numbers of their copies.
     pub(crate) weights_are_copies: bool,
+    /// Whether rows that follow each other are near each other.
+    pub(crate) are_near: bool,
     /// The sum of the squares of all elements.
     pub(crate) squares: &'a ExactSum,
     pub(crate) k: usize,
@@ -94,7 +96,8 @@ impl<T: Scalar> Iterative for Iterations<'_, T> {
             previous: state.previous.clone(),
             step: self.step(state),
         };
-        Ok((Lloyd { grid: self.grid.clone(), weights_are_copies: self.weights_are_copies }, shared))
+        let &Self { grid, weights_are_copies, are_near, .. } = self;
+        Ok((Lloyd { grid: grid.clone(), weights_are_copies, are_near }, shared))
     }
 
     fn advance(

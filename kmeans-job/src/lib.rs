@@ -52,6 +52,7 @@ mod kmeans;
 mod labelling;
 mod mini_batch;
 pub mod model;
+mod near;
 pub mod numeric;
 pub mod output;
 pub mod palette;
@@ -62,6 +63,7 @@ mod predict;
 mod session;
 mod silhouette;
 mod source;
+mod stand_in;
 mod start;
 mod weighing;
 

@@ -64,6 +64,12 @@ fn assert_every_isa_agrees<T: Scalar>(centroids: &[T], rows: &[T], d: usize) {
         labels.fill(u32::MAX);
         assign(isa, &packed, RowBlock { width: d, values: rows }, &mut labels, None);
         assert_eq!(labels, expected_labels, "labels without scores on {isa}");
+        // With a weight behind each row, which is of no account.
+        let wide: Vec<T> = rows.chunks_exact(d).flat_map(|row| row.iter().copied().chain([T::MAX])).collect();
+        labels.fill(u32::MAX);
+        assign(isa, &packed, RowBlock { width: d + 1, values: &wide }, &mut labels, Some(&mut scores));
+        assert_eq!(labels, expected_labels, "labels of wider rows on {isa}");
+        assert_eq!(bits(&scores), bits(&expected_scores), "scores of wider rows on {isa}");
     }
     for ((row, label), score) in rows.chunks_exact(d).zip(expected_labels).zip(expected_scores) {
         let (one_label, one_score) = nearest(&packed, row);

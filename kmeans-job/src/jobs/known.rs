@@ -1,6 +1,6 @@
 //! [`Known`]: what a split remembers of its rows from one round to the next.
 
-use super::rows::CentredRows;
+use super::{leaves::Leaves, rows::CentredRows};
 use crate::{kernel::bounds::BoundsMut, numeric::scalar::Scalar};
 use mapreduce_core::Split;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::ops::Range;
 /// The labels of a split's rows and, once few of them change, bounds on their distances. Whatever is lost is made again
 /// from the centroids of the round before, so that no result depends on it.
 #[derive(Debug)]
-pub(super) struct Known<T> {
+pub(super) struct Known<T: Scalar> {
     /// Of the centroids that the labels belong to.
     pub(super) fingerprint: u64,
     pub(super) labels: Vec<u32>,
@@ -17,18 +17,24 @@ pub(super) struct Known<T> {
     lower: Vec<T>,
     /// Rounds to go without bounds.
     pause: u32,
+    /// Boxes around the rows, if they lie near those that follow them.
+    pub(super) leaves: Option<Leaves<T>>,
 }
 
-impl<T> Default for Known<T> {
+impl<T: Scalar> Default for Known<T> {
     fn default() -> Self {
-        Self { fingerprint: 0, labels: Vec::new(), upper: Vec::new(), lower: Vec::new(), pause: 0 }
+        let (labels, upper, lower) = (Vec::new(), Vec::new(), Vec::new());
+        Self { fingerprint: 0, labels, upper, lower, pause: 0, leaves: None }
     }
 }
 
 impl<T: Scalar> Known<T> {
-    /// Leaves it to the next task on the split, if there is room for it: 4 bytes a row, with bounds two values more.
+    /// Leaves it to the next task on the split, if there is room for it: 4 bytes a row; with bounds two
+    /// values more, with leaves about a tenth of the row.
     pub(super) fn keep(self: Box<Self>, split: &mut Split<'_, CentredRows<T>>) {
-        let bytes = size_of_val(&*self.labels) + size_of_val(&*self.upper) + size_of_val(&*self.lower);
+        let bounds = size_of_val(&*self.upper) + size_of_val(&*self.lower);
+        let leaves = self.leaves.as_ref().map_or(0, Leaves::bytes);
+        let bytes = size_of_val(&*self.labels) + bounds + leaves;
         split.put_cache_of_bytes(self, bytes as u64);
     }
 

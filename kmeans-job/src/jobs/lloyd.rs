@@ -6,7 +6,7 @@ use super::{
     fingerprint, name_for, rounded,
 };
 use crate::{
-    kernel::{bounds::Drift, isa::Isa, pack::Packed},
+    kernel::{bounds::Drift, boxes::Rivals, isa::Isa, pack::Packed},
     numeric::{grid::Grid, scalar::Scalar},
 };
 use mapreduce_core::{Block, prelude::*};
@@ -24,6 +24,9 @@ pub struct Lloyd<T> {
     /// Whether weights behind the rows say how many equal rows each stands for. Then that many are counted as
     /// [`MOVED`]; else a row is one row, whatever it weighs.
     pub weights_are_copies: bool,
+    /// Whether rows that follow each other are near each other: then boxes are kept around runs of them, by which most
+    /// centroids are passed over. The result is the same either way.
+    pub are_near: bool,
 }
 
 /// What is broadcast for a round. Centroids are row-major `k x d` and in the coordinates of the centred rows.
@@ -98,8 +101,9 @@ impl<T: Scalar> Job for Lloyd<T> {
             weights_are_copies: self.weights_are_copies,
             step: *step,
             centroids: current.clone(),
-            packed,
             fingerprint: fingerprint(current),
+            rivals: self.are_near.then(|| Rivals::new(packed.clone())),
+            packed,
             previous,
         })
     }

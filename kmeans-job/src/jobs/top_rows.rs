@@ -6,7 +6,7 @@ use std::{cmp::Ordering, ops::AddAssign};
 /// A row that was chosen by its key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// What it was chosen by: smaller is better. Of equal keys the lower row wins.
+    /// What it was chosen by: smaller is better. Of equal keys the lower coordinates win, then the lower row.
     pub key: f64,
     /// Its global index.
     pub row: u64,
@@ -84,7 +84,7 @@ impl AddAssign<&TopRows> for TopRows {
 }
 
 fn by_key(a: &Candidate, b: &Candidate) -> Ordering {
-    a.key.total_cmp(&b.key).then(a.row.cmp(&b.row))
+    a.key.total_cmp(&b.key).then_with(|| by_point(a, b)).then(a.row.cmp(&b.row))
 }
 
 fn by_point(a: &Candidate, b: &Candidate) -> Ordering {
@@ -104,7 +104,9 @@ mod tests {
 
     /// Sorts everything, then takes the first of each place.
     fn naive(mut candidates: Vec<Candidate>, limit: usize) -> Vec<Candidate> {
-        candidates.sort_by(|a, b| a.key.total_cmp(&b.key).then(a.row.cmp(&b.row)));
+        let point = |c: &Candidate| c.point.iter().map(|x| (x + 0.0) as i64).collect::<Vec<_>>();
+        candidates
+            .sort_by(|a, b| a.key.total_cmp(&b.key).then(point(a).cmp(&point(b))).then(a.row.cmp(&b.row)));
         let mut kept: Vec<Candidate> = Vec::new();
         for candidate in candidates {
             if candidate.point.is_empty() || kept.iter().all(|other| other.point != candidate.point) {
@@ -148,12 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn of_coinciding_rows_the_smallest_key_stays_and_of_equal_keys_the_lowest_row() {
+    fn of_coinciding_rows_the_smallest_key_stays_and_of_equal_keys_the_lowest_place_and_row() {
         let mut rows = TopRows::new(2);
-        for (key, row, point) in [(3.0, 0, [1.0]), (2.0, 5, [1.0]), (2.0, 4, [1.0]), (9.0, 1, [7.0])] {
+        for (key, row, point) in
+            [(3.0, 0, [1.0]), (2.0, 5, [1.0]), (2.0, 4, [1.0]), (9.0, 1, [7.0]), (9.0, 2, [6.0])]
+        {
             rows.add(candidate(key, row, &point));
         }
-        assert_eq!(rows.into_rows(), [candidate(2.0, 4, &[1.0]), candidate(9.0, 1, &[7.0])]);
+        assert_eq!(rows.into_rows(), [candidate(2.0, 4, &[1.0]), candidate(9.0, 2, &[6.0])]);
     }
 
     #[test]

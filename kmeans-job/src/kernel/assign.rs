@@ -112,7 +112,7 @@ pub(crate) struct Pass<'a, T> {
 
 /// The operations of an instruction set that the kernel is made of, over vectors `V`. They are inlined into a function
 /// that is compiled for the instruction set; else they would be calls.
-pub(crate) struct Operations<Splat, MulAdd, Keep, Min, Max> {
+pub(crate) struct Operations<Splat, MulAdd, Keep, Min, Max, Turn> {
     /// Fills a vector.
     pub(crate) splat: Splat,
     /// `a * b + c` with one rounding.
@@ -123,6 +123,8 @@ pub(crate) struct Operations<Splat, MulAdd, Keep, Min, Max> {
     pub(crate) min: Min,
     /// The larger of two in each lane.
     pub(crate) max: Max,
+    /// [`transpose`], or what does the same in less time.
+    pub(crate) turn: Turn,
 }
 
 impl<T: Scalar> Pass<'_, T> {
@@ -136,6 +138,7 @@ impl<T: Scalar> Pass<'_, T> {
             impl Fn(V, V, &mut V, &mut V),
             impl Fn(V, V) -> V,
             impl Fn(V, V) -> V,
+            impl Fn(RowBlock<'_, T>, usize, usize, &mut [T]),
         >,
     ) {
         match self.bounds {
@@ -154,15 +157,19 @@ impl<T: Scalar> Pass<'_, T> {
             impl Fn(V, V, &mut V, &mut V),
             impl Fn(V, V) -> V,
             impl Fn(V, V) -> V,
+            impl Fn(RowBlock<'_, T>, usize, usize, &mut [T]),
         >,
     ) {
-        let Operations { splat, mul_add, keep, min, max } = operations;
+        let Operations { splat, mul_add, keep, min, max, turn } = operations;
         let (d, width) = (self.packed.d(), self.rows.width);
         let lanes = size_of::<V>() / size_of::<T>() * VECTORS;
         let mut tile = vec![V::zeroed(); d * VECTORS];
-        for (t, rows) in self.rows.values.chunks(lanes * width).enumerate() {
+        let mut rest = self.rows;
+        for t in 0..self.labels.len().div_ceil(lanes) {
+            let rows = rest.len().min(lanes);
             // A last tile that is not full keeps old rows in its other lanes; nobody reads what comes of them.
-            transpose(rows, width, d, bytemuck::cast_slice_mut(&mut tile));
+            turn(rest, rows, d, bytemuck::cast_slice_mut(&mut tile));
+            rest.values = &rest.values[rows * width..];
             let mut best = [splat(T::INFINITY); VECTORS];
             let mut second = [splat(T::INFINITY); VECTORS];
             let mut index = [V::zeroed(); VECTORS];
@@ -188,7 +195,7 @@ impl<T: Scalar> Pass<'_, T> {
                     id += 1;
                 }
             }
-            let range = t * lanes..t * lanes + rows.len() / width;
+            let range = t * lanes..t * lanes + rows;
             let index: &[T] = bytemuck::cast_slice(&index);
             for (label, &id) in self.labels[range.clone()].iter_mut().zip(index) {
                 *label = id.to_index();
@@ -218,16 +225,27 @@ impl<T: Scalar> Pass<'_, T> {
     }
 }
 
-/// Writes the first `d` columns of rows of `width` into `tile`, one column after the other.
+/// Writes the first `d` columns of the first `count` rows into `tile`, one column after the other.
 ///
 /// Blocks of four rows by four columns, which the compiler turns in registers; element by element this costs more
 /// than the assignment itself when `k` is small.
 #[inline(always)]
-fn transpose<T: Scalar>(rows: &[T], width: usize, d: usize, tile: &mut [T]) {
-    let lanes = tile.len() / d;
-    let blocks = rows.chunks_exact(4 * width);
+pub(crate) fn transpose<T: Scalar>(rows: RowBlock<'_, T>, count: usize, d: usize, tile: &mut [T]) {
+    transpose_from(0, rows, count, d, tile);
+}
+
+/// [`transpose`], of rows from `p` on.
+#[inline(always)]
+pub(crate) fn transpose_from<T: Scalar>(
+    mut p: usize,
+    rows: RowBlock<'_, T>,
+    count: usize,
+    d: usize,
+    tile: &mut [T],
+) {
+    let (lanes, width) = (tile.len() / d, rows.width);
+    let blocks = rows.values[p * width..count * width].chunks_exact(4 * width);
     let rest = blocks.remainder();
-    let mut p = 0;
     for block in blocks {
         let (upper, lower) = block.split_at(2 * width);
         let ((r0, r1), (r2, r3)) = (upper.split_at(width), lower.split_at(width));

@@ -45,11 +45,17 @@ impl ScoreError {
         }
     }
 
+    /// Of a score of a row with that squared length.
+    #[inline(always)]
+    pub(crate) fn of(&self, square: f64) -> f64 {
+        self.relative * (self.square_max + square) + self.absolute
+    }
+
     /// The bounds of a row of which the squared length, the smallest score and the second smallest were computed.
     #[inline(always)]
     pub(crate) fn bounds<T: Scalar>(&self, square: T, best: T, second: T) -> (T, T) {
         let (square, best, second) = (square.to_f64(), best.to_f64(), second.to_f64());
-        let error = self.relative * (self.square_max + square) + self.absolute;
+        let error = self.of(square);
         let root = |x: f64| if x > 0.0 { x.sqrt() } else { 0.0 };
         (rounded_up(root(square + best + error)), rounded_down(root(square + second - error)))
     }

@@ -6,6 +6,7 @@
 
 pub mod assign;
 pub mod bounds;
+pub mod boxes;
 pub mod distance;
 pub mod greedy;
 pub mod isa;

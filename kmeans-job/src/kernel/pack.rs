@@ -50,6 +50,32 @@ impl<T: Scalar> Packed<T> {
         Packed { k, d, coordinates, norms, error }
     }
 
+    /// Replaces `some` with those of the centroids that are named by `ids`, in that order.
+    pub(crate) fn choose(&self, ids: &[u32], some: &mut Self) {
+        let (d, groups) = (self.d, ids.len().div_ceil(GROUP));
+        (some.k, some.d, some.error) = (ids.len(), d, self.error);
+        some.coordinates.resize(groups * d, [T::ZERO; GROUP]);
+        some.norms.clear();
+        some.norms.resize(groups, [T::INFINITY; GROUP]);
+        for (i, &id) in ids.iter().enumerate() {
+            let (group, member) = (i / GROUP, i % GROUP);
+            some.norms[group][member] = self.norm(id as usize);
+            for (j, packed) in some.coordinates[group * d..][..d].iter_mut().enumerate() {
+                packed[member] = self.coordinate(id as usize, j);
+            }
+        }
+    }
+
+    /// `|c|^2` of a centroid.
+    pub(crate) fn norm(&self, centroid: usize) -> T {
+        self.norms[centroid / GROUP][centroid % GROUP]
+    }
+
+    /// `-2 c` of a centroid in a column.
+    pub(crate) fn coordinate(&self, centroid: usize, column: usize) -> T {
+        self.coordinates[centroid / GROUP * self.d + column][centroid % GROUP]
+    }
+
     /// The number of centroids.
     #[must_use]
     pub fn k(&self) -> usize {

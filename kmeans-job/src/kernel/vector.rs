@@ -3,8 +3,9 @@
 //! Intrinsics are safe to call in a function that enables their features; what is unsafe is to enter such a function
 //! on a machine without them. An [`Isa`] is the proof that it has them.
 
-use crate::kernel::assign::{Assign, Operations, Pass};
+use crate::kernel::assign::{Assign, Operations, Pass, transpose, transpose_from};
 use crate::kernel::isa::{Isa, Kind};
+use mapreduce_core::RowBlock;
 
 /// Implements [`Assign`] for an element type by dispatching to the functions that enable the features.
 macro_rules! dispatch {
@@ -37,7 +38,7 @@ dispatch!(f64, portable::f64, x86::avx2_f64, x86::avx512_f64, arm::neon_f64);
 
 /// Vectors of one lane. `mul_add` is a call into the mathematics library where the baseline has no such instruction.
 mod portable {
-    use super::{Operations, Pass};
+    use super::{Operations, Pass, transpose};
 
     macro_rules! kernel {
         ($name:ident) => {
@@ -52,6 +53,7 @@ mod portable {
                     },
                     min: $name::min,
                     max: $name::max,
+                    turn: transpose,
                 });
             }
         };
@@ -65,12 +67,11 @@ mod portable {
 /// accumulators keep the multiply-add units busy, and they, the rows and a broadcast fit without a spill.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use super::{Operations, Pass, RowBlock, transpose, transpose_from};
     use std::arch::x86_64::*;
 
-    use super::{Operations, Pass};
-
     macro_rules! avx2 {
-        ($name:ident, $scalar:ty, $vector:ty, $set1:ident, $fmadd:ident, $cmp:ident, $blend:ident, $min:ident, $max:ident) => {
+        ($name:ident, $scalar:ty, $vector:ty, $set1:ident, $fmadd:ident, $cmp:ident, $blend:ident, $min:ident, $max:ident, $turn:expr) => {
             #[target_feature(enable = "avx2,fma")]
             pub(super) fn $name(pass: Pass<'_, $scalar>) {
                 pass.run::<$vector, 2>(Operations {
@@ -83,13 +84,16 @@ mod x86 {
                     },
                     min: |a, b| $min(a, b),
                     max: |a, b| $max(a, b),
+                    turn: |rows: RowBlock<'_, $scalar>, count, d, tile: &mut [$scalar]| {
+                        $turn(rows, count, d, tile);
+                    },
                 });
             }
         };
     }
 
     macro_rules! avx512 {
-        ($name:ident, $scalar:ty, $vector:ty, $set1:ident, $fmadd:ident, $cmp:ident, $mov:ident, $min:ident, $max:ident) => {
+        ($name:ident, $scalar:ty, $vector:ty, $set1:ident, $fmadd:ident, $cmp:ident, $mov:ident, $min:ident, $max:ident, $turn:expr) => {
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
             pub(super) fn $name(pass: Pass<'_, $scalar>) {
                 pass.run::<$vector, 3>(Operations {
@@ -102,9 +106,47 @@ mod x86 {
                     },
                     min: |a, b| $min(a, b),
                     max: |a, b| $max(a, b),
+                    turn: |rows: RowBlock<'_, $scalar>, count, d, tile: &mut [$scalar]| {
+                        $turn(rows, count, d, tile);
+                    },
                 });
             }
         };
+    }
+
+    /// [`transpose`] to `LANES` rows in registers: eight rows by four columns at a time, each row's four in half of a register.
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    fn transpose_f32<const LANES: usize>(rows: RowBlock<'_, f32>, count: usize, d: usize, tile: &mut [f32]) {
+        // Four values are read of each row, if need be the first ones of the row behind it.
+        let read = d.next_multiple_of(4);
+        let readable = (rows.values.len() + rows.width).saturating_sub(read) / rows.width;
+        let eights = readable.min(count) / 8;
+        for eight in 0..eights.min(LANES / 8) {
+            let values = &rows.values[eight * 8 * rows.width..];
+            // An array of closures' results would be calls.
+            let row = |row: usize| values[row * rows.width..][..read].as_chunks::<4>().0;
+            let rows = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
+            for (four, tile) in tile.as_chunks_mut::<LANES>().0.chunks_mut(4).enumerate() {
+                let half = |row: usize| -> __m128 { bytemuck::cast(rows[row][four]) };
+                let whole = |row: usize| -> __m256 {
+                    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(half(row)), half(row + 4))
+                };
+                let (a, b, c, d) = (whole(0), whole(1), whole(2), whole(3));
+                let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+                let columns = [
+                    _mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low),
+                    _mm256_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low),
+                    _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
+                    _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
+                ];
+                for (tile, column) in tile.iter_mut().zip(columns) {
+                    tile.as_chunks_mut::<8>().0[eight] = bytemuck::cast(column);
+                }
+            }
+        }
+        transpose_from(eights * 8, rows, count, d, tile);
     }
 
     avx2!(
@@ -116,7 +158,8 @@ mod x86 {
         _mm256_cmp_ps,
         _mm256_blendv_ps,
         _mm256_min_ps,
-        _mm256_max_ps
+        _mm256_max_ps,
+        transpose_f32::<16>
     );
     avx2!(
         avx2_f64,
@@ -127,7 +170,8 @@ mod x86 {
         _mm256_cmp_pd,
         _mm256_blendv_pd,
         _mm256_min_pd,
-        _mm256_max_pd
+        _mm256_max_pd,
+        transpose
     );
     avx512!(
         avx512_f32,
@@ -138,7 +182,8 @@ mod x86 {
         _mm512_cmp_ps_mask,
         _mm512_mask_mov_ps,
         _mm512_min_ps,
-        _mm512_max_ps
+        _mm512_max_ps,
+        transpose_f32::<48>
     );
     avx512!(
         avx512_f64,
@@ -149,7 +194,8 @@ mod x86 {
         _mm512_cmp_pd_mask,
         _mm512_mask_mov_pd,
         _mm512_min_pd,
-        _mm512_max_pd
+        _mm512_max_pd,
+        transpose
     );
 }
 
@@ -158,10 +204,10 @@ mod x86 {
 mod arm {
     use std::arch::aarch64::*;
 
-    use super::{Operations, Pass};
+    use super::{Operations, Pass, transpose};
 
     macro_rules! neon {
-        ($name:ident, $scalar:ty, $vector:ty, $dup:ident, $fma:ident, $less:ident, $select:ident, $min:ident, $max:ident) => {
+        ($name:ident, $scalar:ty, $vector:ty, $dup:ident, $fma:ident, $less:ident, $select:ident, $min:ident, $max:ident, $turn:expr) => {
             #[target_feature(enable = "neon")]
             pub(super) fn $name(pass: Pass<'_, $scalar>) {
                 pass.run::<$vector, 4>(Operations {
@@ -174,11 +220,36 @@ mod arm {
                     },
                     min: |a, b| $min(a, b),
                     max: |a, b| $max(a, b),
+                    turn: |rows: RowBlock<'_, $scalar>, count, d, tile: &mut [$scalar]| {
+                        $turn(rows, count, d, tile);
+                    },
                 });
             }
         };
     }
 
-    neon!(neon_f32, f32, float32x4_t, vdupq_n_f32, vfmaq_f32, vcltq_f32, vbslq_f32, vminq_f32, vmaxq_f32);
-    neon!(neon_f64, f64, float64x2_t, vdupq_n_f64, vfmaq_f64, vcltq_f64, vbslq_f64, vminq_f64, vmaxq_f64);
+    neon!(
+        neon_f32,
+        f32,
+        float32x4_t,
+        vdupq_n_f32,
+        vfmaq_f32,
+        vcltq_f32,
+        vbslq_f32,
+        vminq_f32,
+        vmaxq_f32,
+        transpose
+    );
+    neon!(
+        neon_f64,
+        f64,
+        float64x2_t,
+        vdupq_n_f64,
+        vfmaq_f64,
+        vcltq_f64,
+        vbslq_f64,
+        vminq_f64,
+        vmaxq_f64,
+        transpose
+    );
 }

@@ -246,68 +246,34 @@ impl<'a, T: Scalar> Addition<'a, T> {
 
     #[inline(always)]
     fn run(self) {
+        let (values, grid) = (self.rows.values, self.grid);
+        let scales = &*grid.scales;
         // A known number of columns is worth it where the loop over them is shorter than a vector.
         match (self.rows.width == self.grid.columns(), self.grid.columns()) {
-            (true, 1) => self.run_narrow::<1>(),
-            (true, 2) => self.run_narrow::<2>(),
-            (true, 3) => self.run_narrow::<3>(),
-            (true, 4) => self.run_narrow::<4>(),
-            (true, _) => self.run_wide(),
-            (false, _) => self.run_weighted(),
+            (true, 1) => self.each(Narrow::<T, 1>::new(values, scales)),
+            (true, 2) => self.each(Narrow::<T, 2>::new(values, scales)),
+            (true, 3) => self.each(Narrow::<T, 3>::new(values, scales)),
+            (true, 4) => self.each(Narrow::<T, 4>::new(values, scales)),
+            (true, _) => self.each(Wide { values, scales }),
+            (false, _) => self.each(Weighted { values, grid }),
         }
     }
 
+    /// Adds and takes off everything that is to be.
     #[inline(always)]
-    fn run_narrow<const D: usize>(mut self) {
-        let scales: [f64; D] = std::array::from_fn(|j| self.grid.scales[j]);
-        let rows = self.rows.values.as_chunks::<D>().0;
-        self.each(|i, label, add, sums, counts| {
-            let sums = &mut sums.as_chunks_mut::<D>().0[label];
-            for j in 0..D {
-                put(&mut sums[j], rows[i][j].quantize(scales[j]), add);
-            }
-            counts[label] += if add { 1 } else { -1 };
-        });
-    }
-
-    #[inline(always)]
-    fn run_wide(mut self) {
-        let (rows, scales, d) = (self.rows.values, &self.grid.scales, self.grid.columns());
-        self.each(|i, label, add, sums, counts| {
-            let sums = &mut sums[label * d..][..d];
-            for ((sum, &x), &scale) in sums.iter_mut().zip(&rows[i * d..][..d]).zip(scales) {
-                put(sum, x.quantize(scale), add);
-            }
-            counts[label] += if add { 1 } else { -1 };
-        });
-    }
-
-    #[inline(always)]
-    fn run_weighted(mut self) {
-        let (rows, grid, d) = (self.rows.values, self.grid, self.grid.columns());
-        self.each(|i, label, add, sums, counts| {
-            let (row, weight) = grid.of_row(&rows[i * (d + 1)..][..d + 1]);
-            for (sum, x) in sums[label * d..][..d].iter_mut().zip(row) {
-                put(sum, x, add);
-            }
-            counts[label] += if add { weight } else { -weight };
-        });
-    }
-
-    /// Calls `put(row, label, whether to add or to take off, sums, counts)` for everything that is to be done.
-    #[inline(always)]
-    fn each(&mut self, mut put: impl FnMut(usize, usize, bool, &mut [T::Sum], &mut [i64])) {
+    fn each(self, rows: impl AddRow<T>) {
+        let Self { sums, counts, .. } = self;
         match self.before {
             None => {
                 for (i, &label) in self.labels.iter().enumerate() {
-                    put(i, label as usize, true, self.sums, self.counts);
+                    rows.add::<true>(i, label as usize, sums, counts);
                 }
             }
             Some(before) => {
                 for (i, (&before, &after)) in before.iter().zip(self.labels).enumerate() {
                     if before != after {
-                        put(i, before as usize, false, self.sums, self.counts);
-                        put(i, after as usize, true, self.sums, self.counts);
+                        rows.add::<false>(i, before as usize, sums, counts);
+                        rows.add::<true>(i, after as usize, sums, counts);
                     }
                 }
             }
@@ -315,9 +281,91 @@ impl<'a, T: Scalar> Addition<'a, T> {
     }
 }
 
+/// Rows that can be added to sums. Not closures: those would be calls, of functions compiled for the baseline.
+trait AddRow<T: Scalar> {
+    /// Adds row `i` to the sum of a label and counts it, or takes it off.
+    fn add<const ADD: bool>(&self, i: usize, label: usize, sums: &mut [T::Sum], counts: &mut [i64]);
+}
+
+/// Rows of a known number of columns.
+struct Narrow<'a, T, const D: usize> {
+    rows: &'a [[T; D]],
+    scales: [f64; D],
+}
+
+impl<'a, T: Scalar, const D: usize> Narrow<'a, T, D> {
+    #[inline(always)]
+    fn new(values: &'a [T], scales: &[f64]) -> Self {
+        let mut of_columns = [0.0; D];
+        of_columns.copy_from_slice(scales);
+        Self { rows: values.as_chunks().0, scales: of_columns }
+    }
+}
+
+impl<T: Scalar, const D: usize> AddRow<T> for Narrow<'_, T, D> {
+    #[inline(always)]
+    fn add<const ADD: bool>(&self, i: usize, label: usize, sums: &mut [T::Sum], counts: &mut [i64]) {
+        let sums = &mut sums.as_chunks_mut::<D>().0[label];
+        for ((sum, x), scale) in sums.iter_mut().zip(self.rows[i]).zip(self.scales) {
+            put::<_, ADD>(sum, x.quantize(scale));
+        }
+        counts[label] += if ADD { 1 } else { -1 };
+    }
+}
+
+/// Rows of any number of columns.
+struct Wide<'a, T> {
+    values: &'a [T],
+    scales: &'a [f64],
+}
+
+impl<T: Scalar> AddRow<T> for Wide<'_, T> {
+    /// In vectors of a fixed length: the loop over a row is too short to be worth the start of one that is unrolled.
+    #[inline(always)]
+    fn add<const ADD: bool>(&self, i: usize, label: usize, sums: &mut [T::Sum], counts: &mut [i64]) {
+        let d = self.scales.len();
+        let (scales, last_scales) = self.scales.as_chunks::<FOUR>();
+        let (row, last_of_row) = self.values[i * d..][..d].as_chunks::<FOUR>();
+        let (sums, last_sums) = sums[label * d..][..d].as_chunks_mut::<FOUR>();
+        for ((sums, row), scales) in sums.iter_mut().zip(row).zip(scales) {
+            // A copy, which cannot be where the row is.
+            let mut added = *sums;
+            for ((sum, x), &scale) in added.iter_mut().zip(row).zip(scales) {
+                put::<_, ADD>(sum, x.quantize(scale));
+            }
+            *sums = added;
+        }
+        for ((sum, &x), &scale) in last_sums.iter_mut().zip(last_of_row).zip(last_scales) {
+            put::<_, ADD>(sum, x.quantize(scale));
+        }
+        counts[label] += if ADD { 1 } else { -1 };
+    }
+}
+
+/// Rows with a weight behind their columns.
+struct Weighted<'a, T: Scalar> {
+    values: &'a [T],
+    grid: &'a Grid<T>,
+}
+
+impl<T: Scalar> AddRow<T> for Weighted<'_, T> {
+    #[inline(always)]
+    fn add<const ADD: bool>(&self, i: usize, label: usize, sums: &mut [T::Sum], counts: &mut [i64]) {
+        let d = self.grid.columns();
+        let (row, weight) = self.grid.of_row(&self.values[i * (d + 1)..][..d + 1]);
+        for (sum, x) in sums[label * d..][..d].iter_mut().zip(row) {
+            put::<_, ADD>(sum, x);
+        }
+        counts[label] += if ADD { weight } else { -weight };
+    }
+}
+
+/// Elements of a row that are added together.
+const FOUR: usize = 4;
+
 #[inline(always)]
-fn put<S: FixedSum>(sum: &mut S, x: S, add: bool) {
-    if add { *sum += x } else { *sum -= x }
+fn put<S: FixedSum, const ADD: bool>(sum: &mut S, x: S) {
+    if ADD { *sum += x } else { *sum -= x }
 }
 
 #[cfg(target_arch = "x86_64")]

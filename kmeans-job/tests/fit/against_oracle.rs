@@ -169,14 +169,14 @@ fn clusters_far_from_the_data_move_to_the_farthest_rows_at_once() {
 }
 
 #[test]
-fn equally_far_rows_are_taken_from_the_lowest_up_and_only_one_of_a_place() {
+fn of_equally_far_rows_the_lowest_place_is_taken_first_and_only_one_row_of_it() {
     // Four corners, each twice, around a centroid in the middle.
     let corners = Table::new(2, [1.0, 1.0, 1.0, -1.0, -1.0, 1.0, -1.0, -1.0]);
     let table = corners.pick([0, 0, 1, 2, 1, 3, 3, 2]);
     let start = Table::new(2, [0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0]);
     let oracle = check(&table, &start, 0.0, 1).unwrap();
-    assert_eq!(oracle.centroids[2..], [1.0, 1.0, 1.0, -1.0, -1.0, 1.0]);
-    assert_eq!(oracle.labels, [1, 1, 2, 3, 2, 0, 0, 3]);
+    assert_eq!(oracle.centroids[2..], [-1.0, -1.0, -1.0, 1.0, 1.0, -1.0]);
+    assert_eq!(oracle.labels, [0, 0, 3, 2, 3, 1, 1, 2]);
 }
 
 #[test]

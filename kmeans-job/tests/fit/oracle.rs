@@ -62,7 +62,10 @@ fn lloyd_regardless(table: &Table, start: &[f64], tol: f64, max_iter: u32) -> Or
         if !empty.is_empty() {
             oracle.relocations += 1;
             let mut farthest: Vec<usize> = (0..n).filter(|&i| distances[i] > 0.0).collect();
-            farthest.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]).then(a.cmp(&b)));
+            let by_place = |a, b| table.row(a).partial_cmp(table.row(b)).expect("numbers");
+            farthest.sort_by(|&a, &b| {
+                distances[b].total_cmp(&distances[a]).then_with(|| by_place(a, b)).then(a.cmp(&b))
+            });
             let mut distinct: Vec<usize> = Vec::new();
             for i in farthest {
                 if distinct.iter().all(|&other| table.row(other) != table.row(i)) {

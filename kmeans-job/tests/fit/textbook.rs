@@ -68,7 +68,9 @@ where
 fn assert_map_is_map_split<T: Scalar>(table: &Table, rounds: &[Vec<f64>]) {
     for weights in [None, Some(0), Some(3)] {
         for steps in [[Step::Assign; 2], [Step::Change; 2], [Step::Change, Step::Assign]] {
-            assert_map_is_map_split_in::<T>(table, weights, rounds, steps);
+            for are_near in [false, true] {
+                assert_map_is_map_split_in::<T>(table, weights, are_near, rounds, steps);
+            }
         }
     }
 }
@@ -77,6 +79,7 @@ fn assert_map_is_map_split<T: Scalar>(table: &Table, rounds: &[Vec<f64>]) {
 fn assert_map_is_map_split_in<T: Scalar>(
     table: &Table,
     weights: Option<u8>,
+    are_near: bool,
     rounds: &[Vec<f64>],
     steps: [Step; 2],
 ) {
@@ -91,7 +94,7 @@ fn assert_map_is_map_split_in<T: Scalar>(
         row.iter().copied().chain(weight)
     });
     let values: Vec<T> = rows.map(T::from_f64).collect();
-    let lloyd = Lloyd { grid, weights_are_copies: weights == Some(0) };
+    let lloyd = Lloyd { grid, weights_are_copies: weights == Some(0), are_near };
     let dataset = || Dataset::with_split_bytes(CentredSlice::new(&values, width).unwrap(), 3000).unwrap();
     let kept = dataset();
     for (round, current) in rounds.iter().enumerate() {
@@ -101,7 +104,7 @@ fn assert_map_is_map_split_in<T: Scalar>(
         if weights.is_none() && (shared.step == Step::Assign || round == 0) {
             assert_eq!(textbook.0.iter().map(|cluster| cluster.1).sum::<i64>(), n as i64);
         }
-        let how = format!("{weights:?}, {:?} in round {round}", shared.step);
+        let how = format!("{weights:?}, near: {are_near}, {:?} in round {round}", shared.step);
         let with_cache = clusters::<T, _>(ENGINE.run(&lloyd, &shared, &kept).unwrap());
         assert_eq!(with_cache, textbook, "{how}");
         let without = clusters::<T, _>(ENGINE.run(&lloyd, &shared, &dataset()).unwrap());
@@ -138,6 +141,29 @@ fn centroids_that_move_little_leave_the_kernel_with_what_the_textbook_gives() {
 }
 
 #[test]
+fn rows_in_an_order_that_leaves_suit_give_the_kernel_what_the_textbook_gives() {
+    // Several leaves to a split, of few clusters each; ties on whole numbers; and rows that are all the same.
+    let by_value = |mut table: Table| {
+        let mut rows: Vec<Vec<f64>> = table.values.chunks(table.d).map(<[f64]>::to_vec).collect();
+        rows.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        table.values = rows.concat();
+        table
+    };
+    for (table, k) in [
+        (by_value(blobs(3000, 2, 6, 0.2, 5)), 6),
+        (by_value(integers(3000, 1, 200, 6)), 40),
+        (Table::new(2, vec![1.5; 1000]), 3),
+    ] {
+        let pick = |round: usize| {
+            table.pick((0..k).map(|c| (c * table.rows() / k + round * (c % 3)) % table.rows()))
+        };
+        let rounds: Vec<Vec<f64>> = (0..5).map(|round| pick(round).values).collect();
+        assert_map_is_map_split::<f32>(&table, &rounds);
+        assert_map_is_map_split::<f64>(&table, &rounds);
+    }
+}
+
+#[test]
 fn a_cache_of_other_centroids_is_not_believed() {
     // Rounds that go back and forth: the labels kept are not always those of the round before.
     let table = integers(300, 2, 9, 3);
@@ -146,7 +172,7 @@ fn a_cache_of_other_centroids_is_not_believed() {
 
     let values: Vec<f64> = table.values.clone();
     let data = Dataset::with_split_bytes(CentredSlice::new(&values, 2).unwrap(), 100).unwrap();
-    let lloyd = Lloyd { grid: Grid::<f64>::new(&[9.0; 2], 300), weights_are_copies: false };
+    let lloyd = Lloyd { grid: Grid::<f64>::new(&[9.0; 2], 300), weights_are_copies: false, are_near: false };
     let centroids = |rows: [usize; 3]| table.pick(rows).values;
     let moved = |current: Vec<f64>, previous: Vec<f64>| {
         let shared = Centroids { current, previous, step: Step::Assign };
@@ -163,7 +189,7 @@ fn a_cache_of_other_centroids_is_not_believed() {
 fn jobs_that_need_the_index_of_a_row_say_so_when_they_get_rows_one_by_one() {
     let values = [0.0, 1.0];
     let data = Dataset::new(CentredSlice::<f64>::new(&values, 1).unwrap()).unwrap();
-    let lloyd = Lloyd { grid: Grid::<f64>::new(&[1.0], 2), weights_are_copies: false };
+    let lloyd = Lloyd { grid: Grid::<f64>::new(&[1.0], 2), weights_are_copies: false, are_near: false };
     let step = Step::Farthest { count: 1 };
     let shared = Centroids { current: vec![0.0], previous: Vec::new(), step };
     let error = ENGINE.run(&Textbook(lloyd), &shared, &data).unwrap_err().to_string();

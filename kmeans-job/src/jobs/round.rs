@@ -1,0 +1,332 @@
+//! [`Round`]: one round over the rows of one split.
+
+use super::{
+    assign::Assign,
+    known::Known,
+    leaves::{LEAF, Leaf, Leaves},
+    lloyd::Step,
+};
+use crate::{
+    kernel::{
+        assign::{assign, assign_with_bounds},
+        bounds::BoundsMut,
+        boxes::{RivalLists, Rivals},
+        pack::Packed,
+    },
+    numeric::{
+        grid::{accumulate, transfer},
+        scalar::Scalar,
+    },
+};
+use mapreduce_core::RowBlock;
+use std::ops::Range;
+
+/// A multiple of the rows of a tile, which are 8 to 48: rows of a tile that is not full cost what others do.
+const TILES: usize = 192;
+
+/// Rows that are gathered before they are assigned.
+const GATHERED: usize = 5 * TILES;
+
+/// Rows whose bounds are widened at once.
+const WIDENED: usize = 4096;
+
+/// Bounds that leave more than this many in a hundred rows uncertain cost more than they save, and a few rounds do
+/// without. Where centroids settle, bounds that were useless in one round serve in the next: the bar is high.
+const UNCERTAIN_PERCENT_MAX: usize = 95;
+const BOUNDS_PAUSE: u32 = 3;
+
+/// Leaves that leave more than this many in a hundred centroids in question, over all rows, are dropped: to assign rows by
+/// the leaf costs more than to assign them all.
+const RIVALS_PERCENT_MAX: usize = 60;
+
+/// A round over the rows of one split.
+pub(super) struct Round<'a, T: Scalar> {
+    mapper: &'a Assign<T>,
+    /// Labels of the rows that were seen, and bounds if they are kept.
+    known: Known<T>,
+    /// Whether the labels were known from the round before, and the bounds.
+    has_labels: bool,
+    has_bounds: bool,
+    /// Whether rows get bounds.
+    keeps_bounds: bool,
+    /// The number of rows that were seen.
+    rows: usize,
+    moved: u64,
+    /// Rows that bounds said nothing of.
+    uncertain: usize,
+    /// Whether the leaves were known from the round before, and if not, whether they are made.
+    has_leaves: bool,
+    makes_leaves: bool,
+    /// The number of leaves that were seen, and of the centroids in question, over all their rows.
+    leaves: usize,
+    rivals: usize,
+    sums: Vec<T::Sum>,
+    counts: Vec<i64>,
+    /// Rows that bounds say nothing of, by their position in the split.
+    gathered: Vec<usize>,
+    values: Vec<T>,
+    width: usize,
+    scratch: Scratch<T>,
+}
+
+/// What a round over a split has found.
+pub(super) struct Found<T: Scalar> {
+    pub(super) known: Known<T>,
+    pub(super) moved: u64,
+    /// Sums and counts of the clusters, or their changes.
+    pub(super) sums: Vec<T::Sum>,
+    pub(super) counts: Vec<i64>,
+}
+
+/// Memory that is used over and over.
+struct Scratch<T> {
+    labels: Vec<u32>,
+    before: Vec<u32>,
+    upper: Vec<T>,
+    lower: Vec<T>,
+    uncertain: Vec<u32>,
+    lists: RivalLists,
+    among: Option<Packed<T>>,
+}
+
+impl<'a, T: Scalar> Round<'a, T> {
+    /// Begins with what is known of the rows from the round before.
+    pub(super) fn new(mapper: &'a Assign<T>, cached: Option<Known<T>>) -> Self {
+        let (k, d) = (mapper.packed.k(), mapper.grid.columns());
+        let has_labels = cached.is_some();
+        let mut known = cached.unwrap_or_default();
+        let makes_leaves = mapper.rivals.is_some() && !has_labels;
+        if makes_leaves {
+            known.leaves = Some(Leaves::new(d));
+        }
+        let keeps_bounds = mapper.keeps_bounds() && known.leaves.is_none() && known.wants_bounds();
+        if !keeps_bounds {
+            known.drop_bounds();
+        }
+        Self {
+            mapper,
+            has_labels,
+            has_bounds: known.has_bounds(),
+            keeps_bounds,
+            has_leaves: has_labels && known.leaves.is_some(),
+            makes_leaves,
+            leaves: 0,
+            rivals: 0,
+            known,
+            rows: 0,
+            moved: 0,
+            uncertain: 0,
+            sums: vec![T::Sum::default(); k * d],
+            counts: vec![0; k],
+            gathered: Vec::new(),
+            values: Vec::new(),
+            width: d,
+            scratch: Scratch {
+                labels: Vec::new(),
+                before: Vec::new(),
+                upper: Vec::new(),
+                lower: Vec::new(),
+                uncertain: Vec::new(),
+                lists: RivalLists::default(),
+                among: None,
+            },
+        }
+    }
+
+    /// Goes through the next rows.
+    pub(super) fn add(&mut self, block: RowBlock<'_, T>) {
+        self.width = block.width;
+        let at_once = match self.has_bounds {
+            true => WIDENED,
+            // Stays in the first-level cache for all that is done with it.
+            false => rows_at_once::<T>(block.width),
+        };
+        for values in block.values.chunks(at_once * block.width) {
+            let rows = RowBlock { width: block.width, values };
+            match self.has_bounds {
+                true => self.gather(rows),
+                false => self.add_leaves(rows),
+            }
+            self.rows += rows.len();
+        }
+    }
+
+    /// What was found, after the last rows.
+    pub(super) fn finish(mut self) -> Found<T> {
+        self.settle();
+        if self.uncertain * 100 > self.rows * UNCERTAIN_PERCENT_MAX {
+            self.known.pause_bounds(BOUNDS_PAUSE);
+        }
+        if self.rivals * 100 > self.rows * self.mapper.packed.k() * RIVALS_PERCENT_MAX {
+            self.known.leaves = None;
+        }
+        let Self { known, moved, sums, counts, .. } = self;
+        Found { known, moved, sums, counts }
+    }
+
+    /// Assigns consecutive rows by their leaves, if those are known, or all of them.
+    fn add_leaves(&mut self, rows: RowBlock<'_, T>) {
+        let Some(mut leaves) = self.known.leaves.take() else { return self.assign(rows) };
+        let first = self.leaves;
+        match &self.mapper.rivals {
+            Some(rivals) if self.has_leaves && leaves.are_of(first, rows) => {
+                self.assign_leaves(rows, &mut leaves, rivals);
+            }
+            // The rows come in other blocks than before.
+            _ if !self.makes_leaves => return self.assign(rows),
+            _ => {
+                self.assign(rows);
+                leaves.extend(rows, &self.mapper.grid);
+            }
+        }
+        self.leaves += rows.len().div_ceil(LEAF);
+        self.known.leaves = Some(leaves);
+    }
+
+    /// Assigns consecutive rows, which are those of the next leaves.
+    fn assign_leaves(&mut self, rows: RowBlock<'_, T>, leaves: &mut Leaves<T>, rivals: &Rivals<T>) {
+        let next = self.leaves..self.leaves + rows.len().div_ceil(LEAF);
+        let mut lists = std::mem::take(&mut self.scratch.lists);
+        rivals.find(self.mapper.isa, &leaves.boxes, next.clone(), &mut lists);
+        let mut start = self.rows;
+        for ((leaf, values), rivals) in next.zip(rows.values.chunks(LEAF * rows.width)).zip(lists.iter()) {
+            let rows = RowBlock { width: rows.width, values };
+            let range = start..start + rows.len();
+            start = range.end;
+            self.rivals += rows.len() * rivals.len();
+            match *rivals {
+                [owner] => self.give(rows, range, owner, leaves.of(leaf)),
+                _ => {
+                    *leaves.of(leaf).owner = None;
+                    self.assign_among(rivals, rows, range);
+                }
+            }
+        }
+        self.scratch.lists = lists;
+    }
+
+    /// Gives all rows of a leaf to one cluster.
+    fn give(&mut self, rows: RowBlock<'_, T>, range: Range<usize>, to: u32, leaf: Leaf<'_, T>) {
+        if self.mapper.step == Step::Assign {
+            let to = to as usize;
+            let d = leaf.sums.len();
+            self.sums[to * d..][..d].iter_mut().zip(leaf.sums).for_each(|(sum, &x)| *sum += x);
+            self.counts[to] += leaf.count;
+        }
+        if *leaf.owner == Some(to) {
+            return;
+        }
+        let Assign { isa, grid, step, .. } = self.mapper;
+        let (before, after) = (&mut self.known.labels[range], &[to; LEAF][..rows.len()]);
+        if before != after {
+            self.moved += self.mapper.different(rows, before, after);
+            if *step == Step::Change {
+                transfer(*isa, rows, [before, after], grid, &mut self.sums, &mut self.counts);
+            }
+            before.copy_from_slice(after);
+        }
+        *leaf.owner = Some(to);
+    }
+
+    /// Assigns the rows of a leaf among some centroids.
+    fn assign_among(&mut self, rivals: &[u32], rows: RowBlock<'_, T>, range: Range<usize>) {
+        let Assign { isa, packed, grid, step, .. } = self.mapper;
+        let Scratch { labels, among, .. } = &mut self.scratch;
+        let among = among.get_or_insert_with(|| packed.clone());
+        packed.choose(rivals, among);
+        labels.resize(rows.len(), 0);
+        assign(*isa, among, rows, labels, None);
+        labels.iter_mut().for_each(|label| *label = rivals[*label as usize]);
+        let before = &mut self.known.labels[range];
+        self.moved += self.mapper.different(rows, before, labels);
+        match step {
+            Step::Change => transfer(*isa, rows, [before, labels], grid, &mut self.sums, &mut self.counts),
+            _ => accumulate(*isa, rows, labels, grid, &mut self.sums, &mut self.counts),
+        }
+        before.copy_from_slice(labels);
+    }
+
+    /// Assigns all of consecutive rows.
+    fn assign(&mut self, rows: RowBlock<'_, T>) {
+        let Assign { isa, packed, grid, previous, step, .. } = self.mapper;
+        let range = self.rows..self.rows + rows.len();
+        if !self.has_labels {
+            self.known.labels.truncate(range.start);
+            self.known.labels.resize(range.end, 0);
+            if let Some(previous) = previous {
+                assign(*isa, &previous.packed, rows, &mut self.known.labels[range.clone()], None);
+            }
+        }
+        let fresh = &mut self.scratch.labels;
+        fresh.resize(rows.len(), 0);
+        let before = match self.keeps_bounds {
+            true => {
+                self.known.add_bounds();
+                let (before, bounds) = self.known.with_bounds(range);
+                assign_with_bounds(*isa, packed, rows, fresh, bounds);
+                before
+            }
+            false => {
+                assign(*isa, packed, rows, fresh, None);
+                &mut self.known.labels[range]
+            }
+        };
+        self.moved += match previous {
+            Some(_) => self.mapper.different(rows, before, fresh),
+            None => rows.into_iter().map(|row| self.mapper.copies(row)).sum(),
+        };
+        match (step, previous) {
+            (Step::Change, Some(_)) => {
+                transfer(*isa, rows, [before, fresh], grid, &mut self.sums, &mut self.counts);
+            }
+            _ => accumulate(*isa, rows, fresh, grid, &mut self.sums, &mut self.counts),
+        }
+        before.copy_from_slice(fresh);
+    }
+
+    /// Gathers those of consecutive rows whose labels may change.
+    fn gather(&mut self, rows: RowBlock<'_, T>) {
+        let mapper = self.mapper;
+        let Some(previous) = &mapper.previous else {
+            return; // bounds are those of the centroids before
+        };
+        let (labels, bounds) = self.known.with_bounds(self.rows..self.rows + rows.len());
+        let mut uncertain = std::mem::take(&mut self.scratch.uncertain);
+        previous.drift.widen(mapper.isa, labels, bounds, &mut uncertain);
+        self.uncertain += uncertain.len();
+        for &row in &uncertain {
+            let row = row as usize;
+            self.values.extend_from_slice(&rows.values[row * rows.width..][..rows.width]);
+            self.gathered.push(self.rows + row);
+            if self.gathered.len() == GATHERED {
+                self.settle();
+            }
+        }
+        self.scratch.uncertain = uncertain;
+    }
+
+    /// Assigns the rows that were gathered.
+    fn settle(&mut self) {
+        let Assign { isa, packed, grid, .. } = self.mapper;
+        let rows = RowBlock { width: self.width, values: &self.values };
+        let Scratch { labels, before, upper, lower, .. } = &mut self.scratch;
+        labels.resize(rows.len(), 0);
+        upper.resize(rows.len(), T::ZERO);
+        lower.resize(rows.len(), T::ZERO);
+        assign_with_bounds(*isa, packed, rows, labels, BoundsMut { upper, lower });
+        before.clear();
+        before.extend(self.gathered.iter().map(|&row| self.known.labels[row]));
+        self.moved += self.mapper.different(rows, before, labels);
+        transfer(*isa, rows, [before, labels], grid, &mut self.sums, &mut self.counts);
+        for (i, &row) in self.gathered.iter().enumerate() {
+            self.known.set(row, labels[i], upper[i], lower[i]);
+        }
+        self.gathered.clear();
+        self.values.clear();
+    }
+}
+
+/// Rows of about 32 KiB, and a whole number of tiles on every instruction set.
+fn rows_at_once<T>(width: usize) -> usize {
+    ((32 << 10) / size_of::<T>()).div_ceil(width).next_multiple_of(TILES)
+}
