@@ -56,7 +56,7 @@ impl Mapper for Ordered {
     type Value = u64;
 
     fn map(&self, n: &u64, out: &mut impl Emit<str, u64>) -> Result {
-        if n % 1_000 == 0 {
+        if n.is_multiple_of(1_000) {
             out.side("told", format!("mapped {n}").as_bytes())?;
         }
         out.emit(&key(*n), n)
@@ -79,7 +79,7 @@ impl Reducer<str, u64> for Ordered {
         }
         out.count("keys", 1);
         let digest = digest(all);
-        if digest.0 % 5 == 0 {
+        if digest.0.is_multiple_of(5) {
             out.side("told", key.as_bytes())?;
         }
         (0..digest.1 % 3).try_for_each(|_| out.emit(key, &digest))
@@ -115,7 +115,7 @@ fn the_pairs_lines_and_counters_are_those_of_a_fold() {
     lines.extend((0..NUMBERS).step_by(1_000).map(|n| format!("mapped {n}").into_bytes()));
     for (key, values) in &groups {
         let digest = digest(values.iter().copied());
-        if digest.0 % 5 == 0 {
+        if digest.0.is_multiple_of(5) {
             lines.push(key.clone().into_bytes());
         }
         pairs.extend((0..digest.1 % 3).map(|_| (key.clone(), digest)));
