@@ -30,9 +30,10 @@ const GATHERED: usize = 5 * TILES;
 /// Rows whose bounds are widened at once.
 const WIDENED: usize = 4096;
 
-/// Bounds that leave more than this many in a hundred rows uncertain cost more than they save, and a few rounds do
-/// without. Where centroids settle, bounds that were useless in one round serve in the next: the bar is high.
-const UNCERTAIN_PERCENT_MAX: usize = 95;
+/// What bounds cost, in multiply-adds of the kernel: a look at those of a row, and beyond that a row that they leave
+/// uncertain. Where they leave so many uncertain that they cost more than they save, a few rounds do without.
+const LOOK: usize = 75;
+const UNCERTAIN: usize = 700;
 const BOUNDS_PAUSE: u32 = 3;
 
 /// Leaves that leave more than this many in a hundred centroids in question, over all rows, are dropped: to assign rows by
@@ -154,7 +155,9 @@ impl<'a, T: Scalar> Round<'a, T> {
     /// What was found, after the last rows.
     pub(super) fn finish(mut self) -> Found<T> {
         self.settle();
-        if self.uncertain * 100 > self.rows * UNCERTAIN_PERCENT_MAX {
+        let multiply_adds = self.mapper.packed.k() * self.mapper.packed.d();
+        let with_bounds = self.rows * LOOK + self.uncertain * (multiply_adds + UNCERTAIN);
+        if self.uncertain > 0 && with_bounds > self.rows * multiply_adds {
             self.known.pause_bounds(BOUNDS_PAUSE);
         }
         if self.rivals * 100 > self.rows * self.mapper.packed.k() * RIVALS_PERCENT_MAX {

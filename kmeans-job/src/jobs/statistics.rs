@@ -12,6 +12,7 @@ use crate::{
         exact::ExactSum,
         grid::{Grid, accumulate},
         scalar::Scalar,
+        squares,
     },
 };
 use mapreduce_core::{Block, prelude::*};
@@ -100,26 +101,23 @@ impl<T: Scalar> Mapper for FindRanges<T> {
         let (mut not_finite, mut zero_row) = (None, None);
         while let Some(block) = split.next_block()? {
             progress.records(block.len() as u64);
-            for values in block {
-                let of_kind = &mut ends[usize::from(weight_of(values, d) == 0.0)];
-                let values = &values[..d];
-                let Ends { min, max } = of_kind.get_or_insert_with(|| Ends::of(values));
-                let (mut finite, mut zero) = (true, true);
-                for ((&x, min), max) in values.iter().zip(min).zip(max) {
-                    finite &= x.is_finite();
-                    zero &= x == T::ZERO;
-                    *min = if x < *min { x } else { *min };
-                    *max = if x > *max { x } else { *max };
-                }
-                if !finite && not_finite.is_none() {
-                    let column = values.iter().position(|x| !x.is_finite()).unwrap_or_default();
-                    not_finite = Some((row, column as u64));
-                }
-                if zero && zero_row.is_none() {
-                    zero_row = Some(row);
-                }
-                row += 1;
+            let first_of = |found: Option<usize>| found.map(|i| row + i as u64);
+            let is_zero = |values: &[T]| values[0] == T::ZERO && values[..d].iter().all(|&x| x == T::ZERO);
+            zero_row = zero_row.or_else(|| first_of(block.into_iter().position(is_zero)));
+            if not_finite.is_none() && !all_finite(block.values) {
+                let column = |values: &[T]| values[..d].iter().position(|x| !x.is_finite());
+                let at = block.into_iter().enumerate().find_map(|(i, values)| Some((i, column(values)?)));
+                not_finite = at.map(|(i, column)| (row + i as u64, column as u64));
             }
+            match block.width == d {
+                true => extend(&mut ends[0], block.values, d),
+                false => {
+                    for values in block {
+                        extend(&mut ends[usize::from(weight_of(values, d) == 0.0)], &values[..d], d);
+                    }
+                }
+            }
+            row += block.len() as u64;
         }
         let [counted, idle] = ends.map(|ends| ends.map(Ends::into_range).unwrap_or_default());
         out.emit(&(), &Ranges { counted, idle, not_finite, zero_row })
@@ -132,9 +130,34 @@ struct Ends<T> {
     max: Vec<T>,
 }
 
+/// Takes in rows of `d` columns.
+fn extend<T: Scalar>(ends: &mut Option<Ends<T>>, rows: &[T], d: usize) {
+    if let Some(first) = rows.get(..d) {
+        ends.get_or_insert_with(|| Ends { min: first.to_vec(), max: first.to_vec() }).extend(rows, d);
+    }
+}
+
+fn all_finite<T: Scalar>(values: &[T]) -> bool {
+    // Without an end ahead of time, so that it is a loop of vectors.
+    values.chunks(4096).all(|values| values.iter().fold(true, |finite, x| finite & x.is_finite()))
+}
+
 impl<T: Scalar> Ends<T> {
-    fn of(row: &[T]) -> Self {
-        Self { min: row.to_vec(), max: row.to_vec() }
+    /// Takes in rows. Several at a time, as one is shorter than a vector register: the columns of so many rows are
+    /// columns of their own until the end.
+    fn extend(&mut self, rows: &[T], d: usize) {
+        let together = (64_usize.div_ceil(d) * d).min(rows.len());
+        let (mut min, mut max) = (rows[..together].to_vec(), rows[..together].to_vec());
+        for rows in rows.chunks(together) {
+            for ((&x, min), max) in rows.iter().zip(&mut min).zip(&mut max) {
+                *min = if x < *min { x } else { *min };
+                *max = if x > *max { x } else { *max };
+            }
+        }
+        let lower = |to: &mut T, x: T| *to = if x < *to { x } else { *to };
+        let higher = |to: &mut T, x: T| *to = if x > *to { x } else { *to };
+        min.chunks(d).for_each(|row| self.min.iter_mut().zip(row).for_each(|(to, &x)| lower(to, x)));
+        max.chunks(d).for_each(|row| self.max.iter_mut().zip(row).for_each(|(to, &x)| higher(to, x)));
     }
 
     fn into_range(self) -> Range {
@@ -222,7 +245,7 @@ impl<T: Scalar> Mapper for AddSquares<T> {
         while let Some(block) = split.next_block()? {
             progress.records(block.len() as u64);
             match block.width == d {
-                true => block.values.iter().for_each(|&x| sum.add_square(x)),
+                true => squares::add_squares(Isa::detect(), block.values, &mut sum),
                 false => block.into_iter().for_each(|row| add_squares(row, d, &mut sum)),
             }
         }

@@ -123,7 +123,7 @@ pub(crate) struct Operations<Splat, MulAdd, Keep, Min, Max, Turn> {
     pub(crate) min: Min,
     /// The larger of two in each lane.
     pub(crate) max: Max,
-    /// [`transpose`], or what does the same in less time.
+    /// [`transpose`](super::transpose::transpose), or what does the same in less time.
     pub(crate) turn: Turn,
 }
 
@@ -222,60 +222,5 @@ impl<T: Scalar> Pass<'_, T> {
                 }
             }
         }
-    }
-}
-
-/// Writes the first `d` columns of the first `count` rows into `tile`, one column after the other.
-///
-/// Blocks of four rows by four columns, which the compiler turns in registers; element by element this costs more
-/// than the assignment itself when `k` is small.
-#[inline(always)]
-pub(crate) fn transpose<T: Scalar>(rows: RowBlock<'_, T>, count: usize, d: usize, tile: &mut [T]) {
-    transpose_from(0, rows, count, d, tile);
-}
-
-/// [`transpose`], of rows from `p` on.
-#[inline(always)]
-pub(crate) fn transpose_from<T: Scalar>(
-    mut p: usize,
-    rows: RowBlock<'_, T>,
-    count: usize,
-    d: usize,
-    tile: &mut [T],
-) {
-    let (lanes, width) = (tile.len() / d, rows.width);
-    let blocks = rows.values[p * width..count * width].chunks_exact(4 * width);
-    let rest = blocks.remainder();
-    for block in blocks {
-        let (upper, lower) = block.split_at(2 * width);
-        let ((r0, r1), (r2, r3)) = (upper.split_at(width), lower.split_at(width));
-        let mut j = 0;
-        while j < d {
-            let block = [&r0[j..], &r1[j..], &r2[j..], &r3[j..]];
-            let tile = &mut tile[j * lanes + p..];
-            match d - j {
-                1 => transpose_block::<T, 1>(block, tile, lanes),
-                2 => transpose_block::<T, 2>(block, tile, lanes),
-                3 => transpose_block::<T, 3>(block, tile, lanes),
-                _ => transpose_block::<T, 4>(block, tile, lanes),
-            }
-            j += 4;
-        }
-        p += 4;
-    }
-    for row in rest.chunks_exact(width) {
-        for (column, &x) in tile.chunks_exact_mut(lanes).zip(row) {
-            column[p] = x;
-        }
-        p += 1;
-    }
-}
-
-/// The first `COLUMNS` columns of four rows, to the start of as many columns of the tile.
-#[inline(always)]
-fn transpose_block<T: Scalar, const COLUMNS: usize>(rows: [&[T]; 4], tile: &mut [T], lanes: usize) {
-    let rows = rows.map(|row| -> [T; COLUMNS] { std::array::from_fn(|j| row[..COLUMNS][j]) });
-    for j in 0..COLUMNS {
-        tile[j * lanes..][..4].copy_from_slice(&rows.map(|row| row[j]));
     }
 }

@@ -12,4 +12,5 @@ pub mod greedy;
 pub mod isa;
 pub mod pack;
 pub mod peak;
+mod transpose;
 mod vector;

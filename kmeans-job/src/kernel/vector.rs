@@ -3,8 +3,9 @@
 //! Intrinsics are safe to call in a function that enables their features; what is unsafe is to enter such a function
 //! on a machine without them. An [`Isa`] is the proof that it has them.
 
-use crate::kernel::assign::{Assign, Operations, Pass, transpose, transpose_from};
+use crate::kernel::assign::{Assign, Operations, Pass};
 use crate::kernel::isa::{Isa, Kind};
+use crate::kernel::transpose::transpose;
 use mapreduce_core::RowBlock;
 
 /// Implements [`Assign`] for an element type by dispatching to the functions that enable the features.
@@ -67,7 +68,8 @@ mod portable {
 /// accumulators keep the multiply-add units busy, and they, the rows and a broadcast fit without a spill.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Operations, Pass, RowBlock, transpose, transpose_from};
+    use super::{Operations, Pass, RowBlock, transpose};
+    use crate::kernel::transpose::x86::transpose_f32;
     use std::arch::x86_64::*;
 
     macro_rules! avx2 {
@@ -112,41 +114,6 @@ mod x86 {
                 });
             }
         };
-    }
-
-    /// [`transpose`] to `LANES` rows in registers: eight rows by four columns at a time, each row's four in half of a register.
-    #[target_feature(enable = "avx2,fma")]
-    #[inline]
-    fn transpose_f32<const LANES: usize>(rows: RowBlock<'_, f32>, count: usize, d: usize, tile: &mut [f32]) {
-        // Four values are read of each row, if need be the first ones of the row behind it.
-        let read = d.next_multiple_of(4);
-        let readable = (rows.values.len() + rows.width).saturating_sub(read) / rows.width;
-        let eights = readable.min(count) / 8;
-        for eight in 0..eights.min(LANES / 8) {
-            let values = &rows.values[eight * 8 * rows.width..];
-            // An array of closures' results would be calls.
-            let row = |row: usize| values[row * rows.width..][..read].as_chunks::<4>().0;
-            let rows = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
-            for (four, tile) in tile.as_chunks_mut::<LANES>().0.chunks_mut(4).enumerate() {
-                let half = |row: usize| -> __m128 { bytemuck::cast(rows[row][four]) };
-                let whole = |row: usize| -> __m256 {
-                    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(half(row)), half(row + 4))
-                };
-                let (a, b, c, d) = (whole(0), whole(1), whole(2), whole(3));
-                let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
-                let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-                let columns = [
-                    _mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low),
-                    _mm256_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low),
-                    _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
-                    _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
-                ];
-                for (tile, column) in tile.iter_mut().zip(columns) {
-                    tile.as_chunks_mut::<8>().0[eight] = bytemuck::cast(column);
-                }
-            }
-        }
-        transpose_from(eights * 8, rows, count, d, tile);
     }
 
     avx2!(

@@ -148,7 +148,7 @@ impl<T> From<Exponents> for Grid<T> {
     fn from(Exponents { columns, weight }: Exponents) -> Self {
         let in_range = |e: i16| e.clamp(1 - EXPONENT_MAX as i16, EXPONENT_MAX as i16);
         let columns: Vec<i16> = columns.into_iter().map(in_range).collect();
-        let scales = columns.iter().map(|&e| f64::from_bits(((1023 + i64::from(e)) as u64) << 52)).collect();
+        let scales = columns.iter().map(|&e| power_of_two(e.into())).collect();
         let exponents = Exponents { columns, weight: weight.min(Grid::<f32>::WEIGHT_BITS_MAX) };
         Grid { exponents, scales, scalar: PhantomData }
     }
@@ -270,16 +270,23 @@ impl<'a, T: Scalar> Addition<'a, T> {
                 }
             }
             Some(before) => {
-                for (i, (&before, &after)) in before.iter().zip(self.labels).enumerate() {
-                    if before != after {
-                        rows.add::<false>(i, before as usize, sums, counts);
-                        rows.add::<true>(i, after as usize, sums, counts);
+                // Most rows stay: they are passed over a vector at a time.
+                let vectors = before.chunks(LABELS).zip(self.labels.chunks(LABELS)).enumerate();
+                for (vector, (before, after)) in vectors.filter(|(_, (before, after))| before != after) {
+                    for (i, (&before, &after)) in (vector * LABELS..).zip(before.iter().zip(after)) {
+                        if before != after {
+                            rows.add::<false>(i, before as usize, sums, counts);
+                            rows.add::<true>(i, after as usize, sums, counts);
+                        }
                     }
                 }
             }
         }
     }
 }
+
+/// Labels that are compared at once.
+const LABELS: usize = 16;
 
 /// Rows that can be added to sums. Not closures: those would be calls, of functions compiled for the baseline.
 trait AddRow<T: Scalar> {
@@ -380,8 +387,13 @@ fn run_avx512<T: Scalar>(addition: Addition<'_, T>) {
     addition.run();
 }
 
+/// `2^e`, which is to be a normal number.
+pub(super) fn power_of_two(e: i32) -> f64 {
+    f64::from_bits(((1023 + i64::from(e)) as u64) << 52)
+}
+
 /// The smallest `e` with `x <= 2^e`, for `x > 0`; 1024 if `x` is not finite.
-fn ceil_log2(x: f64) -> i32 {
+pub(super) fn ceil_log2(x: f64) -> i32 {
     const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
     if x < f64::MIN_POSITIVE {
         // Subnormal: an integer multiple of 2^-1074.

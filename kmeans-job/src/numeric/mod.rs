@@ -7,4 +7,5 @@ pub mod grid;
 pub mod normal;
 pub mod random;
 pub mod scalar;
+pub mod squares;
 pub mod unit;

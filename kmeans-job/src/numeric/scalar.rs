@@ -116,7 +116,7 @@ pub trait FixedSum:
 }
 
 /// 1.5 * 2^52: added to a value of at most 2^51 in magnitude it leaves the value's nearest integer in the low bits.
-const ROUNDER: f64 = 6_755_399_441_055_744.0;
+pub(super) const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 impl Scalar for f32 {
     type Sum = i64;
