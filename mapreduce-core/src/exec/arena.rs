@@ -6,7 +6,7 @@ use super::{
     sort::{Slot, sort},
 };
 use crate::{Datum, Key, Result, error::Misuse};
-use std::marker::PhantomData;
+use std::{hint::black_box, marker::PhantomData};
 
 /// Encoded pairs, one after the other: key, value, and behind them their lengths, which are known last. Of a key of fixed
 /// width there is only what its slot holds: its prefix.
@@ -25,6 +25,9 @@ pub(super) struct Arena<K: ?Sized> {
 /// An arena that outgrows this gets all of its memory at once. Doubling it would leave holes of half the size, of a
 /// quarter and so on, which nothing else fits into.
 pub(super) const DOUBLED_BYTES_MAX: usize = 256 << 10;
+
+/// So many pairs or entries are loaded together.
+pub(super) const TOGETHER: usize = 32;
 
 /// Pairs begin below this, so that 32 bits say where they end.
 pub(super) const ARENA_BYTES_MAX: usize = 1 << 31;
@@ -131,10 +134,23 @@ impl<K: ?Sized + Key> Arena<K> {
 
     /// The pairs in order.
     pub(super) fn pairs(&self) -> impl Iterator<Item = ArenaPair<'_, K>> {
-        self.slots.iter().map(|slot| {
+        self.slots.iter().enumerate().map(|(i, slot)| {
+            if i.is_multiple_of(TOGETHER) {
+                self.touch(&self.slots[i..self.slots.len().min(i + TOGETHER)]);
+            }
             let (key, value) = pair::<K>(&self.bytes, slot.at);
             ArenaPair { prefix: slot.prefix, partition: slot.partition, key, value, of: PhantomData }
         })
+    }
+
+    /// Loads pairs that lie all over the memory, all at once: nothing here waits for another load, while work on each of
+    /// them would.
+    fn touch(&self, slots: &[Slot]) {
+        black_box(
+            slots
+                .iter()
+                .fold(0, |all, slot| all ^ self.bytes.get(slot.at as usize).copied().unwrap_or_default()),
+        );
     }
 
     /// Forgets all pairs. Keeps the memory for others, unless it is far more than they need: one record may have been

@@ -1,7 +1,7 @@
 //! [`Entries`]: the keys that a table holds, each with the value that its values were folded into.
 
 use super::{
-    arena::{DOUBLED_BYTES_MAX, encoded, shrink},
+    arena::{DOUBLED_BYTES_MAX, TOGETHER, encoded, shrink},
     run::prefix,
     sort::{Slot, sort},
 };
@@ -46,9 +46,6 @@ struct Entry<O> {
     length: u32,
     partition: u32,
 }
-
-/// So many entries are loaded together.
-const TOGETHER: usize = 32;
 
 /// A key that is looked up.
 #[derive(Clone, Copy, Debug)]

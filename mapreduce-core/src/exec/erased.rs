@@ -198,7 +198,7 @@ impl<J: Job> ErasedRound for Contained<J> {
     ) -> Result<ReducedPartition, AttemptError> {
         let runs = runs.iter().copied();
         let close = |pairs: OutputRun| Ok((pairs.finish()?, ()));
-        let task = ReduceTask { partition, attempt, memory };
+        let task = ReduceTask { partition, attempt, memory, range_bytes: None };
         let (output, run, ()) = self.round().reduce(task, runs, || OutputRun::new::<J>(memory), close)?;
         let ReduceOutput { counters, keys } = output;
         Ok(ReducedPartition { run, counters, keys })
@@ -215,7 +215,7 @@ impl<J: Job> ErasedRound for Contained<J> {
         let runs = runs.iter().copied();
         let open = || PartWriter::new::<OutputKeyOf<J>, OutputValueOf<J>>(file);
         let close = |writer: PartWriter| Ok((writer.finish()?, ()));
-        let task = ReduceTask { partition, attempt, memory };
+        let task = ReduceTask { partition, attempt, memory, range_bytes: None };
         let (output, part, ()) = self.round().reduce(task, runs, open, close)?;
         let ReduceOutput { counters, keys } = output;
         Ok(ReducedFile { part, counters, keys })

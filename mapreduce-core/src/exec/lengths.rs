@@ -23,6 +23,18 @@ pub(super) fn put(mut length: usize, mut byte: impl FnMut(u8)) {
 /// Takes a length off the front of some bytes. `None` if it does not end there, or has too many bytes to be one.
 #[inline]
 pub(super) fn take(bytes: &mut &[u8]) -> Option<usize> {
+    match bytes.split_first() {
+        // Most have one byte.
+        Some((&byte, rest)) if byte < 0x80 => {
+            *bytes = rest;
+            Some(byte.into())
+        }
+        _ => take_long(bytes),
+    }
+}
+
+#[cold]
+fn take_long(bytes: &mut &[u8]) -> Option<usize> {
     let mut begun = Begun::default();
     loop {
         let (&byte, rest) = bytes.split_first()?;

@@ -11,7 +11,7 @@ use super::{
     spill::SpillError,
 };
 use crate::{Key, Result, job::Group};
-use std::{cmp::Ordering, marker::PhantomData};
+use std::{cmp::Ordering, hint::select_unpredictable, marker::PhantomData};
 
 /// All pairs of some runs in the order of their keys; pairs of one key in the order of the runs.
 pub(super) struct Merge<'a> {
@@ -47,35 +47,62 @@ impl Source<'_> {
     }
 }
 
-/// A source in the tree, with its prefix: most matches are decided without a look at the source.
+/// A source in the tree, with the two halves of its prefix: most matches are decided without a look at the source.
 #[derive(Clone, Copy)]
 struct Player {
-    prefix: u128,
+    high: u64,
+    /// The number of the source if the first half says all of a key, so that it also decides between equal keys.
+    low: u64,
     source: usize,
 }
 
 /// Stands for a match that has not been played yet while the tree is built: it wins every match.
-const UNPLAYED: Player = Player { prefix: 0, source: usize::MAX };
+const UNPLAYED: Player = Player { high: 0, low: 0, source: usize::MAX };
+
+impl Player {
+    #[inline]
+    fn has_prefix_of(&self, other: &Self) -> bool {
+        (self.high == other.high) & (self.low == other.low)
+    }
+
+    /// Whether its prefix is less.
+    #[inline]
+    fn is_before(&self, other: &Self) -> bool {
+        (self.high < other.high) | ((self.high == other.high) & (self.low < other.low))
+    }
+
+    /// One of two, without a branch. Of the prefix as one number the compiler would make one.
+    #[inline]
+    fn choose(first: bool, one: Self, two: Self) -> Self {
+        Self {
+            high: select_unpredictable(first, one.high, two.high),
+            low: select_unpredictable(first, one.low, two.low),
+            source: select_unpredictable(first, one.source, two.source),
+        }
+    }
+}
 
 impl<'a> Merge<'a> {
     pub(super) fn new(runs: impl IntoIterator<Item = &'a Run>, attempt: &'a Attempt) -> Result<Self> {
-        Self::of(runs, attempt, false)
+        Self::of(runs.into_iter().map(Run::reader), attempt, false)
     }
 
-    /// Of runs with keys of type `K`: those of fixed width need not be compared beyond their prefixes.
+    /// With keys of type `K`: those of fixed width need not be compared beyond their prefixes.
     pub(super) fn by_key<K: ?Sized + Key>(
-        runs: impl IntoIterator<Item = &'a Run>,
+        runs: impl IntoIterator<Item = RunReader<'a>>,
         attempt: &'a Attempt,
     ) -> Result<Self> {
         Self::of(runs, attempt, K::WIDTH.is_some())
     }
 
-    fn of(runs: impl IntoIterator<Item = &'a Run>, attempt: &'a Attempt, exact: bool) -> Result<Self> {
+    fn of(runs: impl IntoIterator<Item = RunReader<'a>>, attempt: &'a Attempt, exact: bool) -> Result<Self> {
         let mut sources = Vec::new();
-        for run in runs.into_iter().filter(|run| run.pairs() > 0) {
-            let mut source = Source { reader: run.reader(), prefix: 0, live: false };
+        for reader in runs {
+            let mut source = Source { reader, prefix: 0, live: false };
             source.advance()?;
-            sources.push(source);
+            if source.live {
+                sources.push(source);
+            }
         }
         let tree = vec![UNPLAYED; sources.len()];
         let mut merge = Self { sources, tree, exact, lent: false, attempt, taken: 0 };
@@ -144,18 +171,19 @@ impl<'a> Merge<'a> {
     /// Plays the matches of `source` from its leaf to the root.
     #[inline]
     fn play(&mut self, source: usize) {
-        let mut winner = Player { prefix: self.sources[source].prefix, source };
+        let Source { prefix, live, .. } = self.sources[source];
+        let low = if self.exact && live { source as u64 } else { prefix as u64 };
+        let mut winner = Player { high: (prefix >> 64) as u64, low, source };
         let mut node = (source + self.sources.len()) / 2;
         while node > 0 {
             let other = self.tree[node];
-            let beaten = match other.prefix == winner.prefix {
+            let beaten = match other.has_prefix_of(&winner) {
                 true => self.beats(other.source, winner.source),
-                false => other.prefix < winner.prefix,
+                false => other.is_before(&winner),
             };
-            // Both are written whoever wins: nobody can predict that, and choosing values takes no branch.
-            let (loser, next) = if beaten { (winner, other) } else { (other, winner) };
-            self.tree[node] = loser;
-            winner = next;
+            // Nobody can predict who wins.
+            self.tree[node] = Player::choose(beaten, winner, other);
+            winner = Player::choose(beaten, other, winner);
             node /= 2;
         }
         self.tree[0] = winner;
@@ -165,10 +193,6 @@ impl<'a> Merge<'a> {
     fn beats(&self, a: usize, b: usize) -> bool {
         if a == UNPLAYED.source || b == UNPLAYED.source {
             return a == UNPLAYED.source;
-        }
-        if self.exact {
-            // The prefix of a source without a pair is none of a key's: either both have one or neither.
-            return a < b;
         }
         let (left, right) = (&self.sources[a], &self.sources[b]);
         if !left.live || !right.live {
@@ -317,7 +341,10 @@ mod tests {
         let expected: Vec<_> = groups
             .map(|all| (all[0].0.clone(), all.iter().map(|(_, value)| value.clone()).collect()))
             .collect();
-        assert_eq!(drain::<K>(Merge::by_key::<K>(&runs, &Attempt::default()).unwrap()), expected);
+        assert_eq!(
+            drain::<K>(Merge::by_key::<K>(runs.iter().map(Run::reader), &Attempt::default()).unwrap()),
+            expected
+        );
     }
 
     /// Keys that share few or many of their first bytes, as many as a prefix has, fewer or more, and differ in others or

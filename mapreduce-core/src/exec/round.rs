@@ -9,7 +9,7 @@ use super::{
     merge::CurrentKey,
     narrow::narrow,
     pool::Pool,
-    reduce::{self, PairWriter, ReduceOutput},
+    reduce::{ReduceOutput, Reduction, WholeWriter},
     run::Run,
     segment::Segments,
     sides,
@@ -58,6 +58,9 @@ pub(crate) struct ReduceTask<'a> {
     pub(crate) partition: u32,
     pub(crate) attempt: &'a Attempt,
     pub(crate) memory: &'a Memory,
+    /// If threads of the rayon pool that this runs on have nothing else to do: the bytes of a range of keys that is worth
+    /// one's while.
+    pub(crate) range_bytes: Option<usize>,
 }
 
 impl<J: Job> Round<J> {
@@ -179,11 +182,14 @@ impl<J: Job> Round<J> {
         close: impl FnOnce(W) -> Result<(P, R)>,
     ) -> Result<(ReduceOutput, P, R), AttemptError>
     where
-        W: PairWriter<OutputKeyOf<J>, OutputValueOf<J>>,
+        W: WholeWriter<OutputKeyOf<J>, OutputValueOf<J>>,
     {
         // Mappers are done.
         self.arenas.clear();
         self.tables.clear();
+        let ReduceTask { attempt, memory, range_bytes, .. } = task;
+        let reduction =
+            Reduction { reducer: &self.reducer, attempt, memory, outputs: J::SIDE_OUTPUTS, range_bytes };
         let all: Vec<Run> = runs.into_iter().map(|run| run.borrow().clone()).collect();
         let runs = OnceCell::new();
         let key = RefCell::new(CurrentKey::default());
@@ -194,7 +200,7 @@ impl<J: Job> Round<J> {
             let mut writer = open()?;
             let runs = runs.get_or_init(|| narrowed);
             let output = if task.partition < self.partitions {
-                reduce::reduce(&self.reducer, runs, task.attempt, &key, J::SIDE_OUTPUTS, &mut writer)?
+                reduction.run(runs, &key, &mut writer)?
             } else {
                 sides::pass(runs, J::SIDE_OUTPUTS.len(), task.attempt, &mut writer)?;
                 ReduceOutput::default()

@@ -244,7 +244,7 @@ pub(crate) fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<Pair<'a>> {
 
 /// The first eight bytes of a key as a number that compares as they do. Most comparisons of keys end here.
 #[inline]
-pub(super) fn prefix(key: &[u8]) -> u64 {
+pub(crate) fn prefix(key: &[u8]) -> u64 {
     // Of short keys, too, without a loop over their bytes: they are what many keys are.
     let four = |four: &[u8; 4]| u64::from(u32::from_be_bytes(*four));
     match (key.first_chunk::<8>(), key.first_chunk::<4>(), key.last_chunk::<4>(), key) {

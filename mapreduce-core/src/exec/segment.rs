@@ -97,7 +97,7 @@ impl Segment {
     }
 
     /// The run of the only partition.
-    pub(super) fn into_run(self) -> Run {
+    pub(crate) fn into_run(self) -> Run {
         self.run(0).unwrap_or_default()
     }
 
@@ -114,7 +114,7 @@ impl Segment {
 }
 
 /// Writes a segment, to memory or to a spill file.
-pub(super) struct SegmentWriter {
+pub(crate) struct SegmentWriter {
     memory: Memory,
     partitions: u32,
     to: To,
@@ -132,7 +132,7 @@ enum To {
 impl SegmentWriter {
     /// Decides at once, from about how many bytes there will be, whether the segment fits into the budget or goes to a
     /// file. If it was wrong it goes to a file later.
-    pub(super) fn new(
+    pub(crate) fn new(
         memory: &Memory,
         partitions: u32,
         raw_bytes_estimate: usize,
@@ -152,7 +152,7 @@ impl SegmentWriter {
 
     /// Adds a pair: partitions ascending, keys ascending within, equal keys in the order of their emission.
     #[inline]
-    pub(super) fn push(&mut self, partition: u32, key: &[u8], value: &[u8]) -> Result<(), SpillError> {
+    pub(crate) fn push(&mut self, partition: u32, key: &[u8], value: &[u8]) -> Result<(), SpillError> {
         debug_assert!(self.run.partition <= partition && partition < self.partitions);
         if partition != self.run.partition {
             self.end_run()?;
@@ -179,7 +179,7 @@ impl SegmentWriter {
     }
 
     /// Ends the segment.
-    pub(super) fn finish(mut self) -> Result<Segment, SpillError> {
+    pub(crate) fn finish(mut self) -> Result<Segment, SpillError> {
         self.end_run()?;
         let Self { memory, to, mut extents, run, .. } = self;
         extents.shrink_to_fit();

@@ -38,9 +38,12 @@ pub(super) fn sort<'k>(slots: &mut [Slot], partitions: u32, key: Option<&dyn Fn(
     }
 }
 
-/// So many slots or fewer are compared rather than counted.
+/// Fewer slots than this are compared rather than counted.
 const RADIX_MIN: usize = 1 << 10;
-const DIGIT_BITS: u32 = 8;
+/// The bits of a digit, by which slots are counted.
+const DIGIT_BITS: std::ops::RangeInclusive<u32> = 8..=12;
+/// A digit has as many values as leave each about this many slots, as a power of two.
+const LEFT_BITS: u32 = 3;
 
 /// Sorts what is in `from` by prefix and `at` into `to`.
 fn sort_prefixes(from: &mut [Slot], to: &mut [Slot]) {
@@ -51,10 +54,10 @@ fn sort_prefixes(from: &mut [Slot], to: &mut [Slot]) {
     }
     let (all, any) =
         from.iter().fold((u64::MAX, 0), |(all, any), slot| (all & slot.prefix, any | slot.prefix));
+    let bits = (from.len().ilog2() - LEFT_BITS).clamp(*DIGIT_BITS.start(), *DIGIT_BITS.end());
     // The first bits that are not the same in all of them.
-    let shift = (u64::BITS - DIGIT_BITS).saturating_sub((all ^ any).leading_zeros());
-    let ends =
-        scatter(from, to, 1 << DIGIT_BITS, |slot| (slot.prefix >> shift) as usize & ((1 << DIGIT_BITS) - 1));
+    let shift = (u64::BITS - bits).saturating_sub((all ^ any).leading_zeros());
+    let ends = scatter(from, to, 1 << bits, |slot| (slot.prefix >> shift) as usize & ((1 << bits) - 1));
     ranges(&ends).for_each(|digit| by_prefix(&mut to[digit]));
 }
 

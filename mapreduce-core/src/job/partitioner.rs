@@ -1,7 +1,10 @@
 //! [`Partitioner`]: which reduce task a key goes to.
 
 use crate::{Dataset, Error, Input, Key, Records, hash};
+use bounds::Bounds;
 use std::borrow::Borrow;
+
+mod bounds;
 
 /// Chooses the partition of a key. All values of a key must go to the same partition, so the choice may depend on
 /// the key alone.
@@ -35,8 +38,8 @@ impl<K: ?Sized> Partitioner<K> for HashPartitioner {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RangePartitioner {
-    /// Encoded keys in ascending order; partition `i` holds the keys from bound `i - 1` on and below bound `i`.
-    bounds: Vec<Vec<u8>>,
+    /// Partition `i` holds the keys from bound `i - 1` on and below bound `i`.
+    bounds: Bounds,
 }
 
 /// What is kept of a sampled key. Keys that differ only behind it share a range.
@@ -102,7 +105,7 @@ impl RangePartitioner {
             }
         }
         bounds.shrink_to_fit();
-        Self { bounds }
+        Self { bounds: bounds.into() }
     }
 }
 
@@ -134,7 +137,7 @@ fn behind(key: &[u8]) -> Option<Vec<u8>> {
 
 impl<K: ?Sized> Partitioner<K> for RangePartitioner {
     fn partition(&self, _: &K, encoded: &[u8], partitions: u32) -> u32 {
-        let range = self.bounds.partition_point(|bound| bound.as_slice() <= encoded) as u32;
+        let range = self.bounds.up_to(encoded) as u32;
         // More ranges than partitions (the job was run with fewer than it was sampled for): the last takes the rest.
         range.min(partitions.saturating_sub(1))
     }
@@ -186,14 +189,14 @@ mod tests {
     #[test]
     fn bounds_are_as_short_as_keeps_the_keys_apart() {
         let long = |first: u8| [&[first][..], &vec![7; 1_000_000]].concat();
-        let bounds = |sample: &[Vec<u8>], n| RangePartitioner::from_sample::<[u8]>(sample, n).bounds;
+        let bounds = |sample: &[Vec<u8>], n| RangePartitioner::from_sample::<[u8]>(sample, n).bounds.to_vec();
         assert_eq!(bounds(&[long(1), long(2), long(3)], 3), [[2], [3]]);
         assert_eq!(bounds(&["barn", "bath", "bats"].map(|key| key.into()), 3), [&b"bat"[..], b"bats"]);
         // Nobody looks at what is far behind in a key: these are one, and a heavy one.
         let same = [[&long(1)[..], b"a"].concat(), [&long(1)[..], b"b"].concat()];
         let behind = bounds(&same, 3);
         assert!(behind.iter().all(|bound| bound.len() <= SAMPLED_BYTES_MAX), "{behind:?}");
-        let ranges = RangePartitioner { bounds: behind };
+        let ranges = RangePartitioner { bounds: behind.into() };
         let partition = |key: &[u8]| ranges.partition(key, key, 3);
         assert!(partition(&[1]) < partition(&same[0]) && partition(&same[1]) < partition(&[2]));
         assert_eq!(partition(&same[0]), partition(&same[1]));

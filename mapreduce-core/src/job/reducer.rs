@@ -9,8 +9,9 @@ use std::{
 
 /// Turns all values of one key into output pairs.
 ///
-/// Called once for every key of a partition, in the order of the keys. The output of a partition is what its calls
-/// emit, in that order; the output of the job is its partitions one after the other.
+/// Called once for every key of a partition. The output of a partition is what its calls emit, in the order of the keys; the
+/// output of the job is its partitions one after the other. Calls for different keys may happen at the same time, on several
+/// threads.
 pub trait Reducer<K: ?Sized + Key, V: ?Sized + Datum>: Send + Sync + 'static {
     /// Whether pairs are sorted, combined and grouped at all. Of a job whose reducer says `false` the output is what its
     /// mapper emitted, in the order of the splits: [`reduce`](Self::reduce) is called for each pair by itself, to emit it.

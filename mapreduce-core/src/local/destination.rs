@@ -2,7 +2,7 @@
 
 use crate::{
     Job, Memory, OutputKeyOf, OutputValueOf, Result,
-    exec::{OutputRun, PairWriter, Run},
+    exec::{OutputRun, Run, WholeWriter},
     output::{PartWriter, StagedPart, Staging},
     schedule::{AttemptId, TaskReport},
 };
@@ -10,7 +10,7 @@ use crate::{
 /// Where the reduce attempts of a round write, each for itself. What an attempt has written counts only if it commits.
 pub(super) trait Destination<J: Job>: Sync {
     /// What an attempt writes to.
-    type Writer: PairWriter<OutputKeyOf<J>, OutputValueOf<J>>;
+    type Writer: WholeWriter<OutputKeyOf<J>, OutputValueOf<J>>;
     /// What an attempt leaves: the output of one partition.
     type Part: Send + 'static;
 

@@ -35,6 +35,9 @@ const SLOTS_PER_THREAD: usize = 8;
 /// The driver hands out more when so many are left per thread.
 const LOW_PER_THREAD: usize = 2;
 
+/// What it takes to begin a range of keys is little beside reducing so many bytes.
+const RANGE_BYTES_MAX: u64 = 1 << 20;
+
 /// Drives one job on a [`Local`](super::Local): one round, or many over the same dataset.
 pub struct LocalRounds<'a> {
     job: &'static str,
@@ -44,7 +47,7 @@ pub struct LocalRounds<'a> {
     coordinator: Coordinator,
     memory: Memory,
     /// What attempts work with, for as many as run at once.
-    _working: TaskMemory,
+    working: TaskMemory,
     start: Instant,
     report: Report,
 }
@@ -86,7 +89,7 @@ impl<'a> LocalRounds<'a> {
             events,
             coordinator,
             memory: memory.for_one_job(),
-            _working: working,
+            working,
             start,
             report: Report::default(),
         })
@@ -123,6 +126,8 @@ impl<'a> LocalRounds<'a> {
             destination,
             memory: self.memory.clone(),
             segment_bytes: self.options.segment_bytes,
+            // The partition of side outputs is not reduced.
+            range_bytes: self.range_bytes(partitions - u32::from(!J::SIDE_OUTPUTS.is_empty())),
             outputs: (0..splits).map(|_| OnceLock::new()).collect(),
         };
         let work = &work;
@@ -304,6 +309,15 @@ impl<'a> LocalRounds<'a> {
         self.coordinator.handle_failed(now, LOCAL, attempt, failure);
     }
 
+    /// The bytes of a range of keys that a thread may reduce of a partition, if there are too few of these for all threads.
+    fn range_bytes(&self, partitions: u32) -> Option<usize> {
+        let threads = self.pool.current_num_threads();
+        // Several ranges of a thread are held at once.
+        let bytes = (self.memory.merge_bytes() / 8).min(RANGE_BYTES_MAX);
+        let idle = (partitions as usize) < threads && self.working.tasks() == threads;
+        idle.then_some(bytes as usize)
+    }
+
     fn job_error(&self, step: &'static str, message: String) -> Error {
         Error::Job { job: self.job.to_string(), step, message }
     }
@@ -371,6 +385,8 @@ struct Work<'a, J: Job, I, D> {
     destination: &'a D,
     memory: Memory,
     segment_bytes: usize,
+    /// See [`ReduceTask`].
+    range_bytes: Option<usize>,
     /// The output of each committed map task.
     outputs: Vec<OnceLock<MapSegments>>,
 }
@@ -425,7 +441,8 @@ where
             let output = output.get().expect("reduce tasks start when every map task has committed");
             output.runs(partition)
         });
-        let task = ReduceTask { partition, attempt: token, memory: &self.memory };
+        let memory = &self.memory;
+        let task = ReduceTask { partition, attempt: token, memory, range_bytes: self.range_bytes };
         self.round.reduce(
             task,
             runs,

@@ -5,10 +5,14 @@ use super::{
     attempt_file::side_name,
     csv, json_lines,
     part_file::{PartFile, WriteError},
+    piece::{Chunk, PartPiece},
     table::Table,
     text,
 };
-use crate::{Datum, Error, Job, OutputKeyOf, OutputValueOf, Result, exec::PairWriter};
+use crate::{
+    CodecError, Datum, Error, Job, Memory, OutputKeyOf, OutputValueOf, Result,
+    exec::{PairWriter, WholeWriter},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -103,10 +107,27 @@ enum Form {
 }
 
 /// A format of lines, with what it needs to know of the types.
-enum Lines {
+#[derive(Clone)]
+pub(super) enum Lines {
     Text,
     Csv(Table),
     Json,
+}
+
+impl Lines {
+    /// Appends the line of a pair.
+    #[inline]
+    pub(super) fn append<K, V>(&self, out: &mut Vec<u8>, key: &K, value: &V) -> Result<(), CodecError>
+    where
+        K: ?Sized + Datum,
+        V: ?Sized + Datum,
+    {
+        match self {
+            Self::Text => text::append_line(out, key, value),
+            Self::Csv(table) => csv::append(out, table, key, value),
+            Self::Json => json_lines::append(out, key, value),
+        }
+    }
 }
 
 impl PartWriter {
@@ -177,16 +198,36 @@ impl<K: ?Sized + Datum, V: ?Sized + Datum> PairWriter<K, V> for PartWriter {
             #[cfg(feature = "parquet")]
             Form::Parquet(part) => return part.append(key, value),
         };
-        let out = file.buffer();
-        match lines {
-            Lines::Text => text::append_line(out, key, value)?,
-            Lines::Csv(table) => csv::append(out, table, key, value)?,
-            Lines::Json => json_lines::append(out, key, value)?,
-        }
+        lines.append(file.buffer(), key, value)?;
         Ok(file.appended(1)?)
     }
 
     fn side(&mut self, output: u8, line: &[u8]) -> Result {
         self.append_side(output.into(), line)
+    }
+}
+
+impl<K: ?Sized + Datum, V: ?Sized + Datum> WholeWriter<K, V> for PartWriter {
+    type Piece = PartPiece;
+
+    fn piece(&self, memory: &Memory) -> Result<Option<PartPiece>> {
+        match &self.part {
+            Form::Lines(_, lines) => PartPiece::new(lines.clone(), memory).map(Some),
+            // All pairs so far decide where a row group ends.
+            #[cfg(feature = "parquet")]
+            Form::Parquet(_) => Ok(None),
+        }
+    }
+
+    fn append(&mut self, piece: PartPiece) -> Result {
+        piece.finish(|chunk| match (chunk, &mut self.part) {
+            (Chunk::Lines(records, lines), Form::Lines(file, _)) => {
+                file.buffer().extend_from_slice(lines);
+                Ok(file.appended(records)?)
+            }
+            (Chunk::Side(output, line), _) => self.append_side(output.into(), line),
+            #[cfg(feature = "parquet")]
+            (Chunk::Lines(..), Form::Parquet(_)) => Ok(()),
+        })
     }
 }

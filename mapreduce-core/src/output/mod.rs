@@ -10,6 +10,7 @@ mod json_lines;
 mod parquet;
 mod part_file;
 mod parts;
+mod piece;
 mod shared_staging;
 mod staging;
 mod table;
