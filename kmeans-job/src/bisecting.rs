@@ -137,7 +137,7 @@ fn split_apart<T: Scalar, E: Engine>(
         columns: &columns,
         spread: &spread,
         data: &data,
-        stand_in: None,
+        replacement: None,
     };
     let halves = split_rows(&of_part, part, pass, session, start_seconds)?;
     Ok(halves.map(|mut halves| {

@@ -21,8 +21,13 @@ const DISTINCT_PERCENT_MAX: usize = 60;
 
 /// The distinct ones of `rows` in the order in which they come first, each followed by a weight, the number of rows that
 /// are equal to it; unless to find them takes longer than it saves in `iterations` with `k` centroids. After each eighth of
-/// the rows it is given up if most of them were distinct.
-pub(crate) fn find<T: Scalar>(rows: &Matrix<T>, k: usize, iterations: u32) -> Option<Matrix<T>> {
+/// the rows it is given up if most of them were distinct, or `stop` asks for it.
+pub(crate) fn find<T: Scalar>(
+    rows: &Matrix<T>,
+    k: usize,
+    iterations: u32,
+    stop: &dyn Fn() -> bool,
+) -> Option<Matrix<T>> {
     let (n, d) = (rows.rows(), rows.d());
     let work = k.saturating_mul(d).saturating_mul(iterations as usize);
     if d > COLUMNS_MAX || n < ROWS_MIN || work < MULTIPLY_ADDS_MIN {
@@ -44,7 +49,7 @@ pub(crate) fn find<T: Scalar>(rows: &Matrix<T>, k: usize, iterations: u32) -> Op
                 values.push(T::from_f64(1.0));
             }
         }
-        if i % part == 0 && values.len() / width * 100 > i * DISTINCT_PERCENT_MAX {
+        if i % part == 0 && (values.len() / width * 100 > i * DISTINCT_PERCENT_MAX || stop()) {
             return None;
         }
     }
@@ -65,7 +70,7 @@ mod tests {
     #[test]
     fn equal_rows_become_one_with_a_weight_where_the_first_was() {
         let rows = rows(ROWS_MIN + 5, 2, 9);
-        let distinct = find(&rows, 100, 100).unwrap();
+        let distinct = find(&rows, 100, 100, &|| false).unwrap();
         let mut expected: Vec<[f32; 3]> = Vec::new();
         for row in rows.values().as_chunks::<2>().0 {
             match expected.iter_mut().find(|known| known[..2] == row[..]) {
@@ -78,10 +83,11 @@ mod tests {
 
     #[test]
     fn it_is_given_up_where_it_does_not_pay() {
-        assert!(find(&rows(ROWS_MIN, 3, 4), 16, 300).is_some());
-        assert!(find(&rows(ROWS_MIN - 1, 3, 4), 16, 300).is_none(), "too few rows");
-        assert!(find(&rows(ROWS_MIN, 3, 4), 2, 10).is_none(), "too little to do");
-        assert!(find(&rows(ROWS_MIN, 5, 2), 16, 300).is_none(), "too many columns");
-        assert!(find(&rows(ROWS_MIN, 3, 1 << 20), 16, 300).is_none(), "no two are equal");
+        assert!(find(&rows(ROWS_MIN, 3, 4), 16, 300, &|| false).is_some());
+        assert!(find(&rows(ROWS_MIN - 1, 3, 4), 16, 300, &|| false).is_none(), "too few rows");
+        assert!(find(&rows(ROWS_MIN, 3, 4), 2, 10, &|| false).is_none(), "too little to do");
+        assert!(find(&rows(ROWS_MIN, 5, 2), 16, 300, &|| false).is_none(), "too many columns");
+        assert!(find(&rows(ROWS_MIN, 3, 1 << 20), 16, 300, &|| false).is_none(), "no two are equal");
+        assert!(find(&rows(ROWS_MIN, 3, 4), 16, 300, &|| true).is_none(), "somebody asks for an end");
     }
 }

@@ -79,8 +79,8 @@ pub struct Fit<L = Vec<i32>> {
 impl Fit {
     /// With what is to be had of the labels.
     pub(crate) fn with_labels<L: Labels>(self, of: impl FnOnce(Vec<i32>) -> L) -> Fit<L> {
-        let Self { model, labels, trials, report, init_seconds, fit_seconds } = self;
-        Fit { model, labels: of(labels), trials, report, init_seconds, fit_seconds }
+        let Self { model, labels, trials, report, init_seconds, start_seconds, fit_seconds } = self;
+        Fit { model, labels: of(labels), trials, report, init_seconds, start_seconds, fit_seconds }
     }
 }
 
@@ -158,11 +158,15 @@ fn fit_as<T: Scalar>(
     };
     // A file that peers read has the rows as they are.
     let is_replaceable = !session.is_shared() && kmeans.algorithm == Algorithm::Lloyd;
-    let stand_in = is_replaceable.then(|| StandIn::find(&centred, range.to, kmeans.max_iter)).flatten();
-    let stand_in = match &stand_in {
-        Some(stand_in) => Some((stand_in, session.dataset(&stand_in.rows, &Preparation::Done)?)),
-        None => None,
+    let stop = || session.is_cancelled();
+    let stand_in = match is_replaceable {
+        true => StandIn::find(&centred, range.to, kmeans.max_iter, &stop),
+        false => None,
     };
+    let replacement = stand_in
+        .as_ref()
+        .map(|rows| session.dataset(&rows.rows, &Preparation::Done).map(|data| Replacement { rows, data }));
+    let replacement = replacement.transpose()?;
     let prepared_seconds = started.elapsed().as_secs_f64();
 
     let (mut best, mut trials, mut start_seconds) = (None::<(Option<f64>, Run)>, Vec::new(), 0.0);
@@ -172,7 +176,7 @@ fn fit_as<T: Scalar>(
         columns: &columns,
         spread: &spread,
         data: &data,
-        stand_in: stand_in.as_ref(),
+        replacement: replacement.as_ref(),
     };
     for k in range.from..=range.to {
         let of_k = Instant::now();
@@ -206,7 +210,13 @@ pub(crate) struct Search<'a, T: Scalar> {
     pub(crate) spread: &'a Spread,
     pub(crate) data: &'a Data<'a, T>,
     /// What Lloyd's iterations go through instead of the rows, if that makes them faster.
-    pub(crate) stand_in: Option<&'a (&'a StandIn<T>, Data<'a, T>)>,
+    pub(crate) replacement: Option<&'a Replacement<'a, T>>,
+}
+
+/// Rows that stand in for others, as a dataset.
+pub(crate) struct Replacement<'a, T: Scalar> {
+    rows: &'a StandIn<T>,
+    data: Data<'a, T>,
 }
 
 /// What is looked for in a pass from start centroids to the end of the iterations.
@@ -341,8 +351,8 @@ impl<T: Scalar> Search<'_, T> {
         let iterations = Iterations {
             centred,
             grid: &self.columns.grid,
-            weights_are_copies: self.stand_in.is_some_and(|(rows, _)| rows.weights_are_copies),
-            are_near: self.stand_in.is_some_and(|(rows, _)| rows.are_near),
+            weights_are_copies: self.replacement.is_some_and(|other| other.rows.weights_are_copies),
+            are_near: self.replacement.is_some_and(|other| other.rows.are_near),
             squares: &self.spread.squares,
             k,
             run: number,
@@ -353,7 +363,7 @@ impl<T: Scalar> Search<'_, T> {
             observer,
             clock: Clock::start(),
         };
-        Ok(session.iterate(&iterations, self.stand_in.map_or(data, |(_, data)| data))?.output)
+        Ok(session.iterate(&iterations, self.replacement.map_or(data, |other| &other.data))?.output)
     }
 }
 

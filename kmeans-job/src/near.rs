@@ -19,23 +19,36 @@ const K_MIN: usize = 32;
 const MULTIPLY_ADDS_MIN: usize = 4000;
 /// Rows of a cell, on the average.
 const CELL: usize = 16;
-/// Beyond, rows would go to more places than a cache has lines.
+/// Beyond, rows would go to more places than the cache that cores share has lines: 16 MiB.
 const CELL_BITS_MAX: u32 = 18;
+/// Rows between two looks at whether somebody asks for an end.
+const BETWEEN_STOPS: usize = 1 << 16;
 /// Rows that are looked at to see how rows are spread.
 const SAMPLE: usize = 1 << 12;
 /// Steps into which the range of a column is divided to look up the side of a cell.
 const STEPS: usize = 1 << 11;
 
 /// The rows, of which `d` columns are coordinates, arranged by cells; in a cell they keep their order. Nothing if that takes
-/// longer than it saves in `iterations` with `k` centroids.
-pub(crate) fn arrange<T: Scalar>(rows: &Matrix<T>, d: usize, k: usize, iterations: u32) -> Option<Matrix<T>> {
+/// longer than it saves in `iterations` with `k` centroids, or `stop` asks for an end.
+pub(crate) fn arrange<T: Scalar>(
+    rows: &Matrix<T>,
+    d: usize,
+    k: usize,
+    iterations: u32,
+    stop: &dyn Fn() -> bool,
+) -> Option<Matrix<T>> {
     let n = rows.rows();
     let work = k.saturating_mul(d).saturating_mul(iterations as usize);
     if d > COLUMNS_MAX || n < ROWS_MIN || k < K_MIN || work < MULTIPLY_ADDS_MIN {
         return None;
     }
-    let cells = Cells::of(rows, d);
-    let codes: Vec<u32> = rows.values().chunks_exact(rows.d()).map(|row| cells.code(row)).collect();
+    let (cells, mut codes) = (Cells::of(rows, d), Vec::with_capacity(n));
+    for some in rows.values().chunks(BETWEEN_STOPS * rows.d()) {
+        codes.extend(some.chunks_exact(rows.d()).map(|row| cells.code(row)));
+        if stop() {
+            return None;
+        }
+    }
     let mut places = vec![0_usize; cells.len() + 1];
     codes.iter().for_each(|&code| places[code as usize + 1] += 1);
     for code in 0..cells.len() {
@@ -153,7 +166,7 @@ mod tests {
     fn rows_that_follow_each_other_are_near_each_other() {
         for (width, d, constant) in [(1, 1, None), (3, 3, None), (4, 3, None), (5, 5, Some(2))] {
             let rows = rows(ROWS_MIN, width, constant);
-            let arranged = arrange(&rows, d, K_MIN, 300).unwrap();
+            let arranged = arrange(&rows, d, K_MIN, 300, &|| false).unwrap();
             let (before, after) = (mean_step(&rows, d), mean_step(&arranged, d));
             assert!(after < before / 8.0, "{before} became {after} in {d} dimensions");
         }
@@ -163,11 +176,11 @@ mod tests {
     fn all_rows_are_there_and_equal_ones_in_their_order() {
         let mut rows = rows(ROWS_MIN + 3, 2, None);
         // A column that is no coordinate says which row it was.
-        let indexes = (0..rows.rows()).flat_map(|i| [i as f32]);
+        let indexes = (0..rows.rows()).map(|i| i as f32);
         let values =
             rows.values().chunks_exact(2).zip(indexes).flat_map(|(row, i)| [row[0], row[1], i]).collect();
         rows = Matrix::new(rows.rows(), 3, values).unwrap();
-        let arranged = arrange(&rows, 2, K_MIN, 300).unwrap();
+        let arranged = arrange(&rows, 2, K_MIN, 300, &|| false).unwrap();
         let by_values = |rows: &Matrix<f32>| {
             let mut rows = rows.values().as_chunks::<3>().0.to_vec();
             rows.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
@@ -179,10 +192,17 @@ mod tests {
 
     #[test]
     fn it_is_left_alone_where_it_does_not_pay() {
-        assert!(arrange(&rows(ROWS_MIN, 3, None), 3, 64, 300).is_some());
-        assert!(arrange(&rows(ROWS_MIN - 1, 3, None), 3, 64, 300).is_none(), "too few rows");
-        assert!(arrange(&rows(ROWS_MIN, 3, None), 3, K_MIN - 1, 300).is_none(), "too few centroids");
-        assert!(arrange(&rows(ROWS_MIN, 3, None), 3, 64, 20).is_none(), "too little to do");
-        assert!(arrange(&rows(ROWS_MIN, 9, None), 9, 64, 300).is_none(), "too many columns");
+        assert!(arrange(&rows(ROWS_MIN, 3, None), 3, 64, 300, &|| false).is_some());
+        assert!(arrange(&rows(ROWS_MIN - 1, 3, None), 3, 64, 300, &|| false).is_none(), "too few rows");
+        assert!(
+            arrange(&rows(ROWS_MIN, 3, None), 3, K_MIN - 1, 300, &|| false).is_none(),
+            "too few centroids"
+        );
+        assert!(arrange(&rows(ROWS_MIN, 3, None), 3, 64, 20, &|| false).is_none(), "too little to do");
+        assert!(arrange(&rows(ROWS_MIN, 9, None), 9, 64, 300, &|| false).is_none(), "too many columns");
+        assert!(
+            arrange(&rows(ROWS_MIN, 3, None), 3, 64, 300, &|| true).is_none(),
+            "somebody asks for an end"
+        );
     }
 }

@@ -13,12 +13,17 @@ pub(crate) struct StandIn<T: Scalar> {
 }
 
 impl<T: Scalar> StandIn<T> {
-    /// Rows in memory for so many iterations with `k` centroids, unless they do best as they are.
-    pub(crate) fn find(rows: &Centred<T>, k: usize, iterations: u32) -> Option<Self> {
+    /// Rows in memory for so many iterations with `k` centroids, unless they do best as they are, or `stop` asks for an end.
+    pub(crate) fn find(
+        rows: &Centred<T>,
+        k: usize,
+        iterations: u32,
+        stop: &dyn Fn() -> bool,
+    ) -> Option<Self> {
         let all = rows.in_memory()?;
         let has_weights = rows.weighing.behind > 0;
-        let distinct = (!has_weights).then(|| distinct::find(all, k, iterations)).flatten();
-        let near = near::arrange(distinct.as_ref().unwrap_or(all), rows.d(), k, iterations);
+        let distinct = (!has_weights).then(|| distinct::find(all, k, iterations, stop)).flatten();
+        let near = near::arrange(distinct.as_ref().unwrap_or(all), rows.d(), k, iterations, stop);
         let (weights_are_copies, are_near) = (distinct.is_some(), near.is_some());
         Some(Self { rows: Source::Memory(near.or(distinct)?), weights_are_copies, are_near })
     }

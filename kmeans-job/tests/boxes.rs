@@ -38,10 +38,10 @@ fn assert_no_nearest_is_ruled_out<T: Scalar>(
     values.iter().for_each(|values| around.push(RowBlock { width, values }));
     assert_eq!(around.len(), boxes);
     let packed = Packed::new(&centroids, d);
-    let (rivals, mut lists) = (Rivals::new(packed.clone()), RivalLists::default());
+    let (rivals, mut lists) = (Rivals::new(&packed), RivalLists::default());
     let (mut out, mut first) = (0, None);
     for isa in Isa::available() {
-        rivals.find(isa, &around, 0..boxes, &mut lists);
+        rivals.find(isa, &packed, &around, 0..boxes, &mut lists);
         let lists: Vec<Vec<u32>> = lists.iter().map(<[u32]>::to_vec).collect();
         assert_eq!(lists.len(), boxes);
         for (list, values) in lists.iter().zip(&values) {
@@ -86,15 +86,21 @@ fn most_centroids_are_ruled_out_where_boxes_are_small() {
 }
 
 #[test]
-fn scores_that_overflow_rule_nothing_out_that_they_should_not() {
-    let packed = Packed::new(&[1e30_f32, -1e30, f32::MAX, 0.0], 1);
-    let (mut boxes, mut lists) = (Boxes::new(1), RivalLists::default());
-    boxes.push(RowBlock { width: 1, values: &[-1e30, 1e30] });
-    for isa in Isa::available() {
-        Rivals::new(packed.clone()).find(isa, &boxes, 0..1, &mut lists);
-        let mut labels = [0; 2];
-        assign(isa, &packed, RowBlock { width: 1, values: &[-1e30, 1e30] }, &mut labels, None);
-        let list = lists.iter().next().unwrap();
-        assert!(labels.iter().all(|label| list.contains(label)), "{labels:?} among {list:?} on {isa}");
+fn where_scores_overflow_no_centroid_is_ruled_out() {
+    // Norms that overflow; and such that do not, but for scores with them.
+    for (centroids, rows) in
+        [(&[1e30_f32, -1e30, f32::MAX, 0.0][..], [-1e30, 1e30]), (&[-1.7e19, -0.9e19], [0.2e19, 2.1e19])]
+    {
+        let packed = Packed::new(centroids, 1);
+        let (mut boxes, mut lists) = (Boxes::new(1), RivalLists::default());
+        let rows = RowBlock { width: 1, values: &rows };
+        boxes.push(rows);
+        for isa in Isa::available() {
+            Rivals::new(&packed).find(isa, &packed, &boxes, 0..1, &mut lists);
+            let mut labels = [0; 2];
+            assign(isa, &packed, rows, &mut labels, None);
+            let list = lists.iter().next().unwrap();
+            assert!(labels.iter().all(|label| list.contains(label)), "{labels:?} among {list:?} on {isa}");
+        }
     }
 }

@@ -5,9 +5,10 @@
 //! * In the first rounds, when many rows change their cluster, all rows are assigned and added up.
 //! * Once few do ([`Step::Change`]), what is added up is what changes: rows that move are taken off one cluster and added
 //!   to another. Sums are integers, so the result is the same.
-//! * Where rows are near those that follow them, few centroids come into question for a run of them, and often one.
 //! * From then on bounds tell of most rows that their label stays, without a look at the row. The others are gathered
 //!   and assigned by the same kernel.
+//! * Where rows are near those that follow them, few centroids come into question for a run of them, and often one. Such
+//!   splits keep no bounds.
 
 use super::{
     Candidate, TopRows, first_row,

@@ -19,12 +19,14 @@ pub(super) struct Known<T: Scalar> {
     pause: u32,
     /// Boxes around the rows, if they lie near those that follow them.
     pub(super) leaves: Option<Leaves<T>>,
+    /// Whether such boxes were of no use.
+    pub(super) does_without_leaves: bool,
 }
 
 impl<T: Scalar> Default for Known<T> {
     fn default() -> Self {
         let (labels, upper, lower) = (Vec::new(), Vec::new(), Vec::new());
-        Self { fingerprint: 0, labels, upper, lower, pause: 0, leaves: None }
+        Self { fingerprint: 0, labels, upper, lower, pause: 0, leaves: None, does_without_leaves: false }
     }
 }
 

@@ -1,7 +1,8 @@
 //! [`Leaves`]: boxes around runs of rows that are near each other, by which most centroids are passed over.
 //!
 //! A run of rows is small beside a cluster. Where one centroid is the nearest in all of its box, the run is added up as a
-//! whole; elsewhere its rows are assigned among the few centroids that come into question. See [`boxes`](crate::kernel::boxes) for the test.
+//! whole; elsewhere its rows are assigned among the few centroids that come into question. See
+//! [`boxes`](crate::kernel::boxes) for the test.
 
 use crate::{
     kernel::boxes::Boxes,
@@ -15,11 +16,11 @@ pub(super) const LEAF: usize = 96;
 /// The leaves of the rows of a split, in their order.
 #[derive(Debug)]
 pub(super) struct Leaves<T: Scalar> {
-    d: usize,
+    /// Of the sums: those of another one are no sums.
+    grid: Grid<T>,
     /// How many rows each has.
     rows: Vec<u8>,
     pub(super) boxes: Boxes<T>,
-    /// On the grid.
     sums: Vec<T::Sum>,
     counts: Vec<i64>,
     owners: Vec<Option<u32>>,
@@ -36,22 +37,27 @@ pub(super) struct Leaf<'a, T: Scalar> {
 }
 
 impl<T: Scalar> Leaves<T> {
-    /// None yet, of rows with `d` columns.
-    pub(super) fn new(d: usize) -> Self {
-        let (sums, counts, owners) = (Vec::new(), Vec::new(), Vec::new());
-        Self { d, rows: Vec::new(), boxes: Boxes::new(d), sums, counts, owners }
+    /// None yet.
+    pub(super) fn new(grid: &Grid<T>) -> Self {
+        let (boxes, sums) = (Boxes::new(grid.columns()), Vec::new());
+        Self { grid: grid.clone(), rows: Vec::new(), boxes, sums, counts: Vec::new(), owners: Vec::new() }
+    }
+
+    /// Whether they are of use to a job that adds up on that grid.
+    pub(super) fn are_on(&self, grid: &Grid<T>) -> bool {
+        self.grid == *grid
     }
 
     /// Adds leaves of the next rows, all in one block.
-    pub(super) fn extend(&mut self, rows: RowBlock<'_, T>, grid: &Grid<T>) {
-        let d = self.d;
+    pub(super) fn extend(&mut self, rows: RowBlock<'_, T>) {
+        let d = self.grid.columns();
         for values in rows.values.chunks(LEAF * rows.width) {
             let rows = RowBlock { width: rows.width, values };
             self.boxes.push(rows);
             let (first, mut count) = (self.sums.len(), 0);
             self.sums.resize(first + d, T::Sum::default());
             for row in rows {
-                let (on_grid, weight) = grid.of_row(row);
+                let (on_grid, weight) = self.grid.of_row(row);
                 self.sums[first..].iter_mut().zip(on_grid).for_each(|(sum, x)| *sum += x);
                 count += weight;
             }
@@ -63,14 +69,15 @@ impl<T: Scalar> Leaves<T> {
 
     /// The bytes that are kept.
     pub(super) fn bytes(&self) -> usize {
-        let Self { d: _, rows, boxes, sums, counts, owners } = self;
+        let Self { grid: _, rows, boxes, sums, counts, owners } = self;
         let small = size_of_val(&**rows) + size_of_val(&**counts) + size_of_val(&**owners);
         small + boxes.bytes() + size_of_val(&**sums)
     }
 
     /// What is known of a leaf.
     pub(super) fn of(&mut self, leaf: usize) -> Leaf<'_, T> {
-        let sums = &self.sums[leaf * self.d..][..self.d];
+        let d = self.grid.columns();
+        let sums = &self.sums[leaf * d..][..d];
         Leaf { sums, count: self.counts[leaf], owner: &mut self.owners[leaf] }
     }
 

@@ -95,6 +95,7 @@ impl<T: Scalar> Job for Lloyd<T> {
             let packed = Packed::new(&before, self.grid.columns());
             Previous { packed, fingerprint: fingerprint(previous), drift }
         });
+        let is_assignment = matches!(step, Step::Assign | Step::Change);
         Ok(Assign {
             isa: Isa::detect(),
             grid: self.grid.clone(),
@@ -102,7 +103,7 @@ impl<T: Scalar> Job for Lloyd<T> {
             step: *step,
             centroids: current.clone(),
             fingerprint: fingerprint(current),
-            rivals: self.are_near.then(|| Rivals::new(packed.clone())),
+            rivals: (self.are_near && is_assignment).then(|| Rivals::new(&packed)),
             packed,
             previous,
         })

@@ -96,9 +96,13 @@ impl<'a, T: Scalar> Round<'a, T> {
         let (k, d) = (mapper.packed.k(), mapper.grid.columns());
         let has_labels = cached.is_some();
         let mut known = cached.unwrap_or_default();
-        let makes_leaves = mapper.rivals.is_some() && !has_labels;
+        known.leaves =
+            known.leaves.take().filter(|leaves| mapper.rivals.is_some() && leaves.are_on(&mapper.grid));
+        let has_leaves = known.leaves.is_some();
+        // Not in a first round: where nothing is kept, all are first rounds.
+        let makes_leaves = mapper.rivals.is_some() && has_labels && !has_leaves && !known.does_without_leaves;
         if makes_leaves {
-            known.leaves = Some(Leaves::new(d));
+            known.leaves = Some(Leaves::new(&mapper.grid));
         }
         let keeps_bounds = mapper.keeps_bounds() && known.leaves.is_none() && known.wants_bounds();
         if !keeps_bounds {
@@ -109,7 +113,7 @@ impl<'a, T: Scalar> Round<'a, T> {
             has_labels,
             has_bounds: known.has_bounds(),
             keeps_bounds,
-            has_leaves: has_labels && known.leaves.is_some(),
+            has_leaves,
             makes_leaves,
             leaves: 0,
             rivals: 0,
@@ -161,7 +165,7 @@ impl<'a, T: Scalar> Round<'a, T> {
             self.known.pause_bounds(BOUNDS_PAUSE);
         }
         if self.rivals * 100 > self.rows * self.mapper.packed.k() * RIVALS_PERCENT_MAX {
-            self.known.leaves = None;
+            (self.known.leaves, self.known.does_without_leaves) = (None, true);
         }
         let Self { known, moved, sums, counts, .. } = self;
         Found { known, moved, sums, counts }
@@ -179,7 +183,7 @@ impl<'a, T: Scalar> Round<'a, T> {
             _ if !self.makes_leaves => return self.assign(rows),
             _ => {
                 self.assign(rows);
-                leaves.extend(rows, &self.mapper.grid);
+                leaves.extend(rows);
             }
         }
         self.leaves += rows.len().div_ceil(LEAF);
@@ -190,7 +194,7 @@ impl<'a, T: Scalar> Round<'a, T> {
     fn assign_leaves(&mut self, rows: RowBlock<'_, T>, leaves: &mut Leaves<T>, rivals: &Rivals<T>) {
         let next = self.leaves..self.leaves + rows.len().div_ceil(LEAF);
         let mut lists = std::mem::take(&mut self.scratch.lists);
-        rivals.find(self.mapper.isa, &leaves.boxes, next.clone(), &mut lists);
+        rivals.find(self.mapper.isa, &self.mapper.packed, &leaves.boxes, next.clone(), &mut lists);
         let mut start = self.rows;
         for ((leaf, values), rivals) in next.zip(rows.values.chunks(LEAF * rows.width)).zip(lists.iter()) {
             let rows = RowBlock { width: rows.width, values };
@@ -332,4 +336,103 @@ impl<'a, T: Scalar> Round<'a, T> {
 /// Rows of about 32 KiB, and a whole number of tiles on every instruction set.
 fn rows_at_once<T>(width: usize) -> usize {
     ((32 << 10) / size_of::<T>()).div_ceil(width).next_multiple_of(TILES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        jobs::lloyd::{Centroids, Lloyd},
+        numeric::grid::Grid,
+    };
+    use mapreduce_core::Job;
+
+    /// A round of a few hundred rows in one column, in ascending order.
+    struct Rows(Vec<f32>);
+
+    const K: usize = 40;
+
+    impl Rows {
+        fn mapper(&self, step: Step, round: usize, are_near: bool) -> Assign<f32> {
+            let grid = Grid::new(&[self.0.len() as f64], self.0.len() as u64);
+            let centroids = |round: usize| -> Vec<f64> {
+                let drift = |c: usize| (c * 7 % 5) as f64 / (round + 1) as f64;
+                (0..K).map(|c| (c * self.0.len() / K) as f64 + drift(c)).collect()
+            };
+            let previous = round.checked_sub(1).map(centroids).unwrap_or_default();
+            let shared = Centroids { current: centroids(round), previous, step };
+            Lloyd { grid, weights_are_copies: false, are_near }.mapper(&shared).unwrap()
+        }
+
+        fn go_through(&self, round: &mut Round<'_, f32>, blocks: &[usize]) {
+            let mut rest = &self.0[..];
+            for &block in blocks {
+                let (values, left) = rest.split_at(block);
+                round.add(RowBlock { width: 1, values });
+                rest = left;
+            }
+            assert!(rest.is_empty());
+        }
+    }
+
+    #[test]
+    fn of_rows_near_each_other_few_centroids_come_into_question() {
+        let rows = Rows((0..9000).map(|i| i as f32).collect());
+        let mut known = None;
+        for number in 0..4 {
+            let mapper = rows.mapper(Step::Assign, number, true);
+            let mut round = Round::new(&mapper, known.take());
+            rows.go_through(&mut round, &[9000]);
+            // They are made in a second round, and known in a third.
+            assert_eq!((round.makes_leaves, round.has_leaves), (number == 1, number > 1));
+            let limit = if number > 1 { 9000 * K / 10 } else { 0 };
+            assert!(
+                round.rivals <= limit && (round.rivals > 0) == (number > 1),
+                "{} in {number}",
+                round.rivals
+            );
+            known = Some(round.finish().known);
+        }
+        let mut leaves = known.unwrap().leaves.unwrap();
+        let owned = (0..leaves.boxes.len()).filter(|&leaf| leaves.of(leaf).owner.is_some()).count();
+        assert!(owned * 2 > leaves.boxes.len(), "{owned} of {}", leaves.boxes.len());
+    }
+
+    #[test]
+    fn leaves_that_rule_little_out_are_dropped_for_good() {
+        // From end to end and back: each leaf is as wide as all rows.
+        let rows = Rows((0..600).map(|i| (i * 337 % 600) as f32).collect());
+        let mut known = None;
+        for number in 0..5 {
+            let mapper = rows.mapper(Step::Assign, number, true);
+            let mut round = Round::new(&mapper, known.take());
+            rows.go_through(&mut round, &[600]);
+            assert_eq!((round.makes_leaves, round.has_leaves), (number == 1, number == 2));
+            known = Some(round.finish().known);
+        }
+    }
+
+    #[test]
+    fn blocks_cut_otherwise_than_before_come_to_the_same() {
+        let rows = Rows((0..375).map(|i| i as f32).collect());
+        for step in [Step::Assign, Step::Change] {
+            let mut known = [None, None];
+            // The leaves of the third are those of the second; of the others only some are, or none.
+            let rounds: [&[usize]; 7] =
+                [&[200, 175], &[200, 175], &[200, 175], &[375], &[375], &[192, 183], &[10, 365]];
+            for (number, blocks) in rounds.into_iter().enumerate() {
+                let mut found = [true, false].map(|are_near| {
+                    let mapper = rows.mapper(step, number, are_near);
+                    let mut round = Round::new(&mapper, known[usize::from(are_near)].take());
+                    rows.go_through(&mut round, blocks);
+                    round.finish()
+                });
+                let of = |found: &Found<f32>| (found.moved, found.sums.clone(), found.counts.clone());
+                assert_eq!(of(&found[0]), of(&found[1]), "{step:?} in round {number}");
+                assert_eq!(found[0].known.labels, found[1].known.labels);
+                let [near, plain] = &mut found;
+                known = [Some(std::mem::take(&mut plain.known)), Some(std::mem::take(&mut near.known))];
+            }
+        }
+    }
 }

@@ -102,7 +102,7 @@ impl<T: Scalar> Mapper for FindRanges<T> {
         while let Some(block) = split.next_block()? {
             progress.records(block.len() as u64);
             let first_of = |found: Option<usize>| found.map(|i| row + i as u64);
-            let is_zero = |values: &[T]| values[0] == T::ZERO && values[..d].iter().all(|&x| x == T::ZERO);
+            let is_zero = |values: &[T]| values[..d].iter().all(|&x| x == T::ZERO);
             zero_row = zero_row.or_else(|| first_of(block.into_iter().position(is_zero)));
             if not_finite.is_none() && !all_finite(block.values) {
                 let column = |values: &[T]| values[..d].iter().position(|x| !x.is_finite());
@@ -110,10 +110,12 @@ impl<T: Scalar> Mapper for FindRanges<T> {
                 not_finite = at.map(|(i, column)| (row + i as u64, column as u64));
             }
             match block.width == d {
-                true => extend(&mut ends[0], block.values, d),
+                true if block.is_empty() => {}
+                true => ends[0].get_or_insert_with(|| Ends::of(&block.values[..d])).extend(block.values, d),
                 false => {
                     for values in block {
-                        extend(&mut ends[usize::from(weight_of(values, d) == 0.0)], &values[..d], d);
+                        let ends = &mut ends[usize::from(weight_of(values, d) == 0.0)];
+                        ends.get_or_insert_with(|| Ends::of(&values[..d])).add(&values[..d]);
                     }
                 }
             }
@@ -130,34 +132,31 @@ struct Ends<T> {
     max: Vec<T>,
 }
 
-/// Takes in rows of `d` columns.
-fn extend<T: Scalar>(ends: &mut Option<Ends<T>>, rows: &[T], d: usize) {
-    if let Some(first) = rows.get(..d) {
-        ends.get_or_insert_with(|| Ends { min: first.to_vec(), max: first.to_vec() }).extend(rows, d);
-    }
-}
-
 fn all_finite<T: Scalar>(values: &[T]) -> bool {
     // Without an end ahead of time, so that it is a loop of vectors.
     values.chunks(4096).all(|values| values.iter().fold(true, |finite, x| finite & x.is_finite()))
 }
 
 impl<T: Scalar> Ends<T> {
-    /// Takes in rows. Several at a time, as one is shorter than a vector register: the columns of so many rows are
-    /// columns of their own until the end.
+    fn of(row: &[T]) -> Self {
+        Self { min: row.to_vec(), max: row.to_vec() }
+    }
+
+    /// Takes in a row.
+    fn add(&mut self, row: &[T]) {
+        for ((&x, min), max) in row.iter().zip(&mut self.min).zip(&mut self.max) {
+            *min = if x < *min { x } else { *min };
+            *max = if x > *max { x } else { *max };
+        }
+    }
+
+    /// Takes in rows, at least one. Several at a time, as one is shorter than a vector register: the columns of so many rows
+    /// are columns of their own until the end.
     fn extend(&mut self, rows: &[T], d: usize) {
         let together = (64_usize.div_ceil(d) * d).min(rows.len());
-        let (mut min, mut max) = (rows[..together].to_vec(), rows[..together].to_vec());
-        for rows in rows.chunks(together) {
-            for ((&x, min), max) in rows.iter().zip(&mut min).zip(&mut max) {
-                *min = if x < *min { x } else { *min };
-                *max = if x > *max { x } else { *max };
-            }
-        }
-        let lower = |to: &mut T, x: T| *to = if x < *to { x } else { *to };
-        let higher = |to: &mut T, x: T| *to = if x > *to { x } else { *to };
-        min.chunks(d).for_each(|row| self.min.iter_mut().zip(row).for_each(|(to, &x)| lower(to, x)));
-        max.chunks(d).for_each(|row| self.max.iter_mut().zip(row).for_each(|(to, &x)| higher(to, x)));
+        let mut ends = Ends::of(&rows[..together]);
+        rows.chunks(together).for_each(|rows| ends.add(rows));
+        ends.min.chunks(d).chain(ends.max.chunks(d)).for_each(|row| self.add(row));
     }
 
     fn into_range(self) -> Range {

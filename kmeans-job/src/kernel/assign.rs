@@ -6,7 +6,7 @@
 //!
 //! The lanes of a vector are rows. A tile of rows is turned column by column once, then every centroid passes over
 //! it with its coordinates broadcast; the running minimum stays in registers and no row of scores is ever written.
-//! The body is written once over five vector operations; `vector.rs` says what they are where.
+//! The body is written once over a few vector operations; `vector.rs` says what they are where.
 
 use bytemuck::Pod;
 use mapreduce_core::RowBlock;

@@ -51,6 +51,12 @@ impl ScoreError {
         self.relative * (self.square_max + square) + self.absolute
     }
 
+    /// Whether a score of a row with that squared length may be beyond all finite numbers.
+    #[inline(always)]
+    pub(crate) fn may_overflow<T: Scalar>(&self, square: f64) -> bool {
+        4.0 * (self.square_max + square) >= T::MAX.to_f64()
+    }
+
     /// The bounds of a row of which the squared length, the smallest score and the second smallest were computed.
     #[inline(always)]
     pub(crate) fn bounds<T: Scalar>(&self, square: T, best: T, second: T) -> (T, T) {

@@ -6,9 +6,11 @@
 //! it. Source: Kanungo, Mount, Netanyahu, Piatko, Silverman and Wu, "An efficient k-means clustering algorithm: analysis and
 //! implementation", IEEE TPAMI 24(7), 2002, whose test of a centroid against a cell of a tree this is.
 //!
-//! Labels come from rounded scores, so a centroid is ruled out only if it loses by more than rounding can make of three
-//! scores: those of the two, and the difference that is computed here, which adds up no larger terms than they do (see
-//! [`bounds`](super::bounds) for how far a score may be off).
+//! Labels come from rounded scores, so a centroid is ruled out only if it loses by more than rounding can make of it. With
+//! `S` the largest `|c|^2`, `X` the largest `|x|^2` in the box and `u` the unit roundoff, the two scores are off by at most
+//! `d u (4 S + 2 X)` together but for `|c|^2`, which is the same number here and there, and the difference that is computed
+//! here by `u ((3 d + 3) S + (2 d + 2) X)`: less than 1.75 times what [`bounds`](super::bounds) takes for the error of one
+//! score. A centroid has to lose by 3 times as much. Where a score may overflow, none is ruled out.
 
 use super::{
     assign::assign,
@@ -89,7 +91,6 @@ pub struct Rivals<T> {
     coordinates: Vec<[T; LANES]>,
     /// `|c|^2`; infinite where there is no centroid.
     norms: Vec<[T; LANES]>,
-    packed: Packed<T>,
 }
 
 /// For each of some boxes the centroids that may be the nearest of a row in it.
@@ -112,7 +113,7 @@ impl RivalLists {
 impl<T: Scalar> Rivals<T> {
     /// The centroids that are `packed`.
     #[must_use]
-    pub fn new(packed: Packed<T>) -> Self {
+    pub fn new(packed: &Packed<T>) -> Self {
         let (k, d) = (packed.k(), packed.d());
         let groups = k.div_ceil(LANES);
         let mut coordinates = vec![[T::ZERO; LANES]; groups * d];
@@ -124,10 +125,10 @@ impl<T: Scalar> Rivals<T> {
                 coordinates[group * d + j][lane] = packed.coordinate(c, j);
             }
         }
-        Self { coordinates, norms, packed }
+        Self { coordinates, norms }
     }
 
-    /// Replaces `lists` with those of some of the boxes.
+    /// Replaces `lists` with those of some of the boxes. The centroids are those that this was made of.
     ///
     /// ```
     /// use kmeans_job::kernel::{boxes::{Boxes, RivalLists, Rivals}, isa::Isa, pack::Packed};
@@ -136,58 +137,70 @@ impl<T: Scalar> Rivals<T> {
     /// let mut boxes = Boxes::new(1);
     /// boxes.push(RowBlock { width: 1, values: &[-1.0_f32, 2.0, 0.5] });
     /// boxes.push(RowBlock { width: 1, values: &[4.0, 9.0] });
-    /// let rivals = Rivals::new(Packed::new(&[0.0, 5.0, 10.0], 1));
+    /// let packed = Packed::new(&[0.0, 5.0, 10.0], 1);
     /// let mut lists = RivalLists::default();
-    /// rivals.find(Isa::detect(), &boxes, 0..2, &mut lists);
+    /// Rivals::new(&packed).find(Isa::detect(), &packed, &boxes, 0..2, &mut lists);
     /// assert_eq!(lists.iter().collect::<Vec<_>>(), [&[0][..], &[1, 2]]);
     /// ```
     ///
     /// # Panics
     ///
-    /// If there are no such boxes, or they have another number of dimensions.
-    pub fn find(&self, isa: Isa, boxes: &Boxes<T>, range: Range<usize>, lists: &mut RivalLists) {
-        let d = self.packed.d();
+    /// If there are no such boxes, or they have another number of dimensions, or the centroids are others.
+    pub fn find(
+        &self,
+        isa: Isa,
+        packed: &Packed<T>,
+        boxes: &Boxes<T>,
+        range: Range<usize>,
+        lists: &mut RivalLists,
+    ) {
+        let d = packed.d();
+        assert_eq!(
+            self.coordinates.len(),
+            packed.k().div_ceil(LANES) * d,
+            "the centroids that this was made of"
+        );
         assert_eq!(boxes.d, d, "boxes and centroids have the same number of dimensions");
         lists.nearest.resize(range.len(), 0);
         let middles = RowBlock { width: d, values: &boxes.middles[range.start * d..range.end * d] };
-        assign(isa, &self.packed, middles, &mut lists.nearest, None);
+        assign(isa, packed, middles, &mut lists.nearest, None);
         match isa.0 {
-            Kind::Portable => self.find_body(boxes, range, lists),
+            Kind::Portable => self.find_body(packed, boxes, range, lists),
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "enters code compiled for more than the baseline")]
             // SAFETY: an `Isa` of this kind exists only on a machine that has the features.
-            Kind::Avx2 => unsafe { self.find_avx2(boxes, range, lists) },
+            Kind::Avx2 => unsafe { self.find_avx2(packed, boxes, range, lists) },
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "enters code compiled for more than the baseline")]
             // SAFETY: as above.
-            Kind::Avx512 => unsafe { self.find_avx512(boxes, range, lists) },
+            Kind::Avx512 => unsafe { self.find_avx512(packed, boxes, range, lists) },
             #[cfg(target_arch = "aarch64")]
-            Kind::Neon => self.find_body(boxes, range, lists),
+            Kind::Neon => self.find_body(packed, boxes, range, lists),
         }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
-    fn find_avx2(&self, boxes: &Boxes<T>, range: Range<usize>, lists: &mut RivalLists) {
-        self.find_body(boxes, range, lists);
+    fn find_avx2(&self, packed: &Packed<T>, boxes: &Boxes<T>, range: Range<usize>, lists: &mut RivalLists) {
+        self.find_body(packed, boxes, range, lists);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    fn find_avx512(&self, boxes: &Boxes<T>, range: Range<usize>, lists: &mut RivalLists) {
-        self.find_body(boxes, range, lists);
+    fn find_avx512(&self, packed: &Packed<T>, boxes: &Boxes<T>, range: Range<usize>, lists: &mut RivalLists) {
+        self.find_body(packed, boxes, range, lists);
     }
 
     #[inline(always)]
-    fn find_body(&self, boxes: &Boxes<T>, range: Range<usize>, lists: &mut RivalLists) {
+    fn find_body(&self, packed: &Packed<T>, boxes: &Boxes<T>, range: Range<usize>, lists: &mut RivalLists) {
         let RivalLists { centroids, ends, nearest } = lists;
         centroids.clear();
         ends.clear();
-        let (d, k) = (self.packed.d(), self.packed.k());
+        let (d, k) = (packed.d(), packed.k());
         let sides = boxes.sides[range.start * 2 * d..range.end * 2 * d].chunks_exact(2 * d);
         for ((sides, &square), &nearest) in sides.zip(&boxes.squares[range]).zip(&*nearest) {
             let (low, high) = sides.split_at(d);
-            let margin = self.margin(square);
+            let margin = margin::<T>(&packed.error, square);
             let (group, lane) = (nearest as usize / LANES, nearest as usize % LANES);
             let (norm, own) = (self.norms[group][lane], &self.coordinates[group * d..][..d]);
             let groups = self.norms.iter().zip(self.coordinates.chunks_exact(d));
@@ -221,12 +234,13 @@ impl<T: Scalar> Rivals<T> {
             ends.push(centroids.len());
         }
     }
+}
 
-    /// What rounding can make of three scores of a row of at most that squared length.
-    #[inline(always)]
-    fn margin(&self, square: f64) -> T {
-        let error: &ScoreError = &self.packed.error;
-        // Up, by more than the rounding of the squared length and of the result.
-        T::from_f64(3.1 * error.of(square))
+/// By how much a centroid has to lose against another for a row of at most that squared length.
+#[inline(always)]
+fn margin<T: Scalar>(error: &ScoreError, square: f64) -> T {
+    match error.may_overflow::<T>(square) {
+        true => T::INFINITY,
+        false => T::from_f64(3.0 * error.of(square)),
     }
 }

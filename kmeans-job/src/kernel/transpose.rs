@@ -53,7 +53,7 @@ fn transpose_block<T: Scalar, const COLUMNS: usize>(rows: [&[T]; 4], tile: &mut 
     }
 }
 
-/// The same in registers.
+/// The same with shuffles.
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86 {
     use super::{RowBlock, transpose, transpose_from};

@@ -174,7 +174,7 @@ mod arm {
     use super::{Operations, Pass, transpose};
 
     macro_rules! neon {
-        ($name:ident, $scalar:ty, $vector:ty, $dup:ident, $fma:ident, $less:ident, $select:ident, $min:ident, $max:ident, $turn:expr) => {
+        ($name:ident, $scalar:ty, $vector:ty, $dup:ident, $fma:ident, $less:ident, $select:ident, $min:ident, $max:ident) => {
             #[target_feature(enable = "neon")]
             pub(super) fn $name(pass: Pass<'_, $scalar>) {
                 pass.run::<$vector, 4>(Operations {
@@ -187,36 +187,12 @@ mod arm {
                     },
                     min: |a, b| $min(a, b),
                     max: |a, b| $max(a, b),
-                    turn: |rows: RowBlock<'_, $scalar>, count, d, tile: &mut [$scalar]| {
-                        $turn(rows, count, d, tile);
-                    },
+                    turn: transpose,
                 });
             }
         };
     }
 
-    neon!(
-        neon_f32,
-        f32,
-        float32x4_t,
-        vdupq_n_f32,
-        vfmaq_f32,
-        vcltq_f32,
-        vbslq_f32,
-        vminq_f32,
-        vmaxq_f32,
-        transpose
-    );
-    neon!(
-        neon_f64,
-        f64,
-        float64x2_t,
-        vdupq_n_f64,
-        vfmaq_f64,
-        vcltq_f64,
-        vbslq_f64,
-        vminq_f64,
-        vmaxq_f64,
-        transpose
-    );
+    neon!(neon_f32, f32, float32x4_t, vdupq_n_f32, vfmaq_f32, vcltq_f32, vbslq_f32, vminq_f32, vmaxq_f32);
+    neon!(neon_f64, f64, float64x2_t, vdupq_n_f64, vfmaq_f64, vcltq_f64, vbslq_f64, vminq_f64, vmaxq_f64);
 }

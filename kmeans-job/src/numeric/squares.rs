@@ -47,7 +47,7 @@ fn add_avx2<T: Scalar>(values: &[T], sum: &mut ExactSum) {
 #[inline(always)]
 fn add<T: Scalar>(values: &[T], sum: &mut ExactSum) {
     for values in values.chunks(AT_ONCE) {
-        match magnitude(values).filter(|_| T::SQUARE_IS_EXACT) {
+        match T::SQUARE_IS_EXACT.then(|| magnitude(values)).flatten() {
             Some(0.0) => {}
             Some(largest) => add_chunk(values, largest, sum),
             None => values.iter().for_each(|&x| sum.add_square(x)),

@@ -222,3 +222,22 @@ fn rows_of_which_many_are_equal() {
     let oracle = check(&table, &start, 0.0, 40).unwrap();
     assert!(oracle.iterations.len() > 5);
 }
+
+#[test]
+fn rows_that_are_put_into_another_order() {
+    // Enough rows and clusters for it; one start centroid is far from all of them.
+    let table = blobs(33_000, 2, 32, 0.3, 5);
+    let mut start = table.pick((0..32).map(|c| c * 1001));
+    start.values[..2].copy_from_slice(&[5e3; 2]);
+    let oracle = check(&table, &start, 0.0, 70).unwrap();
+    assert!(oracle.relocations > 0 && oracle.iterations.len() > 5);
+}
+
+#[test]
+fn distinct_rows_that_are_put_into_another_order() {
+    // Every row three times, one behind the other, and enough that are distinct.
+    let distinct = grid(33, 3);
+    let table = distinct.pick((0..3 * distinct.rows()).map(|i| i / 3));
+    let oracle = check(&table, &table.pick((0..40).map(|c| c * 2503)), 0.0, 40).unwrap();
+    assert!(oracle.iterations.len() > 5);
+}

@@ -186,6 +186,26 @@ fn a_cache_of_other_centroids_is_not_believed() {
 }
 
 #[test]
+fn sums_that_were_kept_on_another_grid_are_not_believed() {
+    let values: Vec<f64> = (0..1000).map(|i| f64::from(i) / 8.0).collect();
+    let centroids = vec![10.0, 60.0, 110.0];
+    let shared = Centroids { current: centroids.clone(), previous: centroids, step: Step::Assign };
+    let lloyd = |magnitude: f64| Lloyd {
+        grid: Grid::<f64>::new(&[magnitude], 1000),
+        weights_are_copies: false,
+        are_near: true,
+    };
+    let dataset = || Dataset::new(CentredSlice::new(&values, 1).unwrap()).unwrap();
+    let kept = dataset();
+    // A second round makes what a third one adds up.
+    for magnitude in [125.0, 125.0, 125.0, 4000.0, 4000.0, 4000.0] {
+        let found = clusters::<f64, _>(ENGINE.run(&lloyd(magnitude), &shared, &kept).unwrap());
+        let fresh = clusters::<f64, _>(ENGINE.run(&lloyd(magnitude), &shared, &dataset()).unwrap());
+        assert_eq!(found.0, fresh.0, "{magnitude}");
+    }
+}
+
+#[test]
 fn jobs_that_need_the_index_of_a_row_say_so_when_they_get_rows_one_by_one() {
     let values = [0.0, 1.0];
     let data = Dataset::new(CentredSlice::<f64>::new(&values, 1).unwrap()).unwrap();
