@@ -18,6 +18,7 @@ use kmeans_job::kernel::pack::Packed;
 use kmeans_job::numeric::exact::ExactSum;
 use kmeans_job::numeric::grid::{Grid, accumulate};
 use kmeans_job::numeric::random::uniform;
+use kmeans_job::numeric::squares::add_squares;
 use mapreduce_core::RowBlock;
 
 struct Workload {
@@ -59,6 +60,18 @@ fn main() {
         assert_eq!(sum, values.iter().rev().copied().collect());
         let product_s = best_of(5, || values.iter().for_each(|&x| sum.add_square(x)));
         println!("exact sum: {:.1} ns a value, {:.1} ns a product", add_s * 1e3, product_s * 1e3);
+        let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
+        let mut expected = ExactSum::new();
+        let each_s = best_of(5, || {
+            expected = ExactSum::new();
+            values.iter().for_each(|&x| expected.add_square(x));
+        });
+        let all_s = best_of(5, || {
+            sum = ExactSum::new();
+            add_squares(Isa::detect(), &values, &mut sum);
+        });
+        assert_eq!(sum, expected);
+        println!("squares of f32: {:.2} ns each by itself, {:.2} ns together", each_s * 1e3, all_s * 1e3);
     }
 }
 

@@ -133,6 +133,7 @@ fn split_apart<T: Scalar, E: Engine>(
     let spread = centred.spread(&columns, &data, session)?;
     let of_part = Search {
         kmeans: search.kmeans,
+        wants_labels: search.wants_labels,
         centred: &centred,
         columns: &columns,
         spread: &spread,

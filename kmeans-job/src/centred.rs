@@ -19,7 +19,7 @@ use crate::{
     numeric::{
         exact::ExactSum,
         grid::Grid,
-        scalar::{FixedSum, Scalar},
+        scalar::{FixedSum, Scalar, all_finite},
         unit::scale_to_unit,
     },
     session::{Data, Session},
@@ -130,15 +130,13 @@ impl<T: Scalar> Centred<T> {
     /// Centres the rows as those of a model were, or scales them to unit length. They are to be
     /// [checked](Self::check).
     pub(crate) fn like(source: Source<T>, distance: Distance, shift: &[f64]) -> Result<Self, DataError> {
-        if let Source::Memory(matrix) = &source {
-            // Looked for ahead: the shift makes infinities as well. By parts, of which all is looked at, at the speed of
-            // memory.
-            let finite = |part: &[T]| part.iter().fold(true, |finite, x| finite & x.is_finite());
-            if let Some(part) = matrix.values().chunks(4096).position(|part| !finite(part)) {
-                let in_part = matrix.values()[part * 4096..].iter().position(|x| !x.is_finite()).unwrap_or(0);
-                let (at, d) = (part * 4096 + in_part, matrix.d());
-                return Err(DataError::NotFinite { row: (at / d) as u64, column: (at % d) as u64 });
-            }
+        // Looked for ahead: the shift makes infinities as well.
+        if let Source::Memory(matrix) = &source
+            && !all_finite(matrix.values())
+            && let Some(at) = matrix.values().iter().position(|x| !x.is_finite())
+        {
+            let d = matrix.d();
+            return Err(DataError::NotFinite { row: (at / d) as u64, column: (at % d) as u64 });
         }
         let Weighed { source, d, weighing } = source.into();
         Ok(match distance {

@@ -76,14 +76,6 @@ pub struct Fit<L = Vec<i32>> {
     pub fit_seconds: f64,
 }
 
-impl Fit {
-    /// With what is to be had of the labels.
-    pub(crate) fn with_labels<L: Labels>(self, of: impl FnOnce(Vec<i32>) -> L) -> Fit<L> {
-        let Self { model, labels, trials, report, init_seconds, start_seconds, fit_seconds } = self;
-        Fit { model, labels: of(labels), trials, report, init_seconds, start_seconds, fit_seconds }
-    }
-}
-
 /// What came of one number of clusters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trial {
@@ -108,26 +100,25 @@ pub struct Trial {
 /// Random numbers for the seeds of runs.
 const STREAM_RUN: u64 = 0x72_756e; // "run"
 
-/// Finds clusters in `points`, which may have weights; see [`KMeans::fit_on`](crate::KMeans::fit_on). Without labels those of
-/// the result are empty.
-pub(crate) fn fit(
+/// Finds clusters in `points`, which may have weights; see [`KMeans::fit_on`](crate::KMeans::fit_on).
+pub(crate) fn fit<L: Labels>(
     kmeans: &Options,
     engine: &impl Engine,
     points: Points,
     weights: Option<&[f64]>,
-) -> Result<Fit, FitError> {
+) -> Result<Fit<L>, FitError> {
     match points.into() {
         AnySource::F32(source) => fit_as(kmeans, engine, source, weights),
         AnySource::F64(source) => fit_as(kmeans, engine, source, weights),
     }
 }
 
-fn fit_as<T: Scalar>(
+fn fit_as<T: Scalar, L: Labels>(
     kmeans: &Options,
     engine: &impl Engine,
     source: Source<T>,
     weights: Option<&[f64]>,
-) -> Result<Fit, FitError> {
+) -> Result<Fit<L>, FitError> {
     let range = kmeans.k;
     if range.to > source.rows() {
         return Err(FitError::K { k: range.to, rows: source.rows() });
@@ -172,6 +163,7 @@ fn fit_as<T: Scalar>(
     let (mut best, mut trials, mut start_seconds) = (None::<(Option<f64>, Run)>, Vec::new(), 0.0);
     let search = Search {
         kmeans,
+        wants_labels: L::WANTED,
         centred: &centred,
         columns: &columns,
         spread: &spread,
@@ -199,12 +191,22 @@ fn fit_as<T: Scalar>(
     let (_, Run { model, labels, .. }) = best.expect("a range that was checked has a number in it");
     let init_seconds = prepared_seconds + start_seconds;
     let fit_seconds = started.elapsed().as_secs_f64() - init_seconds;
-    Ok(Fit { model, labels, trials, report: session.report, init_seconds, start_seconds, fit_seconds })
+    Ok(Fit {
+        model,
+        labels: L::of(labels),
+        trials,
+        report: session.report,
+        init_seconds,
+        start_seconds,
+        fit_seconds,
+    })
 }
 
 /// What all runs have in common.
 pub(crate) struct Search<'a, T: Scalar> {
     pub(crate) kmeans: &'a Options,
+    /// Whether runs are to return labels.
+    pub(crate) wants_labels: bool,
     pub(crate) centred: &'a Centred<T>,
     pub(crate) columns: &'a Columns<T>,
     pub(crate) spread: &'a Spread,
@@ -274,7 +276,7 @@ impl<T: Scalar> Search<'_, T> {
             Algorithm::Bisecting => bisect(self, pass, session, start_seconds)?,
             Algorithm::MiniBatch { batch } => self.mini_batch(batch, pass, session, start_seconds)?,
         };
-        let labelled = match kmeans.has_labels {
+        let labelled = match self.wants_labels {
             true => label(&fitted.centroids, centred, data, session),
             false => count(&fitted.centroids, centred, data, session),
         }?;

@@ -52,8 +52,6 @@ pub(crate) struct Options {
     pub(crate) shared: bool,
     pub(crate) cancel: Cancel,
     pub(crate) observer: Observer,
-    /// Whether a fit returns labels.
-    pub(crate) has_labels: bool,
 }
 
 impl KMeans {
@@ -101,7 +99,7 @@ impl<L: Labels> KMeans<L> {
     /// # Errors
     /// Those of `fit`.
     pub fn fit_on(&self, engine: &impl Engine, points: impl IntoPoints) -> Result<Fit<L>, FitError> {
-        Ok(fit::fit(&self.options, engine, points.into_points()?, None)?.with_labels(L::of))
+        fit::fit(&self.options, engine, points.into_points()?, None)
     }
 
     /// As [`fit`](Self::fit), with a weight for each row: a row of weight 3 counts as three rows, and one of weight 0 gets a
@@ -141,7 +139,7 @@ impl<L: Labels> KMeans<L> {
         points: impl IntoPoints,
         weights: &[f64],
     ) -> Result<Fit<L>, FitError> {
-        Ok(fit::fit(&self.options, engine, points.into_points()?, Some(weights))?.with_labels(L::of))
+        fit::fit(&self.options, engine, points.into_points()?, Some(weights))
     }
 }
 
@@ -178,7 +176,6 @@ impl Default for KMeansBuilder {
             shared: false,
             cancel: Cancel::new(),
             observer: Observer::none(),
-            has_labels: true,
         };
         Self { options, labels: PhantomData }
     }
@@ -316,8 +313,7 @@ impl<L: Labels> KMeansBuilder<L> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn without_labels(self) -> KMeansBuilder<()> {
-        let options = Options { has_labels: false, ..self.options };
-        KMeansBuilder { options, labels: PhantomData }
+        KMeansBuilder { options: self.options, labels: PhantomData }
     }
 
     /// Checks what can be checked without data.

@@ -4,10 +4,11 @@
 use crate::{
     centred::Centred,
     jobs::{label::Label, tally::Tally},
+    kernel::{assign::assign, isa::Isa, pack::Packed},
     numeric::{exact::ExactSum, scalar::Scalar},
     session::{Data, Session},
 };
-use mapreduce_core::{Engine, Error};
+use mapreduce_core::{Engine, Error, RowBlock};
 
 /// Labels of all rows under given centroids, and what they come to.
 pub(crate) struct Labelling {
@@ -27,18 +28,39 @@ pub(crate) fn label<T: Scalar, E: Engine>(
     session: &mut Session<'_, E>,
 ) -> Result<Labelling, Error> {
     let mut labels = Vec::with_capacity(centred.rows());
+    let inertia = add_labels(&mut labels, centroids, centred.d(), data, session)?;
     let mut counts = vec![0; centroids.len() / centred.d()];
-    let mut inertia = ExactSum::new();
-    // One partition, keyed by the first row: the pairs come in the order of the rows.
-    for (_, labelled) in session.run(&Label::<T>::new(centred.d()), centroids, data)?.pairs {
-        labels.extend_from_slice(&labelled.labels);
-        inertia += &labelled.inertia;
-    }
     for &label in &labels {
         counts[label as usize] += 1;
     }
     let weights = centred.weigh(&labels, counts.len());
     Ok(Labelling { labels, counts, weights, inertia: centred.cost(inertia.value()) })
+}
+
+/// Adds the labels of rows of `d` columns to others, in their order. Returns the sum of their squared distances.
+pub(crate) fn add_labels<T: Scalar, E: Engine>(
+    labels: &mut Vec<i32>,
+    centroids: &Vec<f64>,
+    d: usize,
+    data: &Data<'_, T>,
+    session: &mut Session<'_, E>,
+) -> Result<ExactSum, Error> {
+    let mut inertia = ExactSum::new();
+    // One partition, keyed by the first row: the pairs come in the order of the rows.
+    for (_, labelled) in session.run(&Label::<T>::new(d), centroids, data)?.pairs {
+        labels.extend_from_slice(&labelled.labels);
+        inertia += &labelled.inertia;
+    }
+    Ok(inertia)
+}
+
+/// The labels of a few centred rows of `d` columns (row-major), as they are among all rows.
+pub(crate) fn label_some<T: Scalar>(rows: &[T], d: usize, centroids: &[f64]) -> Vec<usize> {
+    let in_t: Vec<T> = centroids.iter().map(|&x| T::from_f64(x)).collect();
+    let mut labels = vec![0; rows.len() / d];
+    let block = RowBlock { width: d, values: rows };
+    assign(Isa::detect(), &Packed::new(&in_t, d), block, &mut labels, None);
+    labels.into_iter().map(|label| label as usize).collect()
 }
 
 /// Counts the rows of each cluster, as [`label`] does, but no label leaves the tasks.

@@ -13,17 +13,24 @@ impl Labels for () {}
 pub(crate) mod sealed {
     /// Labels as they were found.
     pub trait Found: Sized {
+        /// Whether a fit has to find them.
+        const WANTED: bool;
+
         /// All labels, or what is there without.
         fn of(labels: Vec<i32>) -> Self;
     }
 
     impl Found for Vec<i32> {
+        const WANTED: bool = true;
+
         fn of(labels: Vec<i32>) -> Self {
             labels
         }
     }
 
     impl Found for () {
+        const WANTED: bool = false;
+
         fn of(_: Vec<i32>) {}
     }
 }

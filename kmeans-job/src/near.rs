@@ -136,7 +136,7 @@ impl Column {
 /// How far a sample is spread.
 fn deviation(sample: &[f64]) -> f64 {
     let mean = sample.iter().sum::<f64>() / sample.len() as f64;
-    (sample.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / sample.len() as f64).sqrt()
+    (sample.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / sample.len() as f64).sqrt()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::{
     data::{FileRows, PointFiles, RowsOfDtype},
     distances::{self, DistancesError},
     error::PredictError,
-    jobs::label::Label,
+    labelling::add_labels,
     model::Model,
     numeric::{exact::ExactSum, scalar::Scalar},
     predict::{PredictOptions, prepare},
@@ -143,12 +143,7 @@ fn predict_as<T: Scalar, F: From<PredictError>>(
     for splits in pieces(&splits, (rows.d() * size_of::<T>()) as u64) {
         let data = centred.dataset_of(splits, &session).map_err(failed)?;
         labels.clear();
-        // One partition, keyed by the first row: the pairs come in the order of the rows.
-        let found = session.run(&Label::<T>::new(centred.d()), &centroids, &data).map_err(failed)?;
-        for (_, labelled) in found.pairs {
-            labels.extend_from_slice(&labelled.labels);
-            inertia += &labelled.inertia;
-        }
+        inertia += &add_labels(&mut labels, &centroids, centred.d(), &data, &mut session).map_err(failed)?;
         labels.iter().for_each(|&label| counts[label as usize] += 1);
         sink(&labels, first_row, splits)?;
         first_row += labels.len() as u64;

@@ -4,11 +4,12 @@ use crate::{
     centred::Centred,
     distance::Distance,
     jobs::pick::FetchRows,
-    kernel::{assign::assign, distance::squared_distance, isa::Isa, pack::Packed},
+    kernel::distance::squared_distance,
+    labelling::label_some,
     numeric::{random::sample, scalar::Scalar},
     session::{Data, Session},
 };
-use mapreduce_core::{Engine, Error, RowBlock};
+use mapreduce_core::{Engine, Error};
 
 /// The mean silhouette needs the distance of every two rows, so it is taken of a sample: 2000 rows give two digits.
 const ROWS_MAX: usize = 2000;
@@ -48,11 +49,7 @@ impl<T: Scalar> Silhouette<T> {
     /// coordinates of the centred rows. `None` if fewer than two of them have rows in the sample.
     pub(crate) fn score(&self, centroids: &[f64]) -> Option<f64> {
         let &Self { ref values, d, ref distances } = self;
-        let in_t: Vec<T> = centroids.iter().map(|&x| T::from_f64(x)).collect();
-        let mut nearest = vec![0; values.len() / d];
-        assign(Isa::detect(), &Packed::new(&in_t, d), RowBlock { width: d, values }, &mut nearest, None);
-        let labels: Vec<usize> = nearest.into_iter().map(|label| label as usize).collect();
-        mean_silhouette(distances, &labels, centroids.len() / d)
+        mean_silhouette(distances, &label_some(values, d, centroids), centroids.len() / d)
     }
 }
 

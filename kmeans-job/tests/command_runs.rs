@@ -7,7 +7,7 @@ use kmeans_job::data::image::decode_rgb;
 use serde_json::Value;
 use std::{collections::BTreeSet, fs::File, process::Stdio};
 
-const FIT_KEYS: [&str; 12] = [
+const FIT_KEYS: [&str; 13] = [
     "n",
     "d",
     "k",
@@ -20,6 +20,20 @@ const FIT_KEYS: [&str; 12] = [
     "attempts_lost",
     "cost_per_iteration",
     "seconds",
+    "peak_rss_bytes",
+];
+
+const PREDICT_KEYS: [&str; 10] = [
+    "n",
+    "d",
+    "k",
+    "inertia",
+    "peers",
+    "threads",
+    "tasks_by_peer",
+    "attempts_lost",
+    "seconds",
+    "peak_rss_bytes",
 ];
 
 /// The one JSON object on standard output, with exactly these keys in this order.
@@ -170,9 +184,7 @@ fn predict_labels_the_training_points_as_the_fit_did() {
         let fit = folder.succeed(&format!("fit {input} --k 6 --model m.json --labels fit.npy --json"));
         let run = folder.succeed(&format!("predict m.json {input} --labels predicted.npy --json"));
         assert_eq!(folder.get("fit.npy"), folder.get("predicted.npy"));
-        let keys =
-            ["n", "d", "k", "inertia", "peers", "threads", "tasks_by_peer", "attempts_lost", "seconds"];
-        let result = json(&run, &keys, &["load", "predict", "total"]);
+        let result = json(&run, &PREDICT_KEYS, &["load", "predict", "total"]);
         assert_eq!(result["inertia"].as_f64(), Some(inertia(&fit)));
         assert_eq!(result["k"].as_u64(), Some(6));
         assert_eq!(run.stderr, "");

@@ -261,15 +261,7 @@ pub(crate) mod tests {
         failed.failure = Some("no module".into());
         let spark = Performance { iterations: 2, aim: Some(100.0), ..result("E", Role::OwnWay, 0.1, 1) };
         Outcome {
-            task: Task {
-                workload: Workload::Small,
-                n: 1_000_000,
-                d: 16,
-                k: 64,
-                iterations: 20,
-                points: "points".into(),
-                start: "start".into(),
-            },
+            task: Task::sample(),
             limits: Limits { operations: 400e9, bytes: 25e9, threads: 2 },
             results: vec![
                 result("this project", Role::Ours, 0.01, 3),

@@ -279,15 +279,7 @@ mod tests {
         let choice = |seconds, cost, ten| Choice { seconds, cost, later: 100.0, ten };
         let result = |name, choices| Performance { name, choices, failure: None };
         Outcome {
-            task: Task {
-                workload: Workload::Small,
-                n: 1_000_000,
-                d: 16,
-                k: 64,
-                iterations: 20,
-                points: "points".into(),
-                start: "start".into(),
-            },
+            task: Task::sample(),
             results: vec![
                 result(PARALLEL, [0.5, 0.1, 0.2].map(|s| choice(s, 1000.0 * s, Some(2.0 * s))).to_vec()),
                 result(SCIKIT_LEARN, vec![choice(4.0, 160.0, None), choice(2.0, 240.0, None)]),

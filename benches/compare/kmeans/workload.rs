@@ -185,6 +185,15 @@ fn distinct_rows(points: &Matrix<f32>, k: usize) -> Result<Vec<Vec<f64>>, Failur
 }
 
 #[cfg(test)]
+impl Task {
+    /// For tests of reports: that of `small`, with no files.
+    pub(crate) fn sample() -> Self {
+        let (points, start) = ("points".into(), "start".into());
+        Self { workload: Workload::Small, n: 1_000_000, d: 16, k: 64, iterations: 20, points, start }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use xxhash_rust::xxh3::xxh3_64;

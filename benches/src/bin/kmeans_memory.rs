@@ -15,17 +15,12 @@ use kmeans_job::{
     generate::{Generator, Shape, WriteOptions},
 };
 use mapreduce_core::Local;
-use std::{
-    env, fs,
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+use mapreduce_net::cli::peak_rss_bytes;
+use serde_json::Value;
+use std::{env, path::Path, process::Command};
 
 const THREADS: usize = 2;
-/// Time between two looks at the memory of the command.
-const TICK: Duration = Duration::from_millis(2);
+const UNKNOWN: &str = "this system does not tell the peak memory of a process";
 /// Stands in front of what a process of its own is told.
 const HIDDEN: &str = "--case";
 
@@ -130,31 +125,31 @@ impl Case {
     }
 }
 
-/// The peak memory of a process of the command, in bytes.
+/// The peak memory of a process of the command, in bytes: as it says itself.
 fn peak_of_command(points: &Path, k: &str, iterations: &str) -> Result<u64, Failure> {
     let program = env::current_exe()?.with_file_name("kmeans-job");
     let mut command = Command::new(&program);
-    command.arg("fit").arg(points).args(["--k", k, "--max-iter", iterations, "--tol", "0", "--quiet"]);
+    command.arg("fit").arg(points).args([
+        "--k",
+        k,
+        "--max-iter",
+        iterations,
+        "--tol",
+        "0",
+        "--quiet",
+        "--json",
+    ]);
     command.arg("--model").arg(points.with_file_name("model.json"));
     command.arg("--labels").arg(points.with_file_name("labels.npy"));
-    command.args(["--threads", &THREADS.to_string()]).stdout(Stdio::null());
-    let mut child = command.spawn().map_err(|error| {
+    command.args(["--threads", &THREADS.to_string()]);
+    let said = command.output().map_err(|error| {
         format!("cannot start {}: {error}; cargo build --release -p kmeans-job", program.display())
     })?;
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = None;
-    let ended = loop {
-        // The kernel keeps the peak as long as the process is there: only what the last milliseconds add is missed.
-        peak = peak_in(&status).max(peak);
-        if let Some(ended) = child.try_wait()? {
-            break ended;
-        }
-        thread::sleep(TICK);
-    };
-    match ended.success() {
-        true => peak.ok_or_else(|| "this system does not tell the peak memory of a process".into()),
-        false => Err(format!("the command has failed: {ended}").into()),
+    if !said.status.success() {
+        return Err(String::from_utf8_lossy(&said.stderr).into());
     }
+    let report: Value = serde_json::from_slice(&said.stdout)?;
+    report["peak_rss_bytes"].as_u64().ok_or_else(|| UNKNOWN.into())
 }
 
 /// The same of a process of this program.
@@ -176,14 +171,6 @@ fn fit(is_borrowed: bool, path: &Path, k: usize, iterations: u32) -> Result<(), 
         true => kmeans.fit_on(&engine, &points)?,
         false => kmeans.fit_on(&engine, points)?,
     };
-    let peak = peak_in("/proc/self/status");
-    println!("{}", peak.ok_or("this system does not tell the peak memory of a process")?);
+    println!("{}", peak_rss_bytes().ok_or(UNKNOWN)?);
     Ok(())
-}
-
-/// The most memory that a process has had, in bytes, while it is there.
-fn peak_in(status: &str) -> Option<u64> {
-    let status = fs::read_to_string(status).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
 }

@@ -17,6 +17,7 @@ use kmeans_job::{
     output::{ColumnFile, commit_all},
 };
 use mapreduce_core::{Local, Memory};
+use mapreduce_net::cli::peak_rss_bytes;
 use std::{
     env, fs,
     path::Path,
@@ -129,7 +130,7 @@ fn fit(path: &Path, k: usize, budget: u64) -> Result<(), Failure> {
     })?;
     commit_all([labels.finish()?, distances.finish()?])?;
     let of_labels = started.elapsed().as_secs_f64();
-    let peak = peak_bytes().ok_or("the system does not tell the peak memory of a process")?;
+    let peak = peak_rss_bytes().ok_or("the system does not tell the peak memory of a process")?;
     println!("{} {} {peak} {of_labels}", median(seconds), median(processor));
     Ok(())
 }
@@ -142,13 +143,6 @@ fn processor_seconds() -> f64 {
     let ticks =
         behind.split_ascii_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
     ticks.sum::<f64>() / 100.0
-}
-
-/// The most memory that this process has had, where the system tells.
-fn peak_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

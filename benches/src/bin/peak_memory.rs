@@ -15,6 +15,7 @@ use benches::{
     text::{Random, lines_file, zipf_file},
 };
 use mapreduce_core::{Written, prelude::*};
+use mapreduce_net::cli::peak_rss_bytes;
 use std::{
     env,
     fs::{self, File},
@@ -343,16 +344,9 @@ fn run_case(case: Case, folder: &Path, budget: u64, part: u64) -> Result<(), Fai
     let start = Instant::now();
     let written = case.run(&input(folder), &PartFiles::new(output(folder)), memory, part)?;
     let seconds = start.elapsed().as_secs_f64();
-    let peak = peak_bytes().map_or_else(|| "unknown".to_owned(), |bytes| bytes.to_string());
+    let peak = peak_rss_bytes().map_or_else(|| "unknown".to_owned(), |bytes| bytes.to_string());
     println!("{peak} {} {seconds}", written.report.spilled_bytes);
     Ok(())
-}
-
-/// The most memory that this process has had, where the system tells.
-fn peak_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 fn hash_of_parts(folder: &Path) -> Result<u64, Failure> {

@@ -3,7 +3,7 @@
 use super::{args::GenerateArgs, error::CommandError, table};
 use kmeans_job::{Fit, PiecesTotal, Trial, data::Dtype};
 use mapreduce_core::Report;
-use mapreduce_net::cli::AnyEngine;
+use mapreduce_net::cli::{AnyEngine, peak_rss_bytes};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -30,6 +30,7 @@ pub(crate) struct FitReport<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     trials: Vec<TrialReport>,
     seconds: FitSeconds,
+    peak_rss_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<String>,
     #[serde(skip)]
@@ -97,6 +98,7 @@ impl<'a> FitReport<'a> {
                 fit: *fit_seconds,
                 total: total_seconds,
             },
+            peak_rss_bytes: peak_rss_bytes(),
             output: None,
             dtype: model.dtype,
             sizes: &model.counts,
@@ -151,6 +153,7 @@ pub(crate) struct PredictReport<'a> {
     tasks_by_peer: &'a BTreeMap<String, u64>,
     attempts_lost: u64,
     seconds: PredictSeconds,
+    peak_rss_bytes: Option<u64>,
     #[serde(skip)]
     sizes: &'a [u64],
     #[serde(skip)]
@@ -185,6 +188,7 @@ impl<'a> PredictReport<'a> {
             tasks_by_peer,
             attempts_lost: *attempts_lost,
             seconds,
+            peak_rss_bytes: peak_rss_bytes(),
             sizes: counts,
             workers: workers(engine, tasks_by_peer.len()),
         }

@@ -55,8 +55,7 @@ pub(super) struct Round<'a, T: Scalar> {
     moved: u64,
     /// Rows that bounds said nothing of.
     uncertain: usize,
-    /// Whether the leaves were known from the round before, and if not, whether they are made.
-    has_leaves: bool,
+    /// Whether leaves are made, rather than known from the round before, if there are any.
     makes_leaves: bool,
     /// The number of leaves that were seen, and of the centroids in question, over all their rows.
     leaves: usize,
@@ -98,9 +97,9 @@ impl<'a, T: Scalar> Round<'a, T> {
         let mut known = cached.unwrap_or_default();
         known.leaves =
             known.leaves.take().filter(|leaves| mapper.rivals.is_some() && leaves.are_on(&mapper.grid));
-        let has_leaves = known.leaves.is_some();
         // Not in a first round: where nothing is kept, all are first rounds.
-        let makes_leaves = mapper.rivals.is_some() && has_labels && !has_leaves && !known.does_without_leaves;
+        let makes_leaves =
+            mapper.rivals.is_some() && has_labels && known.leaves.is_none() && !known.does_without_leaves;
         if makes_leaves {
             known.leaves = Some(Leaves::new(&mapper.grid));
         }
@@ -113,7 +112,6 @@ impl<'a, T: Scalar> Round<'a, T> {
             has_labels,
             has_bounds: known.has_bounds(),
             keeps_bounds,
-            has_leaves,
             makes_leaves,
             leaves: 0,
             rivals: 0,
@@ -176,7 +174,7 @@ impl<'a, T: Scalar> Round<'a, T> {
         let Some(mut leaves) = self.known.leaves.take() else { return self.assign(rows) };
         let first = self.leaves;
         match &self.mapper.rivals {
-            Some(rivals) if self.has_leaves && leaves.are_of(first, rows) => {
+            Some(rivals) if !self.makes_leaves && leaves.are_of(first, rows) => {
                 self.assign_leaves(rows, &mut leaves, rivals);
             }
             // The rows come in other blocks than before.
@@ -384,13 +382,9 @@ mod tests {
             let mut round = Round::new(&mapper, known.take());
             rows.go_through(&mut round, &[9000]);
             // They are made in a second round, and known in a third.
-            assert_eq!((round.makes_leaves, round.has_leaves), (number == 1, number > 1));
+            assert_eq!((round.makes_leaves, round.rivals > 0), (number == 1, number > 1));
             let limit = if number > 1 { 9000 * K / 10 } else { 0 };
-            assert!(
-                round.rivals <= limit && (round.rivals > 0) == (number > 1),
-                "{} in {number}",
-                round.rivals
-            );
+            assert!(round.rivals <= limit, "{} in {number}", round.rivals);
             known = Some(round.finish().known);
         }
         let mut leaves = known.unwrap().leaves.unwrap();
@@ -407,7 +401,7 @@ mod tests {
             let mapper = rows.mapper(Step::Assign, number, true);
             let mut round = Round::new(&mapper, known.take());
             rows.go_through(&mut round, &[600]);
-            assert_eq!((round.makes_leaves, round.has_leaves), (number == 1, number == 2));
+            assert_eq!((round.makes_leaves, round.rivals > 0), (number == 1, number == 2));
             known = Some(round.finish().known);
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     numeric::{
         exact::ExactSum,
         grid::{Grid, accumulate},
-        scalar::Scalar,
+        scalar::{Scalar, all_finite},
         squares,
     },
 };
@@ -130,11 +130,6 @@ impl<T: Scalar> Mapper for FindRanges<T> {
 struct Ends<T> {
     min: Vec<T>,
     max: Vec<T>,
-}
-
-fn all_finite<T: Scalar>(values: &[T]) -> bool {
-    // Without an end ahead of time, so that it is a loop of vectors.
-    values.chunks(4096).all(|values| values.iter().fold(true, |finite, x| finite & x.is_finite()))
 }
 
 impl<T: Scalar> Ends<T> {

@@ -88,6 +88,12 @@ pub trait Scalar:
     fn quantize(self, scale: f64) -> Self::Sum;
 }
 
+/// Whether no value is infinite or NaN.
+pub(crate) fn all_finite<T: Scalar>(values: &[T]) -> bool {
+    // By parts, of which all is looked at: loops of vectors, at the speed of memory.
+    values.chunks(4096).all(|part| part.iter().fold(true, |finite, x| finite & x.is_finite()))
+}
+
 /// The integer type of a fixed-point column sum.
 pub trait FixedSum:
     sealed::Sealed

@@ -5,12 +5,11 @@ use crate::{
     centred::Centred,
     data::{Dtype, Matrix},
     error::DataError,
-    kernel::{assign::assign, isa::Isa, pack::Packed},
+    labelling::label_some,
     model::Model,
     numeric::scalar::Scalar,
     source::Source,
 };
-use mapreduce_core::RowBlock;
 
 /// The cluster of each point of a sample: those that a fit of its points gives them.
 pub(super) fn of_sample(sample: &Sample, model: &Model) -> Result<Vec<usize>, PlotError> {
@@ -29,12 +28,8 @@ fn nearest<T: Scalar>(sample: &Sample, model: &Model) -> Result<Vec<usize>, Plot
         .and_then(|matrix| {
             Centred::like(Source::Memory(matrix), model.distance, &model.shift).map_err(not_of_the_fit)
         })?;
-    let centroids: Vec<T> =
-        centred.centre(&model.centroids.concat()).into_iter().map(|x| T::from_f64(x)).collect();
-    let values = centred.in_memory().map_or(&[][..], Matrix::values);
-    let mut labels = vec![0; values.len() / d];
-    assign(Isa::detect(), &Packed::new(&centroids, d), RowBlock { width: d, values }, &mut labels, None);
-    Ok(labels.into_iter().map(|label| label as usize).collect())
+    let centroids = centred.centre(&model.centroids.concat());
+    Ok(label_some(centred.in_memory().map_or(&[][..], Matrix::values), d, &centroids))
 }
 
 /// Points of f64 that f32 has no room for.

@@ -73,5 +73,6 @@ pub use memory::MemoryArgs;
 pub use peer::PeerArgs;
 pub use pool::{PoolCommand, PoolCreateArgs, PoolStatusArgs};
 pub use program::{LineRecords, NoParams, Program};
+pub use resident::peak_rss_bytes;
 pub use run::{Run, RunArgs};
 pub use signals::{signal_status, until_signalled};

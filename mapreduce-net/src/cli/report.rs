@@ -68,7 +68,7 @@ impl<'a> RunReport<'a> {
             map_seconds: report.map_time.as_secs_f64(),
             reduce_seconds: report.reduce_time.as_secs_f64(),
             seconds,
-            peak_rss_bytes: resident::peak_bytes(),
+            peak_rss_bytes: resident::peak_rss_bytes(),
             on_pool,
         }
     }

@@ -1,10 +1,15 @@
-//! The memory that this process has taken.
+//! [`peak_rss_bytes`]: the memory that this process has taken.
 
 use std::fs;
 
-/// The most physical memory that the process has held at once, in bytes. Only Linux says so without a call for which this
-/// crate would need `unsafe`.
-pub(super) fn peak_bytes() -> Option<u64> {
+/// The most physical memory that this process has held at once, in bytes, for a report. Nothing but on Linux, which says so
+/// without a call for which this crate would need `unsafe`.
+///
+/// ```
+/// let peak = mapreduce_net::cli::peak_rss_bytes();
+/// assert!(!cfg!(target_os = "linux") || peak > Some(100 << 10));
+/// ```
+pub fn peak_rss_bytes() -> Option<u64> {
     peak_in(&fs::read_to_string("/proc/self/status").ok()?)
 }
 
@@ -30,6 +35,6 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn this_process_has_a_peak() {
-        assert!(peak_bytes().is_some_and(|bytes| bytes > 100_000));
+        assert!(peak_rss_bytes().is_some_and(|bytes| bytes > 100_000));
     }
 }
