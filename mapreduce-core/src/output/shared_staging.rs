@@ -5,8 +5,8 @@
 //! the folder, of two lines: `mapreduce output in the making`, and a random number of 32 hexadecimal digits. Who is told
 //! the number writes only where it finds it. So a driver can have no file written in a place where it cannot write itself.
 //!
-//! When the folder is committed, the marker is removed first. An attempt that ends looks for it again, and removes its
-//! files if it is gone. Files that were made before are found by the driver when it removes what did not commit.
+//! When the job ends, the marker is removed first. An attempt that ends looks for it again, and removes its files if it is
+//! gone. Those that were made before vanish with the folder: what counts has been moved elsewhere.
 
 use super::{
     AttemptFile, Format, StagedPart,
@@ -155,19 +155,11 @@ impl Marker {
     pub(super) fn shared(&self) -> &SharedStaging {
         &self.shared
     }
-
-    /// Removes it. From here on no file is begun that stays.
-    pub(super) fn remove(self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
 }
 
 impl Drop for Marker {
     fn drop(&mut self) {
-        // It is gone if it was removed, and otherwise goes with the folder.
+        // Otherwise it goes with the folder.
         let _ = fs::remove_file(&self.path);
     }
 }

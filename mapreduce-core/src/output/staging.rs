@@ -1,9 +1,9 @@
-//! [`Staging`]: an output folder in the making. Attempts write into it, each for itself; committing names the files of
-//! those that count, and renames the folder.
+//! [`Staging`]: an output folder in the making. Attempts write into one hidden folder, each for itself; committing moves the
+//! files of those that count into another one, where nobody else writes, and gives that the output's name.
 
 use super::{
     AttemptFile, Format, Part, PartFiles, PartWriter, RefusedPart, SharedPart, SharedStaging, WriteError,
-    attempt_file::{ATTEMPT, NewFile, Unpublished, attempt_name},
+    attempt_file::{NewFile, Unpublished, attempt_name},
     parts::MANIFEST,
     shared_staging::Marker,
 };
@@ -20,16 +20,22 @@ const SUCCESS: &str = "_SUCCESS";
 const PART: &str = "part-";
 /// The most of the target's name that the name of a hidden folder repeats: a name has a limit, and more is added to it.
 const NAME_SHOWN: usize = 32;
+/// How often a folder is emptied that is filled at the same time.
+const REMOVALS_MAX: u32 = 100;
 
 /// An output folder in the making, which the part files of one job are written to. Dropped before it is committed, it
 /// vanishes.
 #[derive(Debug)]
 pub struct Staging {
     target: PartFiles,
-    /// On shared storage. Goes ahead of the folder, so that no file is begun while that is being removed.
+    /// On shared storage. Goes ahead of the folder, so that hardly a file is begun while that is being removed.
     marker: Option<Marker>,
-    folder: TempDir,
+    folder: AttemptsFolder,
 }
+
+/// The folder that attempts write to. Dropped, it vanishes.
+#[derive(Debug)]
+struct AttemptsFolder(TempDir);
 
 /// What an attempt has written to a folder in the making: a part file, and the files of side outputs. Dropped before they
 /// are published, they are removed.
@@ -98,9 +104,9 @@ impl Staging {
         let path = target.path();
         target.format().check::<J>()?;
         target.check()?;
-        let folder = staging_folder(path)?;
+        let folder = AttemptsFolder(hidden_folder(path)?);
         let marker = match target.is_on_shared_storage() {
-            true => Some(Marker::put(folder.path(), target.format()).map_err(failed(path))?),
+            true => Some(Marker::put(folder.0.path(), target.format()).map_err(failed(path))?),
             false => None,
         };
         Ok(Self { target: target.clone(), marker, folder })
@@ -127,7 +133,7 @@ impl Staging {
     }
 
     fn new_file(&self, attempt: &str) -> Result<AttemptFile, WriteError> {
-        let file = NewFile::create(self.folder.path(), attempt_name(attempt))?;
+        let file = NewFile::create(self.folder.0.path(), attempt_name(attempt))?;
         Ok(AttemptFile { file, format: self.target.format(), shared: None })
     }
 
@@ -137,7 +143,7 @@ impl Staging {
     /// # Errors
     /// When these are not the attempt's files, or they are not there with the lengths that they are said to have.
     pub fn accept<J: Job>(&self, attempt: &str, told: SharedPart) -> Result<StagedPart, RefusedPart> {
-        told.verify(self.folder.path(), attempt, J::SIDE_OUTPUTS.len())
+        told.verify(self.folder.0.path(), attempt, J::SIDE_OUTPUTS.len())
     }
 
     /// Writes the output of a partition as a part file, for an engine whose reduce attempts did not. To be called once for each
@@ -187,11 +193,10 @@ impl Staging {
     }
 
     /// Turns the committed attempts' files, in the order of the partitions, into the output.
-    pub(crate) fn commit<J: Job>(mut self, mut files: Vec<StagedPart>) -> Result<Output, Error> {
-        let folder = self.folder.path();
-        if let Some(marker) = self.marker.take() {
-            marker.remove().map_err(failed(folder))?;
-        }
+    pub(crate) fn commit<J: Job>(self, mut files: Vec<StagedPart>) -> Result<Output, Error> {
+        let target = self.target.path();
+        let made = hidden_folder(target)?;
+        let folder = made.path();
         let sides_width = index_width(files.len());
         let mut sides: BTreeMap<String, Vec<Part>> =
             J::SIDE_OUTPUTS.iter().map(|output| (output.to_string(), Vec::new())).collect();
@@ -212,14 +217,6 @@ impl Staging {
         let parts =
             (0..).zip(files).map(|(i, staged)| staged.part.publish(folder, format!("{PART}{i:0width$}")));
         let parts = parts.collect::<Result<Vec<Part>, Error>>()?;
-        // What attempts have left that did not commit.
-        for entry in fs::read_dir(folder).map_err(failed(folder))? {
-            let entry = entry.map_err(failed(folder))?;
-            if entry.file_name().as_encoded_bytes().starts_with(ATTEMPT.as_bytes()) {
-                let path = entry.path();
-                fs::remove_file(&path).map_err(failed(&path))?;
-            }
-        }
         let manifest = Manifest {
             format: MANIFEST_FORMAT,
             job: J::NAME,
@@ -238,11 +235,10 @@ impl Staging {
 
         // A run beside this one may have been faster.
         self.target.check()?;
-        let target = self.target.path();
         // Without leave to overwrite, an output that appears at this moment makes the renaming fail.
         let replaced = match self.target.overwrites() && target.exists() {
             true => {
-                let aside = staging_folder(target)?;
+                let aside = hidden_folder(target)?;
                 fs::rename(target, aside.path()).map_err(failed(target))?;
                 Some(aside)
             }
@@ -259,8 +255,26 @@ impl Staging {
             return Err(failed(target)(source));
         }
         // Renamed: there is nothing left to remove under the old name.
-        let _ = self.folder.keep();
+        let _ = made.keep();
         Ok((parts, sides))
+    }
+}
+
+impl Drop for AttemptsFolder {
+    /// A node that has looked for the marker just before it went may begin one more file, even while the folder is being
+    /// emptied. Under another name no node finds it any more.
+    fn drop(&mut self) {
+        let aside = hidden_folder(self.0.path());
+        let folder = match &aside {
+            Ok(aside) if fs::rename(self.0.path(), aside.path()).is_ok() => aside.path(),
+            _ => self.0.path(),
+        };
+        for _ in 0..REMOVALS_MAX {
+            match fs::remove_dir_all(folder) {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                _ => break,
+            }
+        }
     }
 }
 
@@ -289,7 +303,7 @@ fn index_width(parts: usize) -> usize {
 }
 
 /// A hidden folder beside `target`, on the same file system.
-fn staging_folder(target: &Path) -> Result<TempDir, Error> {
+fn hidden_folder(target: &Path) -> Result<TempDir, Error> {
     let failed = |source| Error::Output { path: target.to_path_buf(), source };
     let parent = match target.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),

@@ -271,6 +271,47 @@ fn a_folder_that_is_given_up_vanishes_with_its_marker() {
     assert!(names(parent.path()).is_empty());
 }
 
+/// Does something while nodes that have all seen the marker in a folder begin files there, as fast as they can, until it is
+/// gone.
+fn while_files_are_begun(folder: &Path, act: impl FnOnce()) {
+    let folder = &folder;
+    let started = std::sync::Barrier::new(5);
+    std::thread::scope(|scope| {
+        for node in 0..4 {
+            let started = &started;
+            scope.spawn(move || {
+                let begin = |i: u32| File::create_new(folder.join(attempt_name(&format!("{node} {i}"))));
+                (0..100).for_each(|i| drop(begin(i).unwrap()));
+                started.wait();
+                (100..).take_while(|&i| begin(i).is_ok()).count();
+            });
+        }
+        started.wait();
+        act();
+    });
+}
+
+#[test]
+fn a_folder_that_is_given_up_vanishes_though_files_are_begun_in_it() {
+    let Making { parent, staging, shared } = making();
+    while_files_are_begun(Path::new(&shared.folder), || drop(staging));
+    assert_eq!(names(parent.path()), [""; 0]);
+}
+
+#[test]
+fn files_that_are_begun_while_a_folder_is_committed_are_not_in_the_output() {
+    let making = making();
+    let told = making.written("one");
+    let Making { parent, staging, shared } = making;
+    while_files_are_begun(Path::new(&shared.folder), || {
+        let part = staging.accept::<Numbers>("one", told).unwrap();
+        staging.commit::<Numbers>(vec![part]).unwrap();
+    });
+    let found = names(&parent.path().join("out"));
+    assert_eq!(found, ["_MANIFEST.json", "_SUCCESS", "large-00000"]);
+    assert_eq!(names(parent.path()), ["out"]);
+}
+
 #[test]
 fn markers_are_all_different_and_not_shown() {
     let (one, other) = (making(), making());
