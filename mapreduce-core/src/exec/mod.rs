@@ -16,6 +16,7 @@ mod buffer;
 mod entries;
 pub(crate) mod erased;
 mod failure;
+mod index;
 mod lengths;
 mod map;
 mod merge;
