@@ -21,7 +21,9 @@ mod load;
 pub mod npy;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+mod sink;
 mod stored;
+mod temporary;
 mod watch;
 mod weighed;
 mod weights;
