@@ -90,20 +90,28 @@ pub fn load(path: &Path, interrupted: &dyn Fn() -> bool) -> Result<Points, LoadE
 /// Loads the points of several files, one after the other, as [`list`] gives them.
 ///
 /// All are of one format and have the same number of columns and type of values, and the same names of columns if they
-/// have names. The points of several files are [stored](Points::stored) in none.
+/// have names. The points of several files are [stored](Points::stored) in none. Those that do not fit into the memory
+/// they may have are [`Points::Files`] if there is [a folder](LoadOptions::overflow) for it.
 ///
 /// # Errors
 /// [`LoadError`], each naming the file, what is wrong in it and where, and what to do about it. [`LoadError::Unlike`] if
 /// a file is of another kind than the first one.
 ///
 /// ```
-/// use kmeans_job::data::{LoadOptions, load_all};
+/// use kmeans_job::data::{LoadOptions, Points, load_all};
 ///
 /// let folder = tempfile::tempdir()?;
 /// std::fs::write(folder.path().join("b.csv"), "5,6\n")?;
 /// std::fs::write(folder.path().join("a.csv"), "1,2\n3,4\n")?;
 /// let points = load_all(&[folder.path()], LoadOptions::default())?;
 /// assert_eq!((points.rows(), points.d()), (3, 2));
+///
+/// // Without memory for a single value:
+/// let disk = tempfile::tempdir()?;
+/// let options = LoadOptions { bytes_max: 0, overflow: Some(disk.path()), ..LoadOptions::default() };
+/// let kept = load_all(&[folder.path()], options)?;
+/// assert!(matches!(kept, Points::Files(_)));
+/// assert_eq!((kept.rows(), kept.d()), (3, 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn load_all(paths: &[impl AsRef<Path>], options: LoadOptions<'_>) -> Result<Points, LoadError> {
