@@ -250,7 +250,7 @@ fn load_tables(paths: &[PathBuf], delimiter: u8, mut sink: Sink<'_, f64>) -> Res
         first.get_or_insert(table);
     }
     let Some(csv::Table { d, .. }) = first else { return Err(LoadError::NoFiles) };
-    Ok(match sink.finish(d)? {
+    Ok(match sink.finish(rows, d)? {
         Kept::Memory(matrix) => Points::F64(matrix),
         Kept::File(rows) => PointFiles::new(paths.to_vec(), RowsOfDtype::F64(rows)).into(),
     })
@@ -269,7 +269,7 @@ fn load_images(paths: &[PathBuf], mut sink: Sink<'_, f32>) -> Result<Points, Loa
         watch.add(length);
     }
     watch.ask().map_err(|_| LoadError::Interrupted)?;
-    Ok(match sink.finish(3)? {
+    Ok(match sink.finish(rows, 3)? {
         Kept::Memory(matrix) => Points::F32(matrix),
         Kept::File(rows) => PointFiles::new(paths.to_vec(), RowsOfDtype::F32(rows)).into(),
     })

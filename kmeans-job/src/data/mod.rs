@@ -9,8 +9,8 @@
 //!
 //! [`load`] reads one file, [`load_all`] several and folders of them. What is loaded is finite: a NaN or an infinity in a file is an error that names its row and column.
 //!
-//! Points that are larger than memory stay in their files if these are `.npy` or Parquet ([`PointFiles`]); of tables and images the values
-//! can go to a temporary file ([`LoadOptions::overflow`]).
+//! Points that are larger than memory stay in their files if these are `.npy` or Parquet ([`PointFiles`]); the values of
+//! tables and images can go to a temporary file ([`LoadOptions::overflow`]).
 
 use std::fmt;
 

@@ -20,8 +20,6 @@ pub(super) struct Sink<'a, T> {
     /// The values that are in memory: all, or those behind the ones in the file.
     pub(super) values: Vec<T>,
     file: Option<TemporaryFile>,
-    /// The values in the file.
-    written: usize,
 }
 
 /// Where rows have come to.
@@ -34,7 +32,7 @@ impl<'a, T: Scalar> Sink<'a, T> {
     /// A sink that keeps what the limit of `watch` allows in memory, and everything in a file in `folder` if it is more.
     /// Without a folder that is an error.
     pub(super) fn new(watch: &'a Watch<'a>, folder: Option<&'a Path>) -> Self {
-        Self { watch, folder, values: Vec::new(), file: None, written: 0 }
+        Self { watch, folder, values: Vec::new(), file: None }
     }
 
     /// To be called when values of one row or a few were put behind the others: `rows` are there so far. `path` is what
@@ -75,23 +73,22 @@ impl<'a, T: Scalar> Sink<'a, T> {
                 problem,
             })?;
         }
-        self.written += self.values.len();
         self.values.clear();
         // What was needed until then is given back the first time.
         self.values.shrink_to(2 * BLOCK_BYTES / size_of::<T>());
         Ok(())
     }
 
-    /// The rows, of `d` values each: whole ones, and at least one.
-    pub(super) fn finish(mut self, d: usize) -> Result<Kept<T>, LoadError> {
+    /// All that was put in: at least one row, each of `d` values.
+    pub(super) fn finish(mut self, rows: usize, d: usize) -> Result<Kept<T>, LoadError> {
         match self.file.take() {
             None => {
-                let matrix = Matrix::new(self.values.len() / d, d, self.values);
-                Ok(Kept::Memory(matrix.expect("there is a row, and all rows are whole")))
+                let matrix = Matrix::new(rows, d, self.values);
+                Ok(Kept::Memory(matrix.expect("there is a row, and all rows have as many values")))
             }
             Some(mut file) => {
                 self.write_to(&mut file)?;
-                Ok(Kept::File(FileRows::Temporary(TemporaryRows::new(file, self.written / d, d))))
+                Ok(Kept::File(FileRows::Temporary(TemporaryRows::new(file, rows, d))))
             }
         }
     }
@@ -120,7 +117,7 @@ mod tests {
             sink.check(Path::new("points"), row + 1).unwrap();
             assert!(sink.values.len() <= (bytes_max as usize).max(BLOCK_BYTES) / 8 + D);
         }
-        (sink.finish(D).unwrap(), asked.get())
+        (sink.finish(rows, D).unwrap(), asked.get())
     }
 
     #[test]
