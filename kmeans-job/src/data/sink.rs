@@ -98,7 +98,6 @@ impl<'a, T: Scalar> Sink<'a, T> {
 mod tests {
     use super::*;
     use crate::data::Progress;
-    use mapreduce_core::Input as _;
     use std::{cell::Cell, ops::ControlFlow};
 
     const D: usize = 3;
