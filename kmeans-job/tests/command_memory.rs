@@ -115,21 +115,6 @@ fn outputs_of_points_in_files_appear_together_or_not_at_all() {
 }
 
 #[test]
-fn tables_that_do_not_fit_are_refused_with_the_way_out() {
-    let folder = Folder::new();
-    let lines: String = noise(2_000_000).map(|x| format!("{x:.3}\n")).collect();
-    folder.put("long.csv", lines);
-    let run = folder.run(&words("fit long.csv --k 3 --memory 12MB --model m.json"));
-    assert_eq!(run.status, Some(1));
-    assert_eq!(
-        run.stderr,
-        "error: long.csv: its points do not fit into 12.0 MB of memory; give more with --memory, or convert them to .npy \
-         (`numpy.save(path, a)`) or Parquet, which are read from the file in each pass\n"
-    );
-    assert_eq!(folder.names(), ["long.csv"].map(std::path::PathBuf::from));
-}
-
-#[test]
 fn a_small_budget_is_enough_for_a_small_table() {
     let folder = Folder::new();
     folder.succeed("fit IRIS --k 3 --memory 12MB");

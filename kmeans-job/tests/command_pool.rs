@@ -59,6 +59,21 @@ fn a_fit_on_a_pool_gives_the_bits_of_a_fit_on_threads() {
 }
 
 #[test]
+fn tables_that_do_not_fit_into_memory_are_sent_and_cannot_be_shared() {
+    let lab = lab(2);
+    let rows: String = noise(200_000).map(|x| format!("{x:.3},{:.3}\n", 3.0 * x * x)).collect();
+    fs::write(lab.path("points.csv"), rows).expect("a file");
+    let fit = "fit points.csv --k 4 --max-iter 4 --quiet";
+    lab.run(&format!("{fit} --model local.json --labels local.npy")).succeeded();
+    let memory = "--memory 11000000 --spill-to .";
+    let on_pool = format!("{memory} {ON_POOL} --min-peers 2");
+    lab.run(&format!("{fit} --model m.json --labels l.npy {on_pool}")).succeeded();
+    assert!(files(&lab, &["m.json", "l.npy"]) == files(&lab, &["local.json", "local.npy"]));
+    let run = lab.run(&format!("{fit} --model s.json {on_pool} --shared"));
+    assert!(run.refused(1).contains("peers can read points themselves from an .npy file only"), "{run:?}");
+}
+
+#[test]
 fn predict_and_quantize_run_on_a_pool_too() {
     let lab = lab(2);
     lab.run("fit points.npy --k 7 --max-iter 5 --model m.json --labels l.npy").succeeded();

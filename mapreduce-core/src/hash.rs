@@ -19,15 +19,16 @@ pub(crate) fn checksum(bytes: &[u8]) -> u64 {
 
 /// The hash of in-memory tables. It never leaves the process.
 #[inline]
-pub(crate) fn table(key: &[u8]) -> u64 {
+pub(crate) fn table(key: &[u8]) -> u32 {
     let mut hasher = FixedState::with_seed(0x7461_626c).build_hasher();
     hasher.write(key);
-    hasher.finish()
+    (hasher.finish() >> 32) as u32
 }
 
-/// The hash of in-memory tables, for keys that are numbers: the halves of a product that depends on every bit of them.
+/// The hash of in-memory tables, for keys that are numbers: of the two halves of a product the upper bits, which between
+/// them depend on every bit of the key.
 #[inline]
-pub(crate) fn word(key: u64) -> u64 {
+pub(crate) fn word(key: u64) -> u32 {
     let product = u128::from(key ^ 0x243f_6a88_85a3_08d3) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
-    (product >> 64) as u64 ^ product as u64
+    (((product >> 64) as u64 ^ product as u64) >> 32) as u32
 }

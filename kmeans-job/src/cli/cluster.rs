@@ -56,12 +56,19 @@ pub(crate) fn load_weights(path: &Path, cancel: &Cancel) -> Result<Vec<f64>, Com
 pub(crate) struct Source<'a> {
     files: Vec<PathBuf>,
     columns: &'a [String],
+    /// Whether points in files are of no use.
+    in_memory: bool,
 }
 
 impl<'a> Source<'a> {
     pub(crate) fn open(input: &'a Input) -> Result<Self, CommandError> {
         data::check(&input.paths)?;
-        Ok(Self { files: data::list(&input.paths)?, columns: &input.columns })
+        Ok(Self { files: data::list(&input.paths)?, columns: &input.columns, in_memory: false })
+    }
+
+    /// The same for an algorithm, which may need the points in memory: others are then not kept anywhere.
+    pub(crate) fn for_algorithm(self, algorithm: AlgorithmName) -> Self {
+        Self { in_memory: algorithm == AlgorithmName::Bisecting, ..self }
     }
 
     /// All files, each an input of the command.
@@ -69,12 +76,13 @@ impl<'a> Source<'a> {
         self.files.iter().map(|path| Named { name: "INPUT", path })
     }
 
-    /// Loads the points, or leaves them in their files if they do not fit into memory; the first signal ends it.
+    /// Loads the points, or leaves them in files if they do not fit into memory: their own, or a temporary one if they have
+    /// to be decoded. The first signal ends it.
     pub(crate) fn load(&self, memory: &Memory, quiet: bool, cancel: &Cancel) -> Result<Points, CommandError> {
-        let budget = memory.budget_bytes();
+        let (budget, folder) = (memory.budget_bytes(), memory.folder());
         let bytes_max = match PointFiles::open(&self.files, self.columns) {
             Ok(files) if !memory::fits(files.bytes(), files.rows() as u64, budget) => {
-                memory::tell(&self.name(), files.bytes(), budget, quiet);
+                memory::tell(&self.name(), files.bytes(), budget, None, quiet);
                 return Ok(files.into());
             }
             Ok(_) => u64::MAX,
@@ -86,11 +94,27 @@ impl<'a> Source<'a> {
             bar.update(bytes, bytes_total);
             if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let options = LoadOptions { columns: self.columns, observe: &observe, bytes_max };
-        data::load_all(&self.files, options).map_err(|error| match error {
-            LoadError::OverLimit { path, .. } => CommandError::OverBudget { path, budget: Size(budget) },
+        let options = LoadOptions {
+            columns: self.columns,
+            observe: &observe,
+            bytes_max,
+            row_bytes: memory::LOADED_ROW_BYTES,
+            overflow: (!self.in_memory).then_some(folder),
+        };
+        let points = data::load_all(&self.files, options).map_err(|error| match error {
+            LoadError::Overflow { folder, problem, .. } => {
+                CommandError::Overflow { folder, budget: Size(budget), problem }
+            }
+            LoadError::OverLimit { path, .. } => {
+                CommandError::Other { path, problem: FitError::InFiles.into() }
+            }
             error => error.into(),
-        })
+        })?;
+        drop(bar);
+        if let Points::Files(files) = &points {
+            memory::tell(&self.name(), files.bytes(), budget, Some(folder), quiet);
+        }
+        Ok(points)
     }
 
     /// Whether the points are pixels.

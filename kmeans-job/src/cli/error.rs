@@ -29,9 +29,9 @@ pub(crate) enum CommandError {
     #[error("{0}")]
     Load(LoadError),
     #[error(
-        "{path}: its points do not fit into {budget} of memory; give more with --memory, or convert them to .npy (`numpy.save(path, a)`) or Parquet, which are read from the file in each pass"
+        "{folder}: the points do not fit into {budget} of memory, and cannot be kept in a temporary file there: {problem}; make room there, name another folder with --spill-to, or give more with --memory"
     )]
-    OverBudget { path: PathBuf, budget: Size },
+    Overflow { folder: PathBuf, budget: Size, problem: io::Error },
     #[error("--init {0}")]
     Init(LoadError),
     #[error(

@@ -45,7 +45,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     let outputs: Vec<Named<'_>> =
         options.into_iter().filter_map(|(name, path)| Some(Named { name, path: path.as_deref()? })).collect();
     // What is soon read is read ahead of the wait for a pool.
-    let source = Source::open(input)?;
+    let source = Source::open(input)?.for_algorithm(search.algorithm);
     let mut inputs: Vec<Named<'_>> = source.named().collect();
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });

@@ -11,13 +11,17 @@ const REST_BYTES: u64 = 100_000_000;
 /// What it keeps of each point: labels, and what saves work in the next pass.
 const POINT_BYTES: u64 = 16;
 
+/// What counts besides the values of each point in [`loaded_max`], which is without the three tenths on top of the values.
+pub(crate) const LOADED_ROW_BYTES: u64 = POINT_BYTES * 10 / 13 + 1;
+
 /// Whether so many points may be loaded, of which the values are so many bytes.
 pub(crate) fn fits(bytes: u64, points: u64, budget: u64) -> bool {
     let of_points = points.saturating_mul(POINT_BYTES);
     bytes.saturating_add(bytes / 10 * 3).saturating_add(of_points) <= budget - rest(budget)
 }
 
-/// The most bytes of values that may be loaded where nobody knows how many points they are until then.
+/// The most bytes of points that may be loaded where nobody knows how many they are until then: of values, and
+/// [so many more](LOADED_ROW_BYTES) for each point.
 pub(crate) fn loaded_max(budget: u64) -> u64 {
     ((budget - rest(budget)) / 13).saturating_mul(10)
 }
@@ -27,16 +31,21 @@ fn rest(budget: u64) -> u64 {
     REST_BYTES.min(budget / 2)
 }
 
-/// Says that points stay in their files.
-pub(crate) fn tell(name: &Path, bytes: u64, budget: u64, quiet: bool) {
+/// Says that points stay in their files, or are in a temporary one in a folder.
+pub(crate) fn tell(name: &Path, bytes: u64, budget: u64, folder: Option<&Path>, quiet: bool) {
     if !quiet {
         let (name, bytes, budget) = (name.display(), Size(bytes), Size(budget));
+        let stay = match folder {
+            None => "they are read from the file in each pass".to_owned(),
+            Some(folder) => {
+                let folder = folder.display();
+                format!("they are kept in a temporary file in {folder} and read from there in each pass")
+            }
+        };
         // One call, so that no other line comes between. A closed standard error is no reason to stop.
         let _ = io::stderr().write_all(
-            format!(
-                "{name}: {bytes} of points do not fit into {budget} of memory (--memory); they are read from the file in each pass\n"
-            )
-            .as_bytes(),
+            format!("{name}: {bytes} of points do not fit into {budget} of memory (--memory); {stay}\n")
+                .as_bytes(),
         );
     }
 }

@@ -15,6 +15,7 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
+use super::sink::Sink;
 use super::watch::{self, Watch};
 use super::{FileError, LoadError, Matrix};
 
@@ -30,9 +31,11 @@ const QUOTE_CHARS_MAX: usize = 40;
 /// # Errors
 /// [`LoadError::File`], [`LoadError::Csv`] or [`LoadError::Interrupted`].
 pub fn load(path: &Path, delimiter: u8, interrupted: &dyn Fn() -> bool) -> Result<Matrix<f64>, LoadError> {
-    let mut values = Vec::new();
-    let table = append(path, delimiter, &mut values, &Watch::new(&watch::unless(interrupted)))?;
-    Ok(Matrix::new(table.rows, table.d, values)
+    let observe = watch::unless(interrupted);
+    let watch = Watch::new(&observe);
+    let mut sink = Sink::new(&watch, None);
+    let table = append(path, delimiter, 0, &mut sink)?;
+    Ok(Matrix::new(table.rows, table.d, sink.values)
         .expect("a table has a row, and a row as many values as columns"))
 }
 
@@ -46,12 +49,12 @@ pub(super) struct Table {
     pub(super) rows: usize,
 }
 
-/// Reads the values of a file behind those that are there.
+/// Reads the values of a file behind those of the `before` rows that are there.
 pub(super) fn append(
     path: &Path,
     delimiter: u8,
-    values: &mut Vec<f64>,
-    watch: &Watch<'_>,
+    before: usize,
+    sink: &mut Sink<'_, f64>,
 ) -> Result<Table, LoadError> {
     let io_error = |problem| LoadError::File(FileError::new(path, problem));
     let (mut file, _) = super::load::open(path)?;
@@ -63,8 +66,8 @@ pub(super) fn append(
         .flexible(true)
         .delimiter(delimiter)
         .buffer_capacity(BUFFER_BYTES)
-        .from_reader(Polled { file, watch, stopped: false });
-    let mut rows = Rows { d: None, names: None, rows: 0, values };
+        .from_reader(Polled { file, watch: sink.watch, stopped: false });
+    let mut rows = Rows { d: None, names: None, rows: 0, sink };
     let mut record = ByteRecord::new();
     loop {
         match reader.read_byte_record(&mut record) {
@@ -77,7 +80,7 @@ pub(super) fn append(
             let line = line_of(&record, &mut reader.get_mut().file).map_err(io_error)?;
             return Err(LoadError::Csv { path: path.to_owned(), problem: CsvError::Row { line, problem } });
         }
-        watch.check_size::<f64>(path, rows.values.len())?;
+        rows.sink.check(path, before + rows.rows)?;
     }
     rows.finish().map_err(|problem| LoadError::Csv { path: path.to_owned(), problem })
 }
@@ -186,15 +189,15 @@ fn separator_hint(text: &str) -> &'static str {
 }
 
 /// The rows read so far.
-struct Rows<'a> {
+struct Rows<'a, 'b> {
     /// The fields of a row, once there was one.
     d: Option<usize>,
     names: Option<Vec<String>>,
     rows: usize,
-    values: &'a mut Vec<f64>,
+    sink: &'a mut Sink<'b, f64>,
 }
 
-impl Rows<'_> {
+impl Rows<'_, '_> {
     fn push(&mut self, record: &ByteRecord) -> Result<(), RowError> {
         // A line of spaces. A table of one column has no other way to write an empty field.
         if self.d != Some(1) && record.len() == 1 && record[0].trim_ascii().is_empty() {
@@ -220,7 +223,7 @@ impl Rows<'_> {
     fn push_row(&mut self, record: &ByteRecord) -> Result<(), RowError> {
         for (index, field) in record.iter().enumerate() {
             match number(field) {
-                Some(value) if value.is_finite() => self.values.push(value),
+                Some(value) if value.is_finite() => self.sink.values.push(value),
                 Some(_) => {
                     return Err(RowError::NotFinite { column: self.column(index), text: quote(field) });
                 }

@@ -80,9 +80,9 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
     },
-    /// The file has to be loaded to be read.
+    /// The file cannot be read a block at a time from anywhere.
     #[error(
-        "{path}: {what} is read into memory as a whole; convert it to .npy (`numpy.save(path, a)`) or Parquet, which can stay in their files"
+        "{path}: {what} has to be decoded, it cannot be read in each pass; load it with `load_all`, if it is too large for memory with a folder for its values (`LoadOptions::overflow`)"
     )]
     InMemoryOnly {
         /// The file.
@@ -92,13 +92,26 @@ pub enum LoadError {
     },
     /// The values need more memory than they may have.
     #[error(
-        "{path}: its points do not fit into {bytes_max} bytes of memory; allow more, or convert them to .npy (`numpy.save(path, a)`) or Parquet, which can stay in their files"
+        "{path}: its points do not fit into {bytes_max} bytes of memory; allow more, or name a folder for those that do not fit (`LoadOptions::overflow`)"
     )]
     OverLimit {
         /// The file that was read.
         path: PathBuf,
         /// The limit, [`LoadOptions::bytes_max`](super::LoadOptions::bytes_max).
         bytes_max: u64,
+    },
+    /// The values need more memory than they may have, and cannot be written to a temporary file: the folder is not there
+    /// or full, or may not be written to.
+    #[error(
+        "{folder}: the points do not fit into {bytes_max} bytes of memory, and cannot be kept in a temporary file there: {problem}; make room there, name another folder (`LoadOptions::overflow`), or allow more memory"
+    )]
+    Overflow {
+        /// The folder, [`LoadOptions::overflow`](super::LoadOptions::overflow).
+        folder: PathBuf,
+        /// The limit, [`LoadOptions::bytes_max`](super::LoadOptions::bytes_max).
+        bytes_max: u64,
+        /// What the operating system says.
+        problem: io::Error,
     },
     /// A file was changed while it was opened.
     #[error("{path}: was changed while it was opened; try again when nobody writes to it")]

@@ -1,6 +1,6 @@
 //! [`PointFiles`]: points that stay in their files, and are read there each time they are needed.
 
-use super::{Dtype, LoadError, Points, WeighedRows, load};
+use super::{Dtype, LoadError, Points, WeighedRows, load, temporary::TemporaryRows};
 use crate::numeric::scalar::Scalar;
 use mapreduce_core::{Input, RowFiles, Rows};
 use std::{
@@ -13,6 +13,11 @@ use super::parquet::ParquetRows;
 
 /// Points in `.npy` or Parquet files that are not loaded: every pass of a fit or a prediction reads them anew, a block at
 /// a time. For data that is larger than memory.
+///
+/// Tables and images are decoded once instead: [`load_all`](super::load_all) puts the values of those that are too large
+/// for memory into a temporary file if it is [given a folder](super::LoadOptions::overflow), and gives these points, too.
+/// The file has no name, and its space is free again when the last clone is dropped or the process ends, however it ends.
+/// What becomes of the tables and images after they were read does not matter.
 ///
 /// Results are the same as of the points [loaded](super::load_all), to the bit. A file that is changed, replaced or
 /// removed after it was opened is an error of the pass that meets it, which names the file. A NaN or an infinity is an
@@ -53,7 +58,7 @@ impl PointFiles {
     /// `columns` chooses columns of Parquet files; empty for all.
     ///
     /// # Errors
-    /// [`LoadError::InMemoryOnly`] for tables and images, which have to be loaded; else those of `load_all`.
+    /// [`LoadError::InMemoryOnly`] for tables and images, which have to be decoded; else those of `load_all`.
     pub fn open(paths: &[impl AsRef<Path>], columns: &[String]) -> Result<Self, LoadError> {
         load::open_all(&load::list(paths)?, columns)
     }
@@ -62,7 +67,7 @@ impl PointFiles {
         Self { paths, rows }
     }
 
-    /// The files, in the order of their points.
+    /// The files that were named, in the order of their points.
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
@@ -121,7 +126,9 @@ pub(crate) enum FileRows<T> {
     Npy(RowFiles<T>),
     #[cfg(feature = "parquet")]
     Parquet(ParquetRows<T>),
-    /// In either, with weights behind them.
+    /// In a temporary file, read from tables or images.
+    Temporary(TemporaryRows<T>),
+    /// In any of them, with weights behind them.
     Weighed(Arc<WeighedRows<T>>),
 }
 
@@ -132,6 +139,7 @@ impl<T: Scalar> FileRows<T> {
             Self::Npy(rows) => rows.rows() as usize,
             #[cfg(feature = "parquet")]
             Self::Parquet(rows) => rows.rows() as usize,
+            Self::Temporary(rows) => rows.rows(),
             Self::Weighed(rows) => rows.weights().len(),
         }
     }
@@ -146,6 +154,7 @@ impl<T: Scalar> FileRows<T> {
             Self::Npy(rows) => rows,
             #[cfg(feature = "parquet")]
             Self::Parquet(rows) => rows,
+            Self::Temporary(rows) => rows,
             Self::Weighed(rows) => &**rows,
         }
     }

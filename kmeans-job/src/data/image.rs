@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ::image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
-use super::LoadError;
+use super::{LoadError, sink::Sink};
 
 /// The extensions that [`load`](super::load) takes for an image. What the file is, its content says.
 pub const EXTENSIONS: [&str; 12] =
@@ -19,6 +19,9 @@ pub const EXTENSIONS: [&str; 12] =
 pub const SIDE_MAX: u32 = 65_535;
 /// The most memory that decoding may take, in bytes: an image of 715 million pixels of 8-bit colour.
 pub const DECODE_BYTES_MAX: u64 = 2 << 30;
+
+/// Pixels that are put where points go at once.
+const CHUNK_PIXELS: usize = 16 << 10;
 
 /// The first bytes of a JPEG.
 const JPEG_START: [u8; 3] = [0xff, 0xd8, 0xff];
@@ -35,9 +38,21 @@ pub struct RgbPixels {
 }
 
 impl RgbPixels {
-    /// Puts the pixels, as points to cluster, behind those that are there: three values from 0 to 255 each.
-    pub(super) fn append(&self, values: &mut Vec<f32>) {
-        values.extend(self.pixels.iter().flatten().map(|&level| f32::from(level)));
+    /// Puts the pixels of a file, as points to cluster, behind the `before` ones that are there: three values from 0 to
+    /// 255 each.
+    pub(super) fn append(
+        &self,
+        path: &Path,
+        before: usize,
+        sink: &mut Sink<'_, f32>,
+    ) -> Result<(), LoadError> {
+        let mut rows = before;
+        for pixels in self.pixels.chunks(CHUNK_PIXELS) {
+            sink.values.extend(pixels.iter().flatten().map(|&level| f32::from(level)));
+            rows += pixels.len();
+            sink.check(path, rows)?;
+        }
+        Ok(())
     }
 }
 

@@ -4,8 +4,11 @@ use std::fs::{self, File};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::sink::{Kept, Sink};
 use super::watch::{self, Watch};
-use super::{Difference, Dtype, FileError, LoadError, Matrix, PointFiles, Points, Progress, csv, image, npy};
+use super::{
+    Difference, Dtype, FileError, LoadError, PointFiles, Points, Progress, RowsOfDtype, csv, image, npy,
+};
 
 /// How points are loaded.
 ///
@@ -24,13 +27,30 @@ pub struct LoadOptions<'a> {
     /// Is told how far loading is before every few hundred kilobytes of a matrix or a table, and before and after an
     /// image is decoded. Once it breaks, loading ends with [`LoadError::Interrupted`].
     pub observe: &'a dyn Fn(Progress) -> ControlFlow<()>,
-    /// The most bytes that the values may take, [`LoadError::OverLimit`] if they take more; default [`u64::MAX`].
+    /// The most bytes of memory that the points may take; default [`u64::MAX`]. If they take more, they are in
+    /// [`overflow`](Self::overflow), or else it is [`LoadError::OverLimit`].
     pub bytes_max: u64,
+    /// Bytes to be counted for each row besides its values: of what is going to be kept of it. Default 0.
+    pub row_bytes: u64,
+    /// The folder for points that do not fit into `bytes_max`, best on a disk: then [`load_all`] gives
+    /// [`Points::Files`]. Default none.
+    ///
+    /// Tables and images are read once, as ever: values are kept in memory up to `bytes_max`, and from there on all of them
+    /// in a temporary file without a name, which each pass reads: 8 bytes a value of tables, 4 of images. An image is
+    /// decoded in memory all the same, one at a time. `.npy` and Parquet files stay where they are, as
+    /// [`PointFiles::open`] leaves them; the folder is not used for them.
+    pub overflow: Option<&'a Path>,
 }
 
 impl Default for LoadOptions<'_> {
     fn default() -> Self {
-        Self { columns: &[], observe: &|_| ControlFlow::Continue(()), bytes_max: u64::MAX }
+        Self {
+            columns: &[],
+            observe: &|_| ControlFlow::Continue(()),
+            bytes_max: u64::MAX,
+            row_bytes: 0,
+            overflow: None,
+        }
     }
 }
 
@@ -39,6 +59,8 @@ impl std::fmt::Debug for LoadOptions<'_> {
         f.debug_struct("LoadOptions")
             .field("columns", &self.columns)
             .field("bytes_max", &self.bytes_max)
+            .field("row_bytes", &self.row_bytes)
+            .field("overflow", &self.overflow)
             .finish_non_exhaustive()
     }
 }
@@ -68,20 +90,28 @@ pub fn load(path: &Path, interrupted: &dyn Fn() -> bool) -> Result<Points, LoadE
 /// Loads the points of several files, one after the other, as [`list`] gives them.
 ///
 /// All are of one format and have the same number of columns and type of values, and the same names of columns if they
-/// have names. The points of several files are [stored](Points::stored) in none.
+/// have names. The points of several files are [stored](Points::stored) in none. Those that do not fit into the memory
+/// they may have are [`Points::Files`] if there is [a folder](LoadOptions::overflow) for it.
 ///
 /// # Errors
 /// [`LoadError`], each naming the file, what is wrong in it and where, and what to do about it. [`LoadError::Unlike`] if
 /// a file is of another kind than the first one.
 ///
 /// ```
-/// use kmeans_job::data::{LoadOptions, load_all};
+/// use kmeans_job::data::{LoadOptions, Points, load_all};
 ///
 /// let folder = tempfile::tempdir()?;
 /// std::fs::write(folder.path().join("b.csv"), "5,6\n")?;
 /// std::fs::write(folder.path().join("a.csv"), "1,2\n3,4\n")?;
 /// let points = load_all(&[folder.path()], LoadOptions::default())?;
 /// assert_eq!((points.rows(), points.d()), (3, 2));
+///
+/// // Without memory for a single value:
+/// let disk = tempfile::tempdir()?;
+/// let options = LoadOptions { bytes_max: 0, overflow: Some(disk.path()), ..LoadOptions::default() };
+/// let kept = load_all(&[folder.path()], options)?;
+/// assert!(matches!(kept, Points::Files(_)));
+/// assert_eq!((kept.rows(), kept.d()), (3, 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn load_all(paths: &[impl AsRef<Path>], options: LoadOptions<'_>) -> Result<Points, LoadError> {
@@ -136,16 +166,22 @@ pub fn check(paths: &[impl AsRef<Path>]) -> Result<(), LoadError> {
 /// Loads files, none of them a folder.
 fn load_files(paths: &[PathBuf], options: LoadOptions<'_>) -> Result<Points, LoadError> {
     let format = format_for(paths, options.columns)?;
-    let watch = Watch::new(options.observe).within(options.bytes_max);
-    match format {
+    let LoadOptions { columns, bytes_max, row_bytes, overflow, .. } = options;
+    let watch = Watch::new(options.observe).within(bytes_max, row_bytes);
+    let loaded = match format {
         Format::Npy => npy::points(&mut open_npy(paths)?, &watch),
-        Format::Csv => load_tables(paths, b',', &watch).map(Points::F64),
-        Format::Tsv => load_tables(paths, b'\t', &watch).map(Points::F64),
+        Format::Csv => load_tables(paths, b',', Sink::new(&watch, overflow)),
+        Format::Tsv => load_tables(paths, b'\t', Sink::new(&watch, overflow)),
         #[cfg(feature = "parquet")]
-        Format::Parquet => super::parquet::points(&mut open_parquet(paths, options.columns)?, &watch),
+        Format::Parquet => super::parquet::points(&mut open_parquet(paths, columns)?, &watch),
         #[cfg(not(feature = "parquet"))]
         Format::Parquet => Err(LoadError::NoParquet { path: paths[0].clone() }),
-        Format::Image => load_images(paths, &watch).map(Points::F32),
+        Format::Image => load_images(paths, Sink::new(&watch, overflow)),
+    };
+    match loaded {
+        // Said of tables and images if there is no folder alone, of others ahead of their values.
+        Err(LoadError::OverLimit { .. }) if overflow.is_some() => open_all(paths, columns).map(Points::Files),
+        loaded => loaded,
     }
 }
 
@@ -195,12 +231,12 @@ fn open_parquet(
     Ok(files)
 }
 
-fn load_tables(paths: &[PathBuf], delimiter: u8, watch: &Watch<'_>) -> Result<Matrix<f64>, LoadError> {
-    expect(paths, watch)?;
-    let (mut values, mut rows) = (Vec::new(), 0);
+fn load_tables(paths: &[PathBuf], delimiter: u8, mut sink: Sink<'_, f64>) -> Result<Points, LoadError> {
+    expect(paths, sink.watch)?;
+    let mut rows = 0;
     let mut first: Option<csv::Table> = None;
     for path in paths {
-        let table = csv::append(path, delimiter, &mut values, watch)?;
+        let table = csv::append(path, delimiter, rows, &mut sink)?;
         rows += table.rows;
         if let Some(first) = &first {
             // A file without a header has what the others have.
@@ -213,23 +249,30 @@ fn load_tables(paths: &[PathBuf], delimiter: u8, watch: &Watch<'_>) -> Result<Ma
         }
         first.get_or_insert(table);
     }
-    let d = first.map_or(0, |table| table.d);
-    Ok(Matrix::new(rows, d, values).expect("each table has a row, and all rows as many values as columns"))
+    let Some(csv::Table { d, .. }) = first else { return Err(LoadError::NoFiles) };
+    Ok(match sink.finish(rows, d)? {
+        Kept::Memory(matrix) => Points::F64(matrix),
+        Kept::File(rows) => PointFiles::new(paths.to_vec(), RowsOfDtype::F64(rows)).into(),
+    })
 }
 
-fn load_images(paths: &[PathBuf], watch: &Watch<'_>) -> Result<Matrix<f32>, LoadError> {
+fn load_images(paths: &[PathBuf], mut sink: Sink<'_, f32>) -> Result<Points, LoadError> {
+    let watch = sink.watch;
     expect(paths, watch)?;
-    let mut values = Vec::new();
+    let mut rows = 0;
     for path in paths {
         watch.ask().map_err(|_| LoadError::Interrupted)?;
         let (_, length) = open(path)?;
-        image::load_rgb(path)?.append(&mut values);
-        watch.check_size::<f32>(path, values.len())?;
+        let image = image::load_rgb(path)?;
+        image.append(path, rows, &mut sink)?;
+        rows += image.pixels.len();
         watch.add(length);
     }
     watch.ask().map_err(|_| LoadError::Interrupted)?;
-    Ok(Matrix::new(values.len() / 3, 3, values)
-        .expect("a decoded image has pixels, and a pixel three values"))
+    Ok(match sink.finish(rows, 3)? {
+        Kept::Memory(matrix) => Points::F32(matrix),
+        Kept::File(rows) => PointFiles::new(paths.to_vec(), RowsOfDtype::F32(rows)).into(),
+    })
 }
 
 /// Tells how many bytes the files have.

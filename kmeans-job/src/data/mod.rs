@@ -8,6 +8,9 @@
 //! | `.png`, `.jpg`, `.jpeg`, `.bmp`, `.gif`, `.tif`, `.tiff`, `.webp`, `.ppm`, `.pgm`, `.pbm`, `.pnm` | an image, one point a pixel: red, green, blue, see [`image`] | f32 |
 //!
 //! [`load`] reads one file, [`load_all`] several and folders of them. What is loaded is finite: a NaN or an infinity in a file is an error that names its row and column.
+//!
+//! Points that are larger than memory stay in their files if these are `.npy` or Parquet ([`PointFiles`]); the values of
+//! tables and images can go to a temporary file ([`LoadOptions::overflow`]).
 
 use std::fmt;
 
@@ -21,7 +24,9 @@ mod load;
 pub mod npy;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+mod sink;
 mod stored;
+mod temporary;
 mod watch;
 mod weighed;
 mod weights;

@@ -309,7 +309,7 @@ fn matrix<T: Float>(files: &mut [NpyFile], watch: &Watch<'_>) -> Result<Matrix<T
         return Err(too_large(usize::MAX));
     };
     let bytes = count.saturating_mul(size_of::<T>());
-    watch.check_size::<T>(&path, count)?;
+    watch.check_size::<T>(&path, count, rows)?;
     let mut values: Vec<T> = Vec::new();
     values.try_reserve_exact(count).map_err(|_| too_large(bytes))?;
     watch.expect(bytes as u64);

@@ -274,7 +274,7 @@ fn matrix<T: Scalar>(files: &[ParquetFile], watch: &Watch<'_>) -> Result<Matrix<
     let failed = |problem| LoadError::Parquet { path: path.clone(), problem };
     let rows = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.rows()));
     let count = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(d)).unwrap_or(usize::MAX);
-    watch.check_size::<T>(path, count)?;
+    watch.check_size::<T>(path, count, count / d)?;
     let mut values: Vec<T> = Vec::new();
     values
         .try_reserve_exact(count)

@@ -23,26 +23,37 @@ pub(super) struct Watch<'a> {
     observe: &'a dyn Fn(Progress) -> ControlFlow<()>,
     bytes: Cell<u64>,
     bytes_total: Cell<u64>,
-    /// The most that the values may take.
+    /// The most that the rows may take.
     bytes_max: u64,
+    /// What each of them takes besides its values.
+    row_bytes: u64,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(observe: &'a dyn Fn(Progress) -> ControlFlow<()>) -> Self {
-        Self { observe, bytes: Cell::new(0), bytes_total: Cell::new(0), bytes_max: u64::MAX }
+        Self { observe, bytes: Cell::new(0), bytes_total: Cell::new(0), bytes_max: u64::MAX, row_bytes: 0 }
     }
 
-    /// The same with a limit for values.
-    pub(super) fn within(self, bytes_max: u64) -> Self {
-        Self { bytes_max, ..self }
+    /// The same with a limit for rows in memory: their values, and so many bytes more for each of them.
+    pub(super) fn within(self, bytes_max: u64, row_bytes: u64) -> Self {
+        Self { bytes_max, row_bytes, ..self }
     }
 
-    /// Refuses more values in memory than there may be. The file is the one that they come from.
-    pub(super) fn check_size<T>(&self, path: &Path, values: usize) -> Result<(), LoadError> {
-        let bytes_max = self.bytes_max;
-        match (values as u64).saturating_mul(size_of::<T>() as u64) {
-            bytes if bytes > bytes_max => Err(LoadError::OverLimit { path: path.to_owned(), bytes_max }),
-            _ => Ok(()),
+    pub(super) fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
+    /// Whether so many rows, which have so many values together, are more than may be in memory.
+    pub(super) fn is_over<T>(&self, values: usize, rows: usize) -> bool {
+        let of_values = (values as u64).saturating_mul(size_of::<T>() as u64);
+        of_values.saturating_add((rows as u64).saturating_mul(self.row_bytes)) > self.bytes_max
+    }
+
+    /// Refuses more rows in memory than there may be. The file is the one that they come from.
+    pub(super) fn check_size<T>(&self, path: &Path, values: usize, rows: usize) -> Result<(), LoadError> {
+        match self.is_over::<T>(values, rows) {
+            true => Err(LoadError::OverLimit { path: path.to_owned(), bytes_max: self.bytes_max }),
+            false => Ok(()),
         }
     }
 

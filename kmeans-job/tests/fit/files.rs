@@ -176,8 +176,8 @@ fn what_cannot_stay_in_files_is_said_when_they_are_opened() {
     let error = PointFiles::open(&[iris], &[]).unwrap_err();
     assert!(matches!(error, LoadError::InMemoryOnly { .. }));
     assert!(error.to_string().ends_with(
-        "iris.csv: a table with commas is read into memory as a whole; convert it to .npy (`numpy.save(path, a)`) or \
-         Parquet, which can stay in their files"
+        "iris.csv: a table with commas has to be decoded, it cannot be read in each pass; load it with `load_all`, if it is \
+         too large for memory with a folder for its values (`LoadOptions::overflow`)"
     ));
     let table = blobs(20, 2, 3, 0.5, 1);
     let folder = tempfile::tempdir().unwrap();

@@ -16,6 +16,7 @@ mod invariance;
 mod mini_batch;
 mod nodes;
 mod oracle;
+mod overflow;
 mod pieces;
 mod prediction;
 mod properties;

@@ -2,39 +2,25 @@
 
 use super::{
     arena::{DOUBLED_BYTES_MAX, TOGETHER, encoded, shrink},
+    index::Index,
     run::prefix,
     sort::{Slot, sort},
 };
 use crate::{Key, Result, hash};
-use hashbrown::HashTable;
 use std::hint::black_box;
 
 /// Keys in the order in which they first came, and the way to them. Values stay typed.
 #[derive(Debug)]
 pub(super) struct Entries<O> {
     entries: Vec<Entry<O>>,
+    /// The partition of each, which is asked for once they are sorted.
+    partitions: Vec<u32>,
     /// The bytes of the keys, but for those that are their own prefix.
     keys: Vec<u8>,
     /// Where in `entries` a key is.
-    index: HashTable<Place>,
+    index: Index,
     /// What all of it is meant to take at most, in bytes.
     held_max: usize,
-}
-
-/// Where in `entries` a key is, with a part of its hash: most keys that are not the wanted one are told by it, and a
-/// table that grows has to look at nothing else.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    hash: u32,
-    at: u32,
-}
-
-impl Place {
-    /// What of a hash is kept, where the index looks for it: in the highest and the lowest bits.
-    #[inline]
-    fn spread(hash: u32) -> u64 {
-        u64::from(hash) << 32 | u64::from(hash)
-    }
 }
 
 #[derive(Debug)]
@@ -44,7 +30,6 @@ struct Entry<O> {
     value: O,
     offset: u32,
     length: u32,
-    partition: u32,
 }
 
 /// A key that is looked up.
@@ -63,12 +48,12 @@ impl<'k> Probe<'k> {
     pub(super) fn new<K: ?Sized + Key>(key: &'k K, scratch: &'k mut Vec<u8>) -> Self {
         if K::WIDTH.is_some() {
             let prefix = key.word();
-            return Self { prefix, suffix: 0, hash: hash::word(prefix) as u32, bytes: &[] };
+            return Self { prefix, suffix: 0, hash: hash::word(prefix), bytes: &[] };
         }
         let bytes = key.encoded(scratch);
         let suffix =
             bytes.last_chunk().filter(|_| bytes.len() > 8).map_or(0, |last| u64::from_le_bytes(*last));
-        Self { prefix: prefix(bytes), suffix, hash: hash::table(bytes) as u32, bytes }
+        Self { prefix: prefix(bytes), suffix, hash: hash::table(bytes), bytes }
     }
 
     /// The encoding of the key. `word` is where it is put if it has to be made.
@@ -88,7 +73,13 @@ impl<O> Entry<O> {
 impl<O> Entries<O> {
     /// For so many bytes, or one key if that has more.
     pub(super) fn new(held_max: usize) -> Self {
-        Self { entries: Vec::new(), keys: Vec::new(), index: HashTable::new(), held_max }
+        Self {
+            entries: Vec::new(),
+            partitions: Vec::new(),
+            keys: Vec::new(),
+            index: Index::default(),
+            held_max,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -99,7 +90,7 @@ impl<O> Entries<O> {
     /// index, and later of what is sorted.
     #[inline]
     pub(super) fn held_bytes(&self) -> usize {
-        self.keys.len() + self.entries.len() * (size_of::<Entry<O>>() + size_of::<Slot>())
+        self.keys.len() + self.entries.len() * (size_of::<Entry<O>>() + size_of::<u32>() + size_of::<Slot>())
     }
 
     /// About how many bytes the pairs take when they are encoded.
@@ -113,13 +104,10 @@ impl<O> Entries<O> {
     pub(super) fn find<K: ?Sized + Key>(&self, probe: Probe<'_>) -> Option<usize> {
         let Probe { prefix, suffix, hash, bytes } = probe;
         let found = self.index.find(
-            Place::spread(hash),
+            hash,
             #[inline(always)]
-            |place| {
-                if place.hash != hash {
-                    return false;
-                }
-                let entry = &self.entries[place.at as usize];
+            |at| {
+                let entry = &self.entries[at as usize];
                 let same = || {
                     entry.length as usize == bytes.len()
                         && entry.suffix == suffix
@@ -128,7 +116,7 @@ impl<O> Entries<O> {
                 entry.prefix == prefix && (K::WIDTH.is_some() || same())
             },
         );
-        found.map(|place| place.at as usize)
+        found.map(|at| at as usize)
     }
 
     #[inline]
@@ -144,11 +132,11 @@ impl<O> Entries<O> {
         if self.entries.len() == self.entries.capacity() || room < bytes.len() {
             self.grow(bytes.len());
         }
-        let place = Place { hash, at: self.entries.len() as u32 };
-        self.index.insert_unique(Place::spread(hash), place, |place| Place::spread(place.hash));
+        self.index.insert(hash, self.entries.len() as u32);
         let offset = self.keys.len() as u32;
         self.keys.extend_from_slice(bytes);
-        self.entries.push(Entry { prefix, suffix, value, offset, length, partition });
+        self.entries.push(Entry { prefix, suffix, value, offset, length });
+        self.partitions.push(partition);
     }
 
     /// Makes room for another key. Once it is clear that there will be many bytes, takes as much memory as they will need if
@@ -166,16 +154,17 @@ impl<O> Entries<O> {
                 0 => key,
                 entries => all.saturating_mul(keys.div_ceil(entries)),
             };
-            self.entries.reserve_exact(if entries == 0 { 1 } else { room(all, entries, 1) });
+            let more = if entries == 0 { 1 } else { room(all, entries, 1) };
+            self.entries.reserve_exact(more);
+            self.partitions.reserve_exact(more);
             self.keys.reserve_exact(room(key_bytes, keys, key));
         }
     }
 
     /// The entries in the order in which the keys came: prefix and bytes of the key, value, partition.
     pub(super) fn iter(&self) -> impl Iterator<Item = ((u64, &[u8]), &O, u32)> {
-        self.entries
-            .iter()
-            .map(|entry| ((entry.prefix, entry.bytes(&self.keys)), &entry.value, entry.partition))
+        let entries = self.entries.iter().zip(&self.partitions);
+        entries.map(|(entry, &partition)| ((entry.prefix, entry.bytes(&self.keys)), &entry.value, partition))
     }
 
     /// Calls `visit` with partition, key and value of every entry in the order of partitions and keys.
@@ -186,9 +175,13 @@ impl<O> Entries<O> {
         mut visit: impl FnMut(u32, &[u8], &O) -> Result,
     ) -> Result {
         slots.clear();
-        let slot =
-            |(at, entry): (u32, &Entry<O>)| Slot { prefix: entry.prefix, partition: entry.partition, at };
-        slots.extend((0..).zip(&self.entries).map(slot));
+        let all = self.entries.iter().zip(&self.partitions);
+        let slot = |(at, (entry, &partition)): (u32, (&Entry<O>, &u32))| Slot {
+            prefix: entry.prefix,
+            partition,
+            at,
+        };
+        slots.extend((0..).zip(all).map(slot));
         let key = |at: u32| self.entries[at as usize].bytes(&self.keys);
         sort(slots, partitions, if K::WIDTH.is_some() { None } else { Some(&key) });
         let mut word = [0; 8];
@@ -197,7 +190,7 @@ impl<O> Entries<O> {
             slots.iter().try_for_each(|slot| {
                 let entry = &self.entries[slot.at as usize];
                 let key = encoded::<K>(entry.prefix, entry.bytes(&self.keys), &mut word);
-                visit(entry.partition, key, &entry.value)
+                visit(slot.partition, key, &entry.value)
             })
         })
     }
@@ -213,6 +206,7 @@ impl<O> Entries<O> {
     /// Forgets all keys. Keeps the memory for others, unless it is far more than they need.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+        self.partitions.clear();
         self.keys.clear();
         shrink(&mut self.keys, self.held_max);
         self.index.clear();

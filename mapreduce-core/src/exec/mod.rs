@@ -17,6 +17,7 @@ mod entries;
 pub(crate) mod erased;
 mod failure;
 mod fold;
+mod index;
 mod lengths;
 mod map;
 mod merge;

@@ -50,7 +50,7 @@ use crate::{
 use hub::Hub;
 use mapreduce_core::{Local, Options, rayon::ThreadPool, schedule::Event};
 use roster::Problem;
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, sync::Arc};
 
 /// A pool of peers, as seen by a program that has jobs for it. Cheap to clone.
 ///
@@ -99,7 +99,6 @@ impl Pool {
         addresses: Vec<PoolAddress>,
         options: PoolOptions,
     ) -> Result<Self, PoolError> {
-        let started = Instant::now();
         let local =
             Local::new(options.threads).map_err(PoolError::Threads)?.with_memory(options.memory.clone());
         let (mesh, incoming) = Mesh::start(MeshConfig {
@@ -118,7 +117,7 @@ impl Pool {
             Ok(true) => Ok(pool),
             Ok(false) => Err(PoolError::Closed),
             Err(_) => {
-                let error = pool.shortage(wanted, started);
+                let error = pool.shortage(wanted);
                 pool.close().await;
                 Err(error)
             }
@@ -153,8 +152,8 @@ impl Pool {
     }
 
     /// Why there are not as many peers as were asked for.
-    fn shortage(&self, wanted: usize, started: Instant) -> PoolError {
-        let (found, waited) = (self.0.hub.sessions(), started.elapsed());
+    fn shortage(&self, wanted: usize) -> PoolError {
+        let (found, waited) = (self.0.hub.sessions(), self.0.options.connect_timeout);
         let (ready, unready): (Vec<Member>, Vec<Member>) =
             self.members().into_iter().partition(|member| self.0.hub.peer_of(member.node).is_some());
         let unready: Vec<(NodeId, Option<Problem>)> =

@@ -6,11 +6,7 @@ use super::{
 };
 use mapreduce_core::{Registry, prelude::*};
 use mapreduce_net::{pool_file::PoolFile, testing::TestPool};
-use std::{
-    fs,
-    net::UdpSocket,
-    time::{Duration, Instant},
-};
+use std::{fs, net::UdpSocket};
 use tempfile::TempDir;
 
 fn run(folder: &TempDir, args: &str) -> Ended {
@@ -130,7 +126,6 @@ fn a_pool_that_nobody_answers_for() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let folder = folder(&address.to_string());
-    let started = Instant::now();
     let ended = run(&folder, "run text --output out --pool lab.pool --wait 1");
     let error = ended.refused(1);
     let start = format!("error: no peer of the pool was reached within 1 s: {address}: ");
@@ -139,7 +134,6 @@ fn a_pool_that_nobody_answers_for() {
         error.ends_with("start a peer there, or use a pool file with the addresses of running ones"),
         "{error}"
     );
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(names(folder.path()), ["lab.pool", "lab.pool.client", "text"]);
 }
 

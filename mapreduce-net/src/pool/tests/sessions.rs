@@ -1,6 +1,7 @@
 //! Sessions: how they begin, what they carry, and how they end.
 
 use super::{super::on_pool::DatasetOnPool, *};
+use std::time::Instant;
 
 #[tokio::test]
 async fn a_job_hears_of_a_peer_and_gets_its_answers() {
