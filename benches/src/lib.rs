@@ -13,7 +13,7 @@
 //! * [`text`]: text from a seed. [`runs`]: sorted runs. [`clusters`]: points from a seed. [`empty`]: rounds that do no work.
 //! * [`on_demand`]: programs that `compare` asks for fits of K-means. [`limits`]: what the machine can do at most.
 //! * [`alternate`]: contestants that take turns. [`distribution`]: distributions of times.
-//! * [`processes`]: peers as processes. [`bare`]: the transport of a pool without the pool.
+//! * [`processes`]: peers as processes. [`processor`]: what of the processors this one takes. [`bare`]: the transport of a pool without the pool.
 //!
 //! Machines are noisy and differ; what is measured is the ratio of two programs that take turns on the same input.
 
@@ -25,6 +25,7 @@ pub mod empty;
 pub mod limits;
 pub mod on_demand;
 pub mod processes;
+pub mod processor;
 pub mod runs;
 pub mod text;
 

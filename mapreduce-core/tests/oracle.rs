@@ -229,6 +229,15 @@ fn many_keys_outgrow_the_tables_first_size() {
     check(&CountBytes, &(), &items(&numbers), &[20_000, u64::MAX]);
 }
 
+/// The little that each of very many tasks leaves is put together before it is reduced.
+#[test]
+fn many_tasks_that_leave_little_give_what_few_give() {
+    let numbers: Vec<u32> = (0..700_u32).map(|i| i.wrapping_mul(0x9e37_79b9) >> 20).collect();
+    check(&Several, &(), &items(&numbers), &item_splits::<u32>());
+    let keys: Vec<Vec<u8>> = numbers.iter().map(|number| vec![0; *number as usize % 40]).collect();
+    check(&SortBytes, &(), &items(&keys), &item_splits::<Vec<u8>>());
+}
+
 #[test]
 fn outputs_of_exact_combiners_do_not_depend_on_the_splits() {
     let numbers: Vec<i64> = (0..5_000).map(|i| i * 7_919 % 4_001 - 2_000).collect();

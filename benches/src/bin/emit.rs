@@ -3,9 +3,9 @@
 //!
 //! `cargo run --release -p benches --bin emit [-- RUNS [MILLIONS]]`
 
-use benches::text::Random;
+use benches::{processor::on_processor, text::Random};
 use mapreduce_core::{Datum, RowSlice, Rows, prelude::*};
-use std::{error::Error, marker::PhantomData, time::Duration};
+use std::{error::Error, marker::PhantomData};
 
 /// How a row of two numbers becomes a key.
 trait KeyOf: Clone + Send + Sync + 'static {
@@ -95,16 +95,6 @@ impl<K: KeyOf, C: Combiner<K::Key, u64> + Default> Job for Case<K, C> {
     fn reducer(&self, (): &()) -> Result<Swallow> {
         Ok(Swallow)
     }
-}
-
-/// The time that the threads of this process have had a processor, where the system tells.
-fn on_processor() -> Option<Duration> {
-    let mut all = 0;
-    for thread in std::fs::read_dir("/proc/self/task").ok()? {
-        let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        all += stat.split(' ').next()?.parse::<u64>().ok()?;
-    }
-    Some(Duration::from_nanos(all))
 }
 
 /// Prints the medians of the time on a processor and of map and reduce time, for each pair.

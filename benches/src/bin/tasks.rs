@@ -2,16 +2,20 @@
 //!
 //! `cargo run --release -p benches --bin tasks [-- THREADS [TURNS [TASKS..]]]`
 //!
-//! Each split is one byte, each task emits one pair, one reduce task merges them all. Prints, for each number of tasks, the
-//! medians of the rounds in nanoseconds a task, and how many times as much that is as with the fewest tasks: of the whole
-//! round, and of its parts (map tasks, the reduce task, and what lies between its end and the next round, when the
-//! output of the map tasks is dropped). `bare` is what rayon takes for as many closures that each put a number away: the
-//! machine's part in any growth. All take turns.
+//! Each split is one byte, each task emits one pair, one reduce task merges them all. Prints, for each number of tasks,
+//! nanoseconds a task, and how many times as much that is as with the fewest tasks: of the whole round, and of its parts
+//! (map tasks, the reduce task, and what lies between its end and the next round, when the output of the map tasks is
+//! dropped). `processor` is the time that all threads had a processor, which counts where other programs want one too.
+//! `bare` is what rayon takes for as many closures that each put a number away: the machine's part in any growth.
+//!
+//! All take turns. A turn has about as many tasks of each kind, in many rounds or in few, and what counts is the mean of its
+//! rounds: a millisecond in which nothing else runs is easily found, a second is not. Printed are medians of the turns.
 
 use benches::{
     Failure,
     distribution::Distribution,
     empty::{self, Rounds, Times},
+    processor::on_processor,
 };
 use mapreduce_core::prelude::*;
 use std::{
@@ -25,24 +29,22 @@ const TASKS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 /// Tasks of all rounds of a turn together, about.
 const TURN_TASKS: usize = 2_000_000;
 
+/// What is printed of each number of tasks.
+const COLUMNS: [&str; 6] = ["round", "maps", "reduce", "between", "processor", "bare"];
+
 fn main() -> Result<(), Failure> {
     let numbers: Vec<usize> = std::env::args().skip(1).map(|arg| arg.parse()).collect::<Result<_, _>>()?;
     let argument = |i: usize, default| numbers.get(i).copied().unwrap_or(default);
-    let (threads, turns) = (argument(0, 2), argument(1, 3));
+    let (threads, turns) = (argument(0, 2), argument(1, 5));
     let sizes = numbers.get(2..).filter(|sizes| !sizes.is_empty()).unwrap_or(&TASKS);
     let engine = Local::new(threads)?;
-    let mut rounds = vec![Vec::new(); sizes.len()];
-    let mut bare = vec![Vec::new(); sizes.len()];
+    let mut all = vec![Vec::new(); sizes.len()];
     for turn in 0..=turns {
-        for (i, &tasks) in sizes.iter().enumerate() {
-            let items = vec![0; tasks];
-            let job = Rounds { tasks: tasks as u64, rounds: u32::try_from(1 + TURN_TASKS.div_ceil(tasks))? };
-            let times = empty::times(&engine, &job, &empty::splits(&items)?)?;
-            let closures = bare_closures(&engine, tasks);
+        for (&tasks, all) in sizes.iter().zip(&mut all) {
+            let costs = turn_of(&engine, tasks)?;
             // The first turn warms up.
             if turn > 0 {
-                rounds[i].extend(times);
-                bare[i].push(closures);
+                all.push(costs);
             }
         }
     }
@@ -50,30 +52,39 @@ fn main() -> Result<(), Failure> {
     println!(
         "rounds of empty map tasks on {threads} threads, ns a map task (times as much as in the first line)"
     );
-    println!(
-        "{:>9} {:>16} {:>16} {:>16} {:>16} {:>16}",
-        "tasks", "round", "maps", "reduce", "between", "bare"
-    );
-    let parts: [fn(&Times) -> Duration; 4] = [
-        |times| times.whole,
-        |times| times.first_map + times.other_maps,
-        |times| times.reduce,
-        |times| times.between,
-    ];
-    let mut first: Option<Vec<f64>> = None;
-    for ((tasks, rounds), bare) in sizes.iter().zip(&rounds).zip(&bare) {
-        let of_rounds = parts.map(|part| Distribution::new(rounds.iter().map(part)).median());
-        let medians = of_rounds.into_iter().chain([Distribution::new(bare.iter().copied()).median()]);
-        let costs: Vec<f64> = medians.map(|time| time.as_secs_f64() * 1e9 / *tasks as f64).collect();
-        let first = first.get_or_insert_with(|| costs.clone());
-        let cells: Vec<String> = costs
-            .iter()
-            .zip(first)
-            .map(|(cost, first)| format!("{cost:>8.0} ({:>5.2})", cost / *first))
-            .collect();
-        println!("{tasks:>9} {}", cells.join(" "));
+    let columns = COLUMNS.map(|column| format!(" {column:>16}"));
+    println!("{:>9}{}", "tasks", columns.concat());
+    let mut first: Option<[f64; COLUMNS.len()]> = None;
+    for (tasks, turns) in sizes.iter().zip(&all) {
+        let median = |i: usize| Distribution::new(turns.iter().map(|costs| costs[i])).median();
+        let costs = std::array::from_fn(|i| median(i).as_secs_f64() * 1e9 / *tasks as f64);
+        let first = first.get_or_insert(costs);
+        let cells =
+            costs.iter().zip(first).map(|(cost, first)| format!(" {cost:>8.0} ({:>5.2})", cost / *first));
+        println!("{tasks:>9}{}", cells.collect::<String>());
     }
     Ok(())
+}
+
+/// The columns for rounds of so many tasks: what a round takes, in the mean of a turn.
+fn turn_of(engine: &Local, tasks: usize) -> Result<[Duration; COLUMNS.len()], Failure> {
+    let items = vec![0; tasks];
+    let splits = empty::splits(&items)?;
+    // The last one is followed by none, and has no time.
+    let rounds = 1 + u32::try_from(TURN_TASKS.div_ceil(tasks))?;
+    let before = on_processor();
+    let times = empty::times(engine, &Rounds { tasks: tasks as u64, rounds }, &splits)?;
+    let processor = on_processor().zip(before).map(|(after, before)| after.saturating_sub(before));
+    let bare: Duration = times.iter().map(|_| bare_closures(engine, tasks)).sum();
+    let mean = |part: fn(&Times) -> Duration| times.iter().map(part).sum::<Duration>() / (rounds - 1);
+    Ok([
+        mean(|times| times.whole),
+        mean(|times| times.first_map + times.other_maps),
+        mean(|times| times.reduce),
+        mean(|times| times.between),
+        processor.unwrap_or_default() / rounds,
+        bare / (rounds - 1),
+    ])
 }
 
 /// How long the threads take for as many closures as there are tasks, of which each leaves a number.

@@ -40,6 +40,7 @@ impl MapOutput {
 }
 
 /// What a map task leaves whose output stays here: sorted segments, which nobody has to merge before it is reduced.
+#[derive(Default)]
 pub(crate) struct MapSegments {
     pub(crate) segments: Vec<Segment>,
     /// The lines for side outputs, which make up a partition of their own behind those of the keys, `partitions`.

@@ -3,7 +3,7 @@
 //!
 //! The way of a record: `map` opens a split and calls the mapper; what it emits goes to a `table` (with a
 //! combiner) or a `buffer` (without), which are cut into sorted `segment`s and end as one sorted `run` per partition, in
-//! memory or in a `spill` file; `merge` reads the runs of a partition from all splits in key order, after `narrow` has made fewer of very many; `reduce` calls the
+//! memory or in a `spill` file; `merge` reads the runs of a partition from all splits in key order, after `fold` has made one of many small ones, and `narrow` fewer of very many; `reduce` calls the
 //! reducer for each key and writes what that emits, of a large partition that threads wait for in `ranges` of keys. Of a map-only job, pairs go `through`. Lines for `sides` outputs have a run and a
 //! partition of their own. `pool` keeps what emitters work with from one task to the next. `round` holds the user's typed parts for all tasks of a round, and `erased` the same behind an
 //! interface that speaks bytes, for nodes that know a job only by name.
@@ -16,6 +16,7 @@ mod buffer;
 mod entries;
 pub(crate) mod erased;
 mod failure;
+mod fold;
 mod index;
 mod lengths;
 mod map;
@@ -40,6 +41,7 @@ pub use arrive::RunSpiller;
 pub use erased::{Chunks, ErasedJob, ErasedRound, MapInput, ReducedFile, ReducedPartition, erased_round};
 pub use failure::AttemptError;
 pub(crate) use failure::{contain, guard, panic_message};
+pub(crate) use fold::fold;
 pub use map::MapOutput;
 pub(crate) use map::{MapSegments, Totals};
 pub use reader::RunReader;

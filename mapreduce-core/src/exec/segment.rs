@@ -137,17 +137,20 @@ impl SegmentWriter {
         partitions: u32,
         raw_bytes_estimate: usize,
     ) -> Result<Self, SpillError> {
-        let mut run = Extent::default();
-        let to = match memory.try_hold_output(raw_bytes_estimate as u64) {
-            Some(held) => To::Memory { bytes: Vec::with_capacity(raw_bytes_estimate), held },
-            None => {
-                let file = SpillWriter::create(memory)?;
-                run.start = file.offset();
-                To::File(file)
-            }
-        };
-        let (memory, extents) = (memory.clone(), Vec::new());
-        Ok(Self { memory, partitions, to, extents, run })
+        if let Some(writer) = Self::in_memory(memory, partitions, raw_bytes_estimate) {
+            return Ok(writer);
+        }
+        let file = SpillWriter::create(memory)?;
+        let run = Extent { start: file.offset(), ..Extent::default() };
+        Ok(Self { memory: memory.clone(), partitions, to: To::File(file), extents: Vec::new(), run })
+    }
+
+    /// The same, if there is room for so many bytes in memory.
+    pub(super) fn in_memory(memory: &Memory, partitions: u32, raw_bytes_estimate: usize) -> Option<Self> {
+        let held = memory.try_hold_output(raw_bytes_estimate as u64)?;
+        let to = To::Memory { bytes: Vec::with_capacity(raw_bytes_estimate), held };
+        let (memory, run) = (memory.clone(), Extent::default());
+        Some(Self { memory, partitions, to, extents: Vec::new(), run })
     }
 
     /// Adds a pair: partitions ascending, keys ascending within, equal keys in the order of their emission.

@@ -13,7 +13,13 @@ use std::{
 ///
 /// A map attempt is given the cache of its split, and changes it. It is put back if the attempt commits.
 #[derive(Default)]
-pub struct SplitCache {
+pub struct SplitCache(
+    /// Nothing as long as nothing was put there: there is a cache for each of very many splits.
+    Option<Box<Kept>>,
+);
+
+#[derive(Default)]
+struct Kept {
     values: HashMap<TypeId, Cached>,
     /// The memory of those values whose size is known.
     held: Option<Held>,
@@ -29,12 +35,12 @@ impl SplitCache {
     /// Drops what is in the cache. That runs code of the mappers that put it there; a panic in it is swallowed, where
     /// a plain drop would pass it on.
     pub fn discard(self) {
-        discard(self.values.into_values());
+        discard(self.0.into_iter().flat_map(|kept| kept.values.into_values()));
     }
 
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.len() == 0
     }
 
     /// Counts the values whose size is known in `memory`, as long as the cache lives; or drops them if there is no room
@@ -42,22 +48,28 @@ impl SplitCache {
     ///
     /// Caches leave half of the budget, less what is reserved for running tasks, to what tasks emit.
     pub fn keep_within(&mut self, memory: &Memory) {
-        self.held = None;
-        let bytes = self.values.values().fold(0, |sum: u64, cached| sum.saturating_add(cached.bytes));
+        let Some(Kept { values, held }) = self.0.as_deref_mut() else { return };
+        *held = None;
+        let bytes = values.values().fold(0, |sum: u64, cached| sum.saturating_add(cached.bytes));
         if bytes > 0 {
-            self.held = memory.try_hold_cache(bytes);
-            if self.held.is_none() {
-                discard(self.values.extract_if(|_, cached| cached.bytes > 0).map(|(_, cached)| cached));
+            *held = memory.try_hold_cache(bytes);
+            if held.is_none() {
+                discard(values.extract_if(|_, cached| cached.bytes > 0).map(|(_, cached)| cached));
             }
         }
     }
 
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |kept| kept.values.len())
+    }
+
     pub(super) fn take<C: Send + 'static>(&mut self) -> Option<Box<C>> {
-        self.values.remove(&TypeId::of::<C>())?.value.downcast().ok()
+        self.0.as_mut()?.values.remove(&TypeId::of::<C>())?.value.downcast().ok()
     }
 
     pub(super) fn put<C: Send + 'static>(&mut self, value: Box<C>, bytes: u64) {
-        self.values.insert(TypeId::of::<C>(), Cached { value, bytes });
+        let kept = self.0.get_or_insert_default();
+        kept.values.insert(TypeId::of::<C>(), Cached { value, bytes });
     }
 }
 
@@ -70,7 +82,7 @@ fn discard(values: impl Iterator<Item = Cached>) {
 
 impl fmt::Debug for SplitCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SplitCache").field("values", &self.values.len()).finish()
+        f.debug_struct("SplitCache").field("values", &self.len()).finish()
     }
 }
 
@@ -107,7 +119,7 @@ mod tests {
             cache
         };
         let mut first = cache(40);
-        assert_eq!((memory.held_bytes(), first.values.len()), (40, 2));
+        assert_eq!((memory.held_bytes(), first.len()), (40, 2));
         // Half of the budget is for others.
         let mut second = cache(11);
         assert_eq!(
@@ -118,7 +130,7 @@ mod tests {
         assert_eq!(first.take::<u8>(), Some(Box::new(1)));
         first.put(Box::new(3_u8), 50);
         first.keep_within(&memory);
-        assert_eq!((memory.held_bytes(), first.values.len()), (50, 2));
+        assert_eq!((memory.held_bytes(), first.len()), (50, 2));
         first.put(Box::new(3_u8), 0);
         first.keep_within(&memory);
         assert_eq!(memory.held_bytes(), 0);

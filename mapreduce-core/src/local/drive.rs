@@ -4,9 +4,10 @@
 use super::{
     destination::{Destination, ToProgram},
     mailbox::Mailbox,
+    outputs::{Complete, Outputs},
 };
 use crate::{
-    Dataset, Error, Input, InputOf, Job, Memory, Options, Report, TaskMemory,
+    Dataset, Error, Input, InputOf, Job, KeyOf, Memory, Options, Reducer, Report, TaskMemory,
     engine::{RoundOutput, Rounds, StagedPart, Staging, Tally, partitions, place},
     exec::{
         Attempt, AttemptError, MapSegments, MapTask, ReduceOutput, ReduceTask, Round, Run, Totals, contain,
@@ -18,12 +19,7 @@ use crate::{
     },
 };
 use rayon::{Scope, ThreadPool};
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{collections::HashMap, fmt, sync::Arc, time::Instant};
 
 /// The only peer of a local run.
 const LOCAL: PeerId = PeerId(0);
@@ -109,6 +105,8 @@ impl<'a> LocalRounds<'a> {
         D: Destination<J>,
     {
         let partitions = partitions::<J, I>(self.options, dataset)?;
+        // That of side outputs is not reduced.
+        let of_keys = partitions - u32::from(!J::SIDE_OUTPUTS.is_empty());
         let round = Round::new(job, shared, partitions)?;
         let splits = dataset.splits().len() as u32;
         self.coordinator
@@ -126,9 +124,8 @@ impl<'a> LocalRounds<'a> {
             destination,
             memory: self.memory.clone(),
             segment_bytes: self.options.segment_bytes,
-            // The partition of side outputs is not reduced.
-            range_bytes: self.range_bytes(partitions - u32::from(!J::SIDE_OUTPUTS.is_empty())),
-            outputs: (0..splits).map(|_| OnceLock::new()).collect(),
+            range_bytes: self.range_bytes(of_keys),
+            outputs: Outputs::new(splits, of_keys),
         };
         let work = &work;
         let (begun, spilled) = (self.now(), self.memory.spilled_bytes());
@@ -219,7 +216,13 @@ impl<'a> LocalRounds<'a> {
             }
             for message in messages.drain(..) {
                 match message {
-                    Message::Mapped(attempt, result) => self.mapped(now, attempt, result, work, running),
+                    Message::Mapped(attempt, result) => {
+                        let complete = self.mapped(now, attempt, result, work, running);
+                        // Pairs that nothing reduces are not sorted.
+                        if let Some(group) = complete.filter(|_| J::Reducer::ENABLED) {
+                            scope.spawn(move |_| work.outputs.fold::<KeyOf<J>>(group, &work.memory));
+                        }
+                    }
                     Message::Reduced(attempt, result) => self.reduced(now, attempt, result, running),
                 }
             }
@@ -246,6 +249,7 @@ impl<'a> LocalRounds<'a> {
         }
     }
 
+    /// Gives the group of the task if that is to be folded.
     fn mapped<J: Job, I: Input, D: Destination<J>>(
         &mut self,
         now: Time,
@@ -253,14 +257,18 @@ impl<'a> LocalRounds<'a> {
         result: Result<(MapSegments, SplitCache, TaskReport), AttemptError>,
         work: &Work<'_, J, I, D>,
         running: &mut Running<D::Part>,
-    ) {
+    ) -> Option<Complete> {
         let token = running.attempts.remove(&attempt);
         let (output, cache, report) = match result {
             Ok(done) => done,
-            Err(error) => return self.attempt_failed(now, attempt, token, error, running),
+            Err(error) => {
+                self.attempt_failed(now, attempt, token, error, running);
+                return None;
+            }
         };
         if self.coordinator.handle_completed(now, LOCAL, attempt, report) == Verdict::Discard {
-            return cache.discard();
+            cache.discard();
+            return None;
         }
         let split = attempt.task.index();
         work.dataset.caches().put(split, cache);
@@ -269,8 +277,7 @@ impl<'a> LocalRounds<'a> {
         done.records += output.records;
         done.input_bytes = done.input_bytes.saturating_add(work.dataset.splits()[split as usize].bytes);
         running.tally.report.map_output_bytes += report.bytes;
-        let fresh = work.outputs[split as usize].set(output).is_ok();
-        debug_assert!(fresh, "one attempt of a task commits");
+        work.outputs.put(split, output)
     }
 
     fn reduced<P>(
@@ -387,8 +394,7 @@ struct Work<'a, J: Job, I, D> {
     segment_bytes: usize,
     /// See [`ReduceTask`].
     range_bytes: Option<usize>,
-    /// The output of each committed map task.
-    outputs: Vec<OnceLock<MapSegments>>,
+    outputs: Outputs,
 }
 
 impl<J, I, D> Work<'_, J, I, D>
@@ -437,10 +443,7 @@ where
         attempt: AttemptId,
         token: &Attempt,
     ) -> Result<(ReduceOutput, D::Part, TaskReport), AttemptError> {
-        let runs = self.outputs.iter().flat_map(|output| {
-            let output = output.get().expect("reduce tasks start when every map task has committed");
-            output.runs(partition)
-        });
+        let runs = self.outputs.runs(partition);
         let memory = &self.memory;
         let task = ReduceTask { partition, attempt: token, memory, range_bytes: self.range_bytes };
         self.round.reduce(
