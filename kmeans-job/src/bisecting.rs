@@ -48,8 +48,6 @@ pub(crate) fn bisect<T: Scalar, E: Engine>(
     start_seconds: &mut f64,
 ) -> Result<Fitted, FitError> {
     let Pass { k, number: run, seed, observer, .. } = pass;
-    // Ahead of work that would be in vain.
-    search.centred.in_memory().ok_or(FitError::InFiles)?;
     start::distinct(k, seed, search.centred.d(), search.data, session)?;
     let silent = Observer::none();
     let pass = Pass { empty: EmptyClusters::Relocate, observer: &silent, ..pass };

@@ -65,7 +65,7 @@ pub enum OptionsError {
 pub enum FitError {
     /// Bisecting needs the rows in memory.
     #[error(
-        "points that stay in their files cannot be bisected; load them (on a command line: with more --memory)"
+        "bisecting needs all points in memory, and these are not; load them (on a command line: give more --memory), or use another algorithm"
     )]
     InFiles,
     /// There are more clusters to find than rows.

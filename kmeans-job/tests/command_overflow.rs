@@ -119,7 +119,7 @@ fn a_folder_that_takes_no_file_is_named_with_the_ways_out() {
     assert!(run.stderr.starts_with(start) && run.stderr.ends_with(end), "{}", run.stderr);
     let run = folder.run(&words(&format!("fit points --k 3 --algorithm bisecting --model m.json {MEMORY}")));
     assert_eq!(run.status, Some(1));
-    let message = "points that stay in their files cannot be bisected; load them (on a command line: with more --memory)";
+    let message = "bisecting needs all points in memory, and these are not; load them (on a command line: give more --memory)";
     assert!(run.stderr.contains(message), "{}", run.stderr);
     assert_eq!(folder.names().len(), 2, "the points and the spill folder");
 }

@@ -25,10 +25,11 @@ pub(crate) fn table(key: &[u8]) -> u32 {
     (hasher.finish() >> 32) as u32
 }
 
-/// The hash of in-memory tables, for keys that are numbers: of the two halves of a product the upper bits, which between
-/// them depend on every bit of the key.
+/// The hash of in-memory tables, for keys that are numbers. The halves of the first product depend on every bit of the key
+/// between them; the second product spreads what they have in common, which keys at equal distances would show.
 #[inline]
 pub(crate) fn word(key: u64) -> u32 {
     let product = u128::from(key ^ 0x243f_6a88_85a3_08d3) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
-    (((product >> 64) as u64 ^ product as u64) >> 32) as u32
+    let folded = (product >> 64) as u64 ^ product as u64;
+    (folded.wrapping_mul(0xd6e8_feb8_6659_fd93) >> 32) as u32
 }

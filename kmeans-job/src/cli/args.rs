@@ -315,8 +315,8 @@ pub(crate) struct Run {
 }
 
 const MEMORY: &str = "\
-Memory of this process, such as 200MB or 1.5GiB: points that do not fit are read from their .npy or Parquet files in each \
-pass, and tables, images and what else does not fit from temporary files [default: half of what this machine has]";
+Memory of this process, such as 200MB or 1.5GiB: `fit` and `predict` read points that do not fit from their .npy or Parquet \
+files in each pass, and those of tables and images from temporary files [default: half of what this machine has]";
 
 /// What `--init` names.
 #[derive(Clone, Debug, PartialEq)]

@@ -82,11 +82,15 @@ impl<'a> Source<'a> {
         let (budget, folder) = (memory.budget_bytes(), memory.folder());
         let bytes_max = match PointFiles::open(&self.files, self.columns) {
             Ok(files) if !memory::fits(files.bytes(), files.rows() as u64, budget) => {
+                if self.in_memory {
+                    let path = self.files[0].clone();
+                    return Err(CommandError::Other { path, problem: FitError::InFiles.into() });
+                }
                 memory::tell(&self.name(), files.bytes(), budget, None, quiet);
                 return Ok(files.into());
             }
             Ok(_) => u64::MAX,
-            Err(LoadError::InMemoryOnly { .. }) => memory::loaded_max(budget),
+            Err(LoadError::NotStoredAsRows { .. }) => memory::loaded_max(budget),
             Err(error) => return Err(error.into()),
         };
         let bar = Bar::of_bytes(quiet);

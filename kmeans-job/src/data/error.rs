@@ -84,7 +84,7 @@ pub enum LoadError {
     #[error(
         "{path}: {what} has to be decoded, it cannot be read in each pass; load it with `load_all`, if it is too large for memory with a folder for its values (`LoadOptions::overflow`)"
     )]
-    InMemoryOnly {
+    NotStoredAsRows {
         /// The file.
         path: PathBuf,
         /// What it is, as people call it.

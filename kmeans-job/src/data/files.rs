@@ -58,7 +58,7 @@ impl PointFiles {
     /// `columns` chooses columns of Parquet files; empty for all.
     ///
     /// # Errors
-    /// [`LoadError::InMemoryOnly`] for tables and images, which have to be decoded; else those of `load_all`.
+    /// [`LoadError::NotStoredAsRows`] for tables and images, which have to be decoded; else those of `load_all`.
     pub fn open(paths: &[impl AsRef<Path>], columns: &[String]) -> Result<Self, LoadError> {
         load::open_all(&load::list(paths)?, columns)
     }
@@ -106,7 +106,7 @@ impl PointFiles {
     }
 }
 
-/// Equal are the same files in the same order, whatever is in them now.
+/// Equal are the same files in the same order, whatever is in them now. What was decoded counts by the files it came from.
 impl PartialEq for PointFiles {
     fn eq(&self, other: &Self) -> bool {
         (&self.paths, self.rows(), self.d()) == (&other.paths, other.rows(), other.d())

@@ -27,8 +27,8 @@ pub struct LoadOptions<'a> {
     /// Is told how far loading is before every few hundred kilobytes of a matrix or a table, and before and after an
     /// image is decoded. Once it breaks, loading ends with [`LoadError::Interrupted`].
     pub observe: &'a dyn Fn(Progress) -> ControlFlow<()>,
-    /// The most bytes of memory that the points may take; default [`u64::MAX`]. If they take more, they are in
-    /// [`overflow`](Self::overflow), or else it is [`LoadError::OverLimit`].
+    /// The most bytes of memory that the points may take; default [`u64::MAX`]. If they take more, it depends on
+    /// [`overflow`](Self::overflow) where they are; without it, that is [`LoadError::OverLimit`].
     pub bytes_max: u64,
     /// Bytes to be counted for each row besides its values: of what is going to be kept of it. Default 0.
     pub row_bytes: u64,
@@ -191,7 +191,7 @@ pub(super) fn open_all(paths: &[PathBuf], columns: &[String]) -> Result<PointFil
         Format::Npy => npy::file_rows(&open_npy(paths)?)?,
         #[cfg(feature = "parquet")]
         Format::Parquet => super::parquet::file_rows(open_parquet(paths, columns)?)?,
-        format => return Err(LoadError::InMemoryOnly { path: paths[0].clone(), what: format.name() }),
+        format => return Err(LoadError::NotStoredAsRows { path: paths[0].clone(), what: format.name() }),
     };
     Ok(PointFiles::new(paths.to_vec(), rows))
 }

@@ -174,7 +174,7 @@ fn what_is_not_finite_is_named_by_its_row() {
 fn what_cannot_stay_in_files_is_said_when_they_are_opened() {
     let iris = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/iris.csv");
     let error = PointFiles::open(&[iris], &[]).unwrap_err();
-    assert!(matches!(error, LoadError::InMemoryOnly { .. }));
+    assert!(matches!(error, LoadError::NotStoredAsRows { .. }));
     assert!(error.to_string().ends_with(
         "iris.csv: a table with commas has to be decoded, it cannot be read in each pass; load it with `load_all`, if it is \
          too large for memory with a folder for its values (`LoadOptions::overflow`)"

@@ -2,7 +2,7 @@
 
 use super::{
     arena::{DOUBLED_BYTES_MAX, TOGETHER, encoded, shrink},
-    index::Index,
+    index::{INDEX_BYTES, Index},
     run::prefix,
     sort::{Slot, sort},
 };
@@ -90,7 +90,9 @@ impl<O> Entries<O> {
     /// index, and later of what is sorted.
     #[inline]
     pub(super) fn held_bytes(&self) -> usize {
-        self.keys.len() + self.entries.len() * (size_of::<Entry<O>>() + size_of::<u32>() + size_of::<Slot>())
+        self.keys.len()
+            + self.entries.len()
+                * (size_of::<Entry<O>>() + size_of::<u32>() + INDEX_BYTES + size_of::<Slot>())
     }
 
     /// About how many bytes the pairs take when they are encoded.
@@ -124,7 +126,7 @@ impl<O> Entries<O> {
         &mut self.entries[at].value
     }
 
-    /// Adds a key that is not there. Its bytes begin below 2^31, and there are at most 2^32 keys.
+    /// Adds a key that is not there. Its bytes begin below 2^31, and there are fewer than 2^32 - 1 keys.
     #[inline]
     pub(super) fn insert(&mut self, probe: Probe<'_>, length: u32, partition: u32, value: O) {
         let Probe { prefix, suffix, hash, bytes } = probe;
@@ -267,7 +269,8 @@ mod tests {
             fill(&mut entries, length);
             let of = |entries: &Entries<u64>| (entries.keys.capacity(), entries.entries.capacity());
             let (keys, places) = of(&entries);
-            let all = keys + places * (size_of::<Entry<u64>>() + size_of::<Slot>());
+            let of_key = size_of::<Entry<u64>>() + size_of::<u32>() + size_of::<Slot>();
+            let all = keys + places * of_key + entries.index.held_bytes();
             assert!(all <= entries.held_bytes() * 5 / 4, "{all} bytes for keys of {length}");
             for _ in 0..3 {
                 entries.clear();

@@ -95,7 +95,7 @@ impl Unpublished {
 impl Drop for Unpublished {
     fn drop(&mut self) {
         if !self.is_kept {
-            // What stays is removed with the folder, or when that is committed.
+            // What stays is removed with the folder.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     schedule::TaskReport,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path, thread, time::Duration};
 use tempfile::TempDir;
 
 const SUCCESS: &str = "_SUCCESS";
@@ -22,6 +22,7 @@ const PART: &str = "part-";
 const NAME_SHOWN: usize = 32;
 /// How often a folder is emptied that is filled at the same time.
 const REMOVALS_MAX: u32 = 100;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(1);
 
 /// An output folder in the making, which the part files of one job are written to. Dropped before it is committed, it
 /// vanishes.
@@ -30,12 +31,9 @@ pub struct Staging {
     target: PartFiles,
     /// On shared storage. Goes ahead of the folder, so that hardly a file is begun while that is being removed.
     marker: Option<Marker>,
-    folder: AttemptsFolder,
+    /// What attempts write to.
+    folder: TempDir,
 }
-
-/// The folder that attempts write to. Dropped, it vanishes.
-#[derive(Debug)]
-struct AttemptsFolder(TempDir);
 
 /// What an attempt has written to a folder in the making: a part file, and the files of side outputs. Dropped before they
 /// are published, they are removed.
@@ -104,9 +102,9 @@ impl Staging {
         let path = target.path();
         target.format().check::<J>()?;
         target.check()?;
-        let folder = AttemptsFolder(hidden_folder(path)?);
+        let folder = hidden_folder(path)?;
         let marker = match target.is_on_shared_storage() {
-            true => Some(Marker::put(folder.0.path(), target.format()).map_err(failed(path))?),
+            true => Some(Marker::put(folder.path(), target.format()).map_err(failed(path))?),
             false => None,
         };
         Ok(Self { target: target.clone(), marker, folder })
@@ -133,7 +131,7 @@ impl Staging {
     }
 
     fn new_file(&self, attempt: &str) -> Result<AttemptFile, WriteError> {
-        let file = NewFile::create(self.folder.0.path(), attempt_name(attempt))?;
+        let file = NewFile::create(self.folder.path(), attempt_name(attempt))?;
         Ok(AttemptFile { file, format: self.target.format(), shared: None })
     }
 
@@ -143,7 +141,7 @@ impl Staging {
     /// # Errors
     /// When these are not the attempt's files, or they are not there with the lengths that they are said to have.
     pub fn accept<J: Job>(&self, attempt: &str, told: SharedPart) -> Result<StagedPart, RefusedPart> {
-        told.verify(self.folder.0.path(), attempt, J::SIDE_OUTPUTS.len())
+        told.verify(self.folder.path(), attempt, J::SIDE_OUTPUTS.len())
     }
 
     /// Writes the output of a partition as a part file, for an engine whose reduce attempts did not. To be called once for each
@@ -260,21 +258,28 @@ impl Staging {
     }
 }
 
-impl Drop for AttemptsFolder {
-    /// A node that has looked for the marker just before it went may begin one more file, even while the folder is being
+impl Drop for Staging {
+    /// A node that has looked for the marker just before it goes may begin one more file, even while the folder is being
     /// emptied. Under another name no node finds it any more.
     fn drop(&mut self) {
-        let aside = hidden_folder(self.0.path());
+        self.marker = None;
+        let aside = hidden_folder(self.target.path());
         let folder = match &aside {
-            Ok(aside) if fs::rename(self.0.path(), aside.path()).is_ok() => aside.path(),
-            _ => self.0.path(),
+            Ok(aside) if fs::rename(self.folder.path(), aside.path()).is_ok() => aside.path(),
+            _ => self.folder.path(),
         };
         for _ in 0..REMOVALS_MAX {
             match fs::remove_dir_all(folder) {
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-                _ => break,
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    thread::sleep(REMOVAL_PAUSE)
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return tracing::warn!(folder = %folder.display(), %error, "cannot remove the folder of attempts");
+                }
+                _ => return,
             }
         }
+        tracing::warn!(folder = %folder.display(), "the folder of attempts is filled as it is removed, and stays");
     }
 }
 
@@ -285,7 +290,10 @@ impl Staged {
     /// Gives the file its name in the folder.
     fn publish(self, folder: &Path, name: String) -> Result<Part, Error> {
         let to = folder.join(&name);
-        fs::rename(self.unpublished.path(), &to).map_err(failed(&to))?;
+        fs::rename(self.unpublished.path(), &to).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => failed(self.unpublished.path())(error),
+            _ => failed(&to)(error),
+        })?;
         self.unpublished.keep();
         let StagedFile { records, bytes, checksum: xxh3, .. } = self.file;
         Ok(Part { name, records, bytes, xxh3 })
