@@ -13,7 +13,7 @@ use crate::{
     schedule::TaskReport,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, io, path::Path, thread, time::Duration};
+use std::{collections::BTreeMap, fs, io, path::Path, thread};
 use tempfile::TempDir;
 
 const SUCCESS: &str = "_SUCCESS";
@@ -22,7 +22,6 @@ const PART: &str = "part-";
 const NAME_SHOWN: usize = 32;
 /// How often a folder is emptied that is filled at the same time.
 const REMOVALS_MAX: u32 = 100;
-const REMOVAL_PAUSE: Duration = Duration::from_millis(1);
 
 /// An output folder in the making, which the part files of one job are written to. Dropped before it is committed, it
 /// vanishes.
@@ -270,9 +269,7 @@ impl Drop for Staging {
         };
         for _ in 0..REMOVALS_MAX {
             match fs::remove_dir_all(folder) {
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
-                    thread::sleep(REMOVAL_PAUSE)
-                }
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => thread::yield_now(),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return tracing::warn!(folder = %folder.display(), %error, "cannot remove the folder of attempts");
                 }
