@@ -45,15 +45,9 @@ fn points_that_do_not_fit_are_read_from_their_files_with_the_same_result() {
     let predicted =
         folder.succeed("predict m2.json points --labels l3.npy --distances d3.npy --memory 10600000");
     assert_eq!(predicted.stderr, STAYS);
-    for (a, b) in [
-        ("m1.json", "m2.json"),
-        ("l1.npy", "l2.npy"),
-        ("d1.npy", "d2.npy"),
-        ("l1.npy", "l3.npy"),
-        ("d1.npy", "d3.npy"),
-    ] {
-        assert!(folder.get(a) == folder.get(b), "{a} differs from {b}");
-    }
+    folder.same(&["m1.json", "m2.json"]);
+    folder.same(&["l1.npy", "l2.npy", "l3.npy"]);
+    folder.same(&["d1.npy", "d2.npy", "d3.npy"]);
     let quiet = folder.succeed("fit points --k 3 --max-iter 2 --memory 10600000 --quiet");
     assert_eq!(quiet.stderr, "");
 }

@@ -64,18 +64,12 @@ fn tables_that_do_not_fit_give_the_same_result_from_a_temporary_file() {
     fit(4, weights);
     let quiet = fit(5, &format!("{weights} --memory 16MB --spill-to spill"));
     assert_eq!(quiet.stderr, "");
-    for (a, b) in [
-        ("m1.json", "m2.json"),
-        ("l1.npy", "l2.npy"),
-        ("d1.npy", "d2.npy"),
-        ("l1.npy", "l3.npy"),
-        ("d1.npy", "d3.npy"),
-        ("m4.json", "m5.json"),
-        ("l4.npy", "l5.npy"),
-        ("d4.npy", "d5.npy"),
-    ] {
-        assert!(folder.get(a) == folder.get(b), "{a} differs from {b}");
-    }
+    folder.same(&["m1.json", "m2.json"]);
+    folder.same(&["l1.npy", "l2.npy", "l3.npy"]);
+    folder.same(&["d1.npy", "d2.npy", "d3.npy"]);
+    folder.same(&["m4.json", "m5.json"]);
+    folder.same(&["l4.npy", "l5.npy"]);
+    folder.same(&["d4.npy", "d5.npy"]);
     assert_nothing_spilled(&folder);
 }
 

@@ -78,6 +78,7 @@ pub mod local;
 mod memory;
 mod options;
 pub mod output;
+mod positioned;
 pub mod prelude;
 mod registry;
 pub mod schedule;

@@ -3,7 +3,7 @@
 use crate::{numeric::scalar::Scalar, output::little_endian};
 use mapreduce_core::{
     Error, Input, ReadError, RowBlock, Rows, SplitInfo,
-    input::{Blocks, Piece},
+    input::{Blocks, Piece, read_exact_at},
 };
 use std::{
     fs::File,
@@ -127,29 +127,11 @@ impl<T: Scalar> Blocks<Rows<T>> for FileBlocks<'_, T> {
         let count = ((BLOCK_BYTES / row_bytes).max(1) as u64).min(rows.end - rows.start);
         values.resize(count as usize * d, T::ZERO);
         let offset = rows.start * row_bytes as u64;
-        read_at(file, bytemuck::cast_slice_mut(values), offset).map_err(|source| {
+        read_exact_at(file, bytemuck::cast_slice_mut(values), offset).map_err(|source| {
             let path = format!("temporary file in {}", folder.display());
             ReadError::Io { path, offset, source }
         })?;
         rows.start += count;
         Ok(Some(RowBlock { width: d, values }))
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, at) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(n) => (bytes, at) = (&mut bytes[n..], at + n as u64),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

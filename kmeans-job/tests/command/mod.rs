@@ -41,6 +41,14 @@ impl Folder {
         fs::read(self.path(name)).unwrap_or_else(|problem| panic!("{name}: {problem}"))
     }
 
+    /// Compares files.
+    pub(crate) fn same(&self, names: &[&str]) {
+        let first = self.get(names[0]);
+        for name in &names[1..] {
+            assert!(self.get(name) == first, "{name} differs from {}", names[0]);
+        }
+    }
+
     /// All files with their content, hidden ones too; folders have none.
     pub(crate) fn content(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
         let entries = fs::read_dir(self.0.path()).expect("a folder");

@@ -10,7 +10,10 @@
 //! | 8 | xxh3 of the content as it lies here, seeded with the sum of the first eight bytes and of the block's offset |
 //! | | the content, compressed as an LZ4 block unless that does not pay |
 
-use crate::Memory;
+use crate::{
+    Memory,
+    positioned::{read_exact_at, write_all_at},
+};
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use std::{
     cell::RefCell,
@@ -279,7 +282,7 @@ impl SpillWriter {
     }
 
     fn flush(&mut self) -> Result<(), SpillError> {
-        write_at(&self.file.file, &self.buffers.out[..self.filled], self.at)
+        write_all_at(&self.file.file, &self.buffers.out[..self.filled], self.at)
             .map_err(|source| SpillError::Write { folder: self.file.folder.clone(), source })?;
         self.at += self.filled as u64;
         self.filled = 0;
@@ -374,7 +377,7 @@ impl SpillBlocks {
     }
 
     fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), SpillError> {
-        match read_at(&self.file.file, bytes, at) {
+        match read_exact_at(&self.file.file, bytes, at) {
             // What was written is not there: someone has cut the file.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.damaged()),
             Err(source) => Err(SpillError::Read { folder: self.file.folder.clone(), source }),
@@ -425,42 +428,6 @@ impl SpillBlocks {
     pub(super) fn damaged(&self) -> SpillError {
         SpillError::Damaged { folder: self.file.folder.clone(), offset: self.at }
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
-}
-
-#[cfg(unix)]
-fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, at) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(n) => (bytes, at) = (&mut bytes[n..], at + n as u64),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-#[cfg(windows)]
-fn write_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_write(file, bytes, at) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => (bytes, at) = (&bytes[n..], at + n as u64),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

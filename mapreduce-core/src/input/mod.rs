@@ -53,6 +53,7 @@ mod split;
 mod text_files;
 pub(crate) mod window;
 
+pub use crate::positioned::read_exact_at;
 pub use both::{Both, Either, EitherIter};
 pub use cache::SplitCache;
 pub use chained::{Chained, PairBlock, PairBuffer, Pairs};

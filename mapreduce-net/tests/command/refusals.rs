@@ -6,7 +6,11 @@ use super::{
 };
 use mapreduce_core::{Registry, prelude::*};
 use mapreduce_net::{pool_file::PoolFile, testing::TestPool};
-use std::{fs, net::UdpSocket};
+use std::{
+    fs,
+    net::UdpSocket,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
 
 fn run(folder: &TempDir, args: &str) -> Ended {
@@ -126,7 +130,9 @@ fn a_pool_that_nobody_answers_for() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let folder = folder(&address.to_string());
+    let started = Instant::now();
     let ended = run(&folder, "run text --output out --pool lab.pool --wait 1");
+    assert!(started.elapsed() >= Duration::from_secs(1), "it waits as long as it is asked to");
     let error = ended.refused(1);
     let start = format!("error: no peer of the pool was reached within 1 s: {address}: ");
     assert!(error.starts_with(&start), "{error}");

@@ -74,13 +74,13 @@ fn every_flipped_bit_is_noticed() {
     assert!(begin > 0);
     for at in begin..end {
         let mut byte = [0];
-        read_at(&file.file, &mut byte, at).unwrap();
+        read_exact_at(&file.file, &mut byte, at).unwrap();
         for bit in 0..8 {
-            write_at(&file.file, &[byte[0] ^ 1 << bit], at).unwrap();
+            write_all_at(&file.file, &[byte[0] ^ 1 << bit], at).unwrap();
             let error = read(&file, begin, end).unwrap_err();
             assert!(matches!(error, SpillError::Damaged { offset, .. } if offset == begin), "{error}");
         }
-        write_at(&file.file, &byte, at).unwrap();
+        write_all_at(&file.file, &byte, at).unwrap();
     }
     assert_eq!(read(&file, begin, end).unwrap(), b"spilled spilled spilled spilled spilled");
 }
@@ -90,8 +90,8 @@ fn a_file_that_was_cut_or_a_block_that_moved_is_noticed() {
     let memory = Memory::limited(0);
     let (file, begin, end) = write(&memory, &[7; 100]);
     let mut block = vec![0; (end - begin) as usize];
-    read_at(&file.file, &mut block, begin).unwrap();
-    write_at(&file.file, &block, end).unwrap();
+    read_exact_at(&file.file, &mut block, begin).unwrap();
+    write_all_at(&file.file, &block, end).unwrap();
     assert!(matches!(read(&file, end, 2 * end), Err(SpillError::Damaged { .. })));
     file.file.set_len(end - 1).unwrap();
     let error = read(&file, begin, end).unwrap_err().to_string();
