@@ -16,6 +16,7 @@ use crate::{
     labelling::label,
     numeric::{exact::ExactSum, random::bits, scalar::Scalar},
     session::Session,
+    stand_in::StandIn,
     start,
 };
 use mapreduce_core::{Engine, RowBlock};
@@ -136,6 +137,7 @@ fn split_apart<T: Scalar, E: Engine>(
         columns: &columns,
         spread: &spread,
         data: &data,
+        stand_in: &StandIn::default(),
         replacement: None,
     };
     let halves = split_rows(&of_part, part, pass, session, start_seconds)?;

@@ -150,16 +150,13 @@ fn fit_as<T: Scalar, L: Labels>(
             Some(Silhouette::new(&centred, kmeans.seed, &data, &mut session)?)
         }
     };
-    // A file that peers read has the rows as they are.
-    let is_replaceable = !session.is_shared() && kmeans.algorithm == Algorithm::Lloyd;
     let stop = || session.is_cancelled();
-    let stand_in = match is_replaceable {
-        true => StandIn::find(&centred, range.to, kmeans.max_iter, &stop),
-        false => None,
+    let stand_in = match kmeans.algorithm {
+        // A file that peers read has the rows as they are.
+        Algorithm::Lloyd => StandIn::find(&centred, range.to, kmeans.max_iter, session.is_shared(), &stop),
+        _ => StandIn::default(),
     };
-    let replacement = stand_in
-        .as_ref()
-        .map(|rows| session.dataset(&rows.rows, &Preparation::Done).map(|data| Replacement { rows, data }));
+    let replacement = stand_in.rows.as_ref().map(|rows| session.dataset(rows, &Preparation::Done));
     let replacement = replacement.transpose()?;
     let prepared_seconds = started.elapsed().as_secs_f64();
 
@@ -171,6 +168,7 @@ fn fit_as<T: Scalar, L: Labels>(
         columns: &columns,
         spread: &spread,
         data: &data,
+        stand_in: &stand_in,
         replacement: replacement.as_ref(),
     };
     for k in range.from..=range.to {
@@ -214,14 +212,9 @@ pub(crate) struct Search<'a, T: Scalar> {
     pub(crate) columns: &'a Columns<T>,
     pub(crate) spread: &'a Spread,
     pub(crate) data: &'a Data<'a, T>,
-    /// What Lloyd's iterations go through instead of the rows, if that makes them faster.
-    pub(crate) replacement: Option<&'a Replacement<'a, T>>,
-}
-
-/// Rows that stand in for others, as a dataset.
-pub(crate) struct Replacement<'a, T: Scalar> {
-    rows: &'a StandIn<T>,
-    data: Data<'a, T>,
+    pub(crate) stand_in: &'a StandIn<T>,
+    /// The rows that Lloyd's iterations go through instead of the data, if that makes them faster.
+    pub(crate) replacement: Option<&'a Data<'a, T>>,
 }
 
 /// What is looked for in a pass from start centroids to the end of the iterations.
@@ -356,8 +349,8 @@ impl<T: Scalar> Search<'_, T> {
         let iterations = Iterations {
             centred,
             grid: &self.columns.grid,
-            weights_are_copies: self.replacement.is_some_and(|other| other.rows.weights_are_copies),
-            are_near: self.replacement.is_some_and(|other| other.rows.are_near),
+            weights_are_copies: self.stand_in.weights_are_copies,
+            are_near: self.stand_in.are_near,
             squares: &self.spread.squares,
             k,
             run: number,
@@ -368,7 +361,7 @@ impl<T: Scalar> Search<'_, T> {
             observer,
             clock: Clock::start(),
         };
-        Ok(session.iterate(&iterations, self.replacement.map_or(data, |other| &other.data))?.output)
+        Ok(session.iterate(&iterations, self.replacement.unwrap_or(data))?.output)
     }
 }
 

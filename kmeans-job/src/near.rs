@@ -28,6 +28,35 @@ const SAMPLE: usize = 1 << 12;
 /// Steps into which the range of a column is divided to look up the side of a cell.
 const STEPS: usize = 1 << 11;
 
+/// Of rows as they are, runs of so many are looked at,
+const RUNS: usize = 64;
+/// each of so many rows.
+const RUN: usize = 96;
+/// Fewer centroids are all tried in no more time than it takes to find out which need not be.
+const K_OF_RUNS_MIN: usize = 3;
+/// How much of the variance of all may be within the runs. What boxes around them rule out is seen as soon as there are some.
+const WITHIN_MAX: f64 = 0.5;
+
+/// Whether the rows as they are, of which `d` columns are coordinates, are near those that follow them, so that this saves
+/// time in `iterations` with `k` centroids: rows of files that are ordered by class, by time or by place.
+pub(crate) fn are_near<T: Scalar>(rows: &Matrix<T>, d: usize, k: usize, iterations: u32) -> bool {
+    let n = rows.rows();
+    // Boxes are made in a second iteration.
+    if n < ROWS_MIN || k < K_OF_RUNS_MIN || iterations < 3 {
+        return false;
+    }
+    let width = rows.d();
+    let runs = (0..RUNS).map(|run| &rows.values()[run * (n - RUN) / (RUNS - 1) * width..][..RUN * width]);
+    let (mut all, mut within) = (0.0, 0.0);
+    for j in 0..d {
+        let columns: Vec<Vec<f64>> =
+            runs.clone().map(|run| run.iter().skip(j).step_by(width).map(|x| x.to_f64()).collect()).collect();
+        all += deviation(&columns.concat()).powi(2);
+        within += columns.iter().map(|run| deviation(run).powi(2)).sum::<f64>() / RUNS as f64;
+    }
+    within < all * WITHIN_MAX
+}
+
 /// The rows, of which `d` columns are coordinates, arranged by cells; in a cell they keep their order. Nothing if that takes
 /// longer than it saves in `iterations` with `k` centroids, or `stop` asks for an end.
 pub(crate) fn arrange<T: Scalar>(
@@ -204,5 +233,33 @@ mod tests {
             arrange(&rows(ROWS_MIN, 3, None), 3, 64, 300, &|| true).is_none(),
             "somebody asks for an end"
         );
+    }
+
+    /// Rows of `d` columns and a weight: `clusters` that are apart, one after the other if `in_order`, or in turns.
+    fn clusters(n: usize, d: usize, clusters: usize, in_order: bool) -> Matrix<f64> {
+        let value = |i: usize| {
+            let (row, column) = (i / (d + 1), i % (d + 1));
+            let cluster = if in_order { row * clusters / n } else { row % clusters };
+            let middle = uniform(6, 1, (cluster * d + column) as u64);
+            // A weight tells nothing of where a row is.
+            if column == d { row as f64 } else { middle + 0.2 * uniform(6, 0, i as u64) }
+        };
+        Matrix::new(n, d + 1, (0..n * (d + 1)).map(value).collect()).unwrap()
+    }
+
+    #[test]
+    fn rows_that_are_near_those_behind_them_as_they_are_are_recognized() {
+        for (d, k) in [(1, 3), (3, 5), (20, 10), (50, 200)] {
+            let n = ROWS_MIN + 7;
+            assert!(are_near(&clusters(n, d, k, true), d, k, 300), "{k} clusters of {d} columns in order");
+            assert!(!are_near(&clusters(n, d, k, false), d, k, 300), "{k} clusters of {d} columns in turns");
+        }
+        let rows = clusters(ROWS_MIN, 2, 3, true);
+        assert!(are_near(&rows, 2, 3, 3));
+        assert!(!are_near(&rows, 2, 2, 3), "too few centroids");
+        assert!(!are_near(&rows, 2, 3, 2), "too few iterations");
+        assert!(!are_near(&clusters(ROWS_MIN - 1, 2, 3, true), 2, 3, 3), "too few rows");
+        let same = Matrix::new(ROWS_MIN, 2, vec![7.0; 2 * ROWS_MIN]).unwrap();
+        assert!(!are_near(&same, 2, 3, 3), "nothing tells rows apart");
     }
 }

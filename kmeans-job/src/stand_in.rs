@@ -3,9 +3,11 @@
 
 use crate::{centred::Centred, distinct, near, numeric::scalar::Scalar, source::Source};
 
-/// The rows of the data in another form.
+/// The rows that Lloyd's iterations go through.
+#[derive(Default)]
 pub(crate) struct StandIn<T: Scalar> {
-    pub(crate) rows: Source<T>,
+    /// The data in another form; nothing if it does best as it is.
+    pub(crate) rows: Option<Source<T>>,
     /// Whether each row is there once, with the number of its copies behind it.
     pub(crate) weights_are_copies: bool,
     /// Whether rows that follow each other are near each other.
@@ -13,18 +15,26 @@ pub(crate) struct StandIn<T: Scalar> {
 }
 
 impl<T: Scalar> StandIn<T> {
-    /// Rows in memory for so many iterations with `k` centroids, unless they do best as they are, or `stop` asks for an end.
+    /// What suits so many iterations with `k` centroids; the data itself if it is in files or `stop` asks for an end. If it
+    /// `is_fixed`, it cannot be replaced.
     pub(crate) fn find(
         rows: &Centred<T>,
         k: usize,
         iterations: u32,
+        is_fixed: bool,
         stop: &dyn Fn() -> bool,
-    ) -> Option<Self> {
-        let all = rows.in_memory()?;
+    ) -> Self {
+        let Some(all) = rows.in_memory() else { return Self::default() };
+        let d = rows.d();
+        if is_fixed {
+            return Self { are_near: near::are_near(all, d, k, iterations), ..Self::default() };
+        }
         let has_weights = rows.weighing.behind > 0;
         let distinct = (!has_weights).then(|| distinct::find(all, k, iterations, stop)).flatten();
-        let near = near::arrange(distinct.as_ref().unwrap_or(all), rows.d(), k, iterations, stop);
-        let (weights_are_copies, are_near) = (distinct.is_some(), near.is_some());
-        Some(Self { rows: Source::Memory(near.or(distinct)?), weights_are_copies, are_near })
+        let weights_are_copies = distinct.is_some();
+        let found = distinct.as_ref().unwrap_or(all);
+        let arranged = near::arrange(found, d, k, iterations, stop);
+        let are_near = arranged.is_some() || near::are_near(found, d, k, iterations);
+        Self { rows: arranged.or(distinct).map(Source::Memory), weights_are_copies, are_near }
     }
 }

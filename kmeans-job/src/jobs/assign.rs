@@ -52,6 +52,9 @@ pub(super) struct Previous<T> {
     pub(super) drift: Drift,
 }
 
+/// Labels that are compared at once.
+const LABELS: usize = 16;
+
 /// Multiply-adds of a row from which on bounds can cost less than they save.
 const WORTH_BOUNDS: usize = 128;
 
@@ -142,8 +145,14 @@ impl<T: Scalar> Assign<T> {
         if !self.weights_are_copies {
             return before.iter().zip(after).filter(|(before, after)| before != after).count() as u64;
         }
-        let labels = rows.into_iter().zip(before.iter().zip(after));
-        labels.filter(|(_, (before, after))| before != after).map(|(row, _)| self.copies(row)).sum()
+        // Most rows stay: they are passed over a vector at a time.
+        let labels = before.chunks(LABELS).zip(after.chunks(LABELS));
+        let changed = rows.values.chunks(LABELS * rows.width).zip(labels).filter(|(_, (a, b))| a != b);
+        let of_some = |(values, (before, after)): (&[T], (&[u32], &[u32]))| -> u64 {
+            let rows = values.chunks_exact(rows.width).zip(before.iter().zip(after));
+            rows.filter(|(_, (before, after))| before != after).map(|(row, _)| self.copies(row)).sum()
+        };
+        changed.map(of_some).sum()
     }
 
     /// Whether bounds may be worth it.

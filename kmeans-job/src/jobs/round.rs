@@ -3,7 +3,7 @@
 use super::{
     assign::Assign,
     known::Known,
-    leaves::{LEAF, Leaf, Leaves},
+    leaves::{LEAF, Leaves},
     lloyd::Step,
 };
 use crate::{
@@ -29,6 +29,9 @@ const GATHERED: usize = 5 * TILES;
 
 /// Rows whose bounds are widened at once.
 const WIDENED: usize = 4096;
+
+/// Rows whose leaves are tried at once: so many that the middles of the boxes fill tiles.
+const IN_LEAVES: usize = 48 * LEAF;
 
 /// What bounds cost, in multiply-adds of the kernel: a look at those of a row, and beyond that a row that they leave
 /// uncertain. Where they leave so many uncertain that they cost more than they save, a few rounds do without.
@@ -86,6 +89,8 @@ struct Scratch<T> {
     lower: Vec<T>,
     uncertain: Vec<u32>,
     lists: RivalLists,
+    /// Some centroids, by their indices, and packed.
+    chosen: Vec<u32>,
     among: Option<Packed<T>>,
 }
 
@@ -95,13 +100,12 @@ impl<'a, T: Scalar> Round<'a, T> {
         let (k, d) = (mapper.packed.k(), mapper.grid.columns());
         let has_labels = cached.is_some();
         let mut known = cached.unwrap_or_default();
-        known.leaves =
-            known.leaves.take().filter(|leaves| mapper.rivals.is_some() && leaves.are_on(&mapper.grid));
+        known.leaves = known.leaves.take().filter(|_| mapper.rivals.is_some());
         // Not in a first round: where nothing is kept, all are first rounds.
         let makes_leaves =
             mapper.rivals.is_some() && has_labels && known.leaves.is_none() && !known.does_without_leaves;
         if makes_leaves {
-            known.leaves = Some(Leaves::new(&mapper.grid));
+            known.leaves = Some(Leaves::new(d));
         }
         let keeps_bounds = mapper.keeps_bounds() && known.leaves.is_none() && known.wants_bounds();
         if !keeps_bounds {
@@ -131,6 +135,7 @@ impl<'a, T: Scalar> Round<'a, T> {
                 lower: Vec::new(),
                 uncertain: Vec::new(),
                 lists: RivalLists::default(),
+                chosen: Vec::new(),
                 among: None,
             },
         }
@@ -139,18 +144,22 @@ impl<'a, T: Scalar> Round<'a, T> {
     /// Goes through the next rows.
     pub(super) fn add(&mut self, block: RowBlock<'_, T>) {
         self.width = block.width;
-        let at_once = match self.has_bounds {
-            true => WIDENED,
-            // Stays in the first-level cache for all that is done with it.
-            false => rows_at_once::<T>(block.width),
-        };
-        for values in block.values.chunks(at_once * block.width) {
+        let mut rest = block.values;
+        while !rest.is_empty() {
+            let at_once = match (self.has_bounds, &self.known.leaves) {
+                (true, _) => WIDENED,
+                (false, Some(_)) => IN_LEAVES,
+                // Stays in the first-level cache for all that is done with it.
+                (false, None) => rows_at_once::<T>(block.width),
+            };
+            let (values, others) = rest.split_at(rest.len().min(at_once * block.width));
             let rows = RowBlock { width: block.width, values };
             match self.has_bounds {
                 true => self.gather(rows),
                 false => self.add_leaves(rows),
             }
             self.rows += rows.len();
+            rest = others;
         }
     }
 
@@ -162,30 +171,36 @@ impl<'a, T: Scalar> Round<'a, T> {
         if self.uncertain > 0 && with_bounds > self.rows * multiply_adds {
             self.known.pause_bounds(BOUNDS_PAUSE);
         }
-        if self.rivals * 100 > self.rows * self.mapper.packed.k() * RIVALS_PERCENT_MAX {
+        if self.leaves_are_idle(self.rows) {
             (self.known.leaves, self.known.does_without_leaves) = (None, true);
         }
         let Self { known, moved, sums, counts, .. } = self;
         Found { known, moved, sums, counts }
     }
 
-    /// Assigns consecutive rows by their leaves, if those are known, or all of them.
+    /// Whether leaves have ruled little out for so many rows.
+    fn leaves_are_idle(&self, rows: usize) -> bool {
+        self.rivals * 100 > rows * self.mapper.packed.k() * RIVALS_PERCENT_MAX
+    }
+
+    /// Assigns consecutive rows by their leaves, if those are wanted and known, or all of them.
     fn add_leaves(&mut self, rows: RowBlock<'_, T>) {
-        let Some(mut leaves) = self.known.leaves.take() else { return self.assign(rows) };
-        let first = self.leaves;
-        match &self.mapper.rivals {
-            Some(rivals) if !self.makes_leaves && leaves.are_of(first, rows) => {
-                self.assign_leaves(rows, &mut leaves, rivals);
-            }
+        let (Some(rivals), Some(mut leaves)) = (&self.mapper.rivals, self.known.leaves.take()) else {
+            return self.assign(rows);
+        };
+        if self.makes_leaves {
+            leaves.extend(rows);
+        } else if !leaves.are_of(self.leaves, rows) {
             // The rows come in other blocks than before.
-            _ if !self.makes_leaves => return self.assign(rows),
-            _ => {
-                self.assign(rows);
-                leaves.extend(rows);
-            }
+            return self.assign(rows);
         }
+        self.assign_leaves(rows, &mut leaves, rivals);
         self.leaves += rows.len().div_ceil(LEAF);
-        self.known.leaves = Some(leaves);
+        match self.makes_leaves && self.leaves_are_idle(self.rows + rows.len()) {
+            // Before more of them are made.
+            true => self.known.does_without_leaves = true,
+            false => self.known.leaves = Some(leaves),
+        }
     }
 
     /// Assigns consecutive rows, which are those of the next leaves.
@@ -193,62 +208,81 @@ impl<'a, T: Scalar> Round<'a, T> {
         let next = self.leaves..self.leaves + rows.len().div_ceil(LEAF);
         let mut lists = std::mem::take(&mut self.scratch.lists);
         rivals.find(self.mapper.isa, &self.mapper.packed, &leaves.boxes, next.clone(), &mut lists);
-        let mut start = self.rows;
-        for ((leaf, values), rivals) in next.zip(rows.values.chunks(LEAF * rows.width)).zip(lists.iter()) {
+        let (mut start, mut rest) = (self.rows, rows.values);
+        let mut leaf = next.start;
+        let mut of_leaves = lists.iter().peekable();
+        while let Some(rivals) = of_leaves.next() {
+            // Those with the same rivals together.
+            let first = leaf;
+            leaf += 1;
+            while of_leaves.next_if(|next| *next == rivals).is_some() {
+                leaf += 1;
+            }
+            let (values, others) = rest.split_at(rest.len().min((leaf - first) * LEAF * rows.width));
+            rest = others;
             let rows = RowBlock { width: rows.width, values };
             let range = start..start + rows.len();
             start = range.end;
             self.rivals += rows.len() * rivals.len();
+            let owners = leaves.owners(first..leaf);
             match *rivals {
-                [owner] => self.give(rows, range, owner, leaves.of(leaf)),
+                [owner] => {
+                    let is_known = owners.iter().all(|known| *known == Some(owner));
+                    owners.fill(Some(owner));
+                    self.give(rows, range, owner, is_known);
+                }
                 _ => {
-                    *leaves.of(leaf).owner = None;
+                    owners.fill(None);
                     self.assign_among(rivals, rows, range);
                 }
             }
         }
+        drop(of_leaves);
         self.scratch.lists = lists;
     }
 
-    /// Gives all rows of a leaf to one cluster.
-    fn give(&mut self, rows: RowBlock<'_, T>, range: Range<usize>, to: u32, leaf: Leaf<'_, T>) {
-        if self.mapper.step == Step::Assign {
-            let to = to as usize;
-            let d = leaf.sums.len();
-            self.sums[to * d..][..d].iter_mut().zip(leaf.sums).for_each(|(sum, &x)| *sum += x);
-            self.counts[to] += leaf.count;
-        }
-        if *leaf.owner == Some(to) {
+    /// Gives consecutive rows to one cluster, which may be known to have them.
+    fn give(&mut self, rows: RowBlock<'_, T>, range: Range<usize>, to: u32, has_them: bool) {
+        if has_them && self.mapper.step == Step::Change {
             return;
         }
-        let Assign { isa, grid, step, .. } = self.mapper;
-        let (before, after) = (&mut self.known.labels[range], &[to; LEAF][..rows.len()]);
-        if before != after {
-            self.moved += self.mapper.different(rows, before, after);
-            if *step == Step::Change {
-                transfer(*isa, rows, [before, after], grid, &mut self.sums, &mut self.counts);
-            }
-            before.copy_from_slice(after);
-        }
-        *leaf.owner = Some(to);
+        let mut labels = std::mem::take(&mut self.scratch.labels);
+        labels.clear();
+        labels.resize(rows.len(), to);
+        self.relabel(rows, range, &labels);
+        self.scratch.labels = labels;
     }
 
-    /// Assigns the rows of a leaf among some centroids.
+    /// Assigns consecutive rows among some centroids.
     fn assign_among(&mut self, rivals: &[u32], rows: RowBlock<'_, T>, range: Range<usize>) {
-        let Assign { isa, packed, grid, step, .. } = self.mapper;
-        let Scratch { labels, among, .. } = &mut self.scratch;
+        let Assign { isa, packed, .. } = self.mapper;
+        let Scratch { labels, chosen, among, .. } = &mut self.scratch;
         let among = among.get_or_insert_with(|| packed.clone());
-        packed.choose(rivals, among);
+        if chosen[..] != *rivals {
+            packed.choose(rivals, among);
+            rivals.clone_into(chosen);
+        }
+        let mut labels = std::mem::take(labels);
         labels.resize(rows.len(), 0);
-        assign(*isa, among, rows, labels, None);
-        labels.iter_mut().for_each(|label| *label = rivals[*label as usize]);
+        assign(*isa, among, rows, &mut labels, None);
+        self.relabel(rows, range, &labels);
+        self.scratch.labels = labels;
+    }
+
+    /// Gives consecutive rows, which have labels, other ones.
+    fn relabel(&mut self, rows: RowBlock<'_, T>, range: Range<usize>, labels: &[u32]) {
+        let Assign { isa, grid, step, .. } = self.mapper;
         let before = &mut self.known.labels[range];
-        self.moved += self.mapper.different(rows, before, labels);
+        let has_changed = before != labels;
         match step {
+            Step::Change if !has_changed => {}
             Step::Change => transfer(*isa, rows, [before, labels], grid, &mut self.sums, &mut self.counts),
             _ => accumulate(*isa, rows, labels, grid, &mut self.sums, &mut self.counts),
         }
-        before.copy_from_slice(labels);
+        if has_changed {
+            self.moved += self.mapper.different(rows, before, labels);
+            before.copy_from_slice(labels);
+        }
     }
 
     /// Assigns all of consecutive rows.
@@ -381,15 +415,16 @@ mod tests {
             let mapper = rows.mapper(Step::Assign, number, true);
             let mut round = Round::new(&mapper, known.take());
             rows.go_through(&mut round, &[9000]);
-            // They are made in a second round, and known in a third.
-            assert_eq!((round.makes_leaves, round.rivals > 0), (number == 1, number > 1));
-            let limit = if number > 1 { 9000 * K / 10 } else { 0 };
+            // They are made in a second round, which looks at them as well.
+            assert_eq!((round.makes_leaves, round.rivals > 0), (number == 1, number > 0));
+            let limit = if number > 0 { 9000 * K / 10 } else { 0 };
             assert!(round.rivals <= limit, "{} in {number}", round.rivals);
             known = Some(round.finish().known);
         }
         let mut leaves = known.unwrap().leaves.unwrap();
-        let owned = (0..leaves.boxes.len()).filter(|&leaf| leaves.of(leaf).owner.is_some()).count();
-        assert!(owned * 2 > leaves.boxes.len(), "{owned} of {}", leaves.boxes.len());
+        let all = leaves.boxes.len();
+        let owned = leaves.owners(0..all).iter().flatten().count();
+        assert!(owned * 2 > all, "{owned} of {all}");
     }
 
     #[test]
@@ -401,9 +436,26 @@ mod tests {
             let mapper = rows.mapper(Step::Assign, number, true);
             let mut round = Round::new(&mapper, known.take());
             rows.go_through(&mut round, &[600]);
-            assert_eq!((round.makes_leaves, round.rivals > 0), (number == 1, number == 2));
+            assert_eq!((round.makes_leaves, round.rivals > 0), (number == 1, number == 1));
             known = Some(round.finish().known);
         }
+    }
+
+    #[test]
+    fn no_more_leaves_are_made_where_the_first_rule_little_out() {
+        let n = 3 * IN_LEAVES;
+        let rows = Rows((0..n).map(|i| (i * 337 % n) as f32).collect());
+        let round = |number, known| {
+            let mapper = rows.mapper(Step::Assign, number, true);
+            let mut round = Round::new(&mapper, known);
+            rows.go_through(&mut round, &[n]);
+            (round.leaves, round.finish().known)
+        };
+        let (none, known) = round(0, None);
+        let (made, known) = round(1, Some(known));
+        assert_eq!((none, made), (0, IN_LEAVES / LEAF));
+        assert!(known.does_without_leaves && known.leaves.is_none());
+        assert_eq!(round(2, Some(known)).0, 0);
     }
 
     #[test]

@@ -94,6 +94,9 @@ pub fn nearest<T: Scalar>(packed: &Packed<T>, row: &[T]) -> (u32, T) {
     best
 }
 
+/// Vectors of a tile that is kept on the stack: a few rows are assigned in less time than it takes to ask for memory.
+const NARROW: usize = 32;
+
 /// [`assign`] on an instruction set: what `f32` and `f64` add to [`Scalar`] so that it can be dispatched.
 pub trait Assign: Sized {
     #[doc(hidden)]
@@ -163,18 +166,25 @@ impl<T: Scalar> Pass<'_, T> {
         let Operations { splat, mul_add, keep, min, max, turn } = operations;
         let (d, width) = (self.packed.d(), self.rows.width);
         let lanes = size_of::<V>() / size_of::<T>() * VECTORS;
-        let mut tile = vec![V::zeroed(); d * VECTORS];
+        let (mut narrow, mut wide) = ([V::zeroed(); NARROW], Vec::new());
+        let tile = match narrow.get_mut(..d * VECTORS) {
+            Some(tile) => tile,
+            None => {
+                wide.resize(d * VECTORS, V::zeroed());
+                &mut wide[..]
+            }
+        };
         let mut rest = self.rows;
         for t in 0..self.labels.len().div_ceil(lanes) {
             let rows = rest.len().min(lanes);
             // A last tile that is not full keeps old rows in its other lanes; nobody reads what comes of them.
-            turn(rest, rows, d, bytemuck::cast_slice_mut(&mut tile));
+            turn(rest, rows, d, bytemuck::cast_slice_mut(tile));
             rest.values = &rest.values[rows * width..];
             let mut best = [splat(T::INFINITY); VECTORS];
             let mut second = [splat(T::INFINITY); VECTORS];
             let mut index = [V::zeroed(); VECTORS];
-            let mut id = 0;
-            for (norms, group) in self.packed.norms.iter().zip(self.packed.coordinates.chunks_exact(d)) {
+            let groups = self.packed.ids.iter().zip(&self.packed.norms);
+            for ((ids, norms), group) in groups.zip(self.packed.coordinates.chunks_exact(d)) {
                 let mut scores = norms.map(|norm| [splat(norm); VECTORS]);
                 for (factors, x) in group.iter().zip(tile.chunks_exact(VECTORS)) {
                     for (scores, &factor) in scores.iter_mut().zip(factors) {
@@ -184,15 +194,14 @@ impl<T: Scalar> Pass<'_, T> {
                         }
                     }
                 }
-                for scores in scores {
-                    let ids = splat(T::from_index(id));
+                for (scores, &id) in scores.iter().zip(ids) {
+                    let id = splat(id);
                     for v in 0..VECTORS {
                         if BOUNDS {
                             second[v] = min(second[v], max(best[v], scores[v]));
                         }
-                        keep(scores[v], ids, &mut best[v], &mut index[v]);
+                        keep(scores[v], id, &mut best[v], &mut index[v]);
                     }
-                    id += 1;
                 }
             }
             let range = t * lanes..t * lanes + rows;

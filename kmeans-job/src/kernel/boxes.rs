@@ -32,13 +32,20 @@ pub struct Boxes<T> {
     middles: Vec<T>,
     /// The most that the squared length of a row in the box can be.
     squares: Vec<f64>,
+    /// Of some rows at once, while a box is made.
+    lows: Vec<T>,
+    highs: Vec<T>,
 }
+
+/// Rows that are looked at together while a box is made.
+const AT_ONCE: usize = 8;
 
 impl<T: Scalar> Boxes<T> {
     /// None yet, in `d` dimensions.
     #[must_use]
     pub fn new(d: usize) -> Self {
-        Self { d, sides: Vec::new(), middles: Vec::new(), squares: Vec::new() }
+        let (sides, middles, squares, lows, highs) = Default::default();
+        Self { d, sides, middles, squares, lows, highs }
     }
 
     /// Adds the smallest box around rows, of which there is at least one.
@@ -51,12 +58,22 @@ impl<T: Scalar> Boxes<T> {
         self.sides.extend_from_slice(&rows.values[..d]);
         self.sides.extend_from_slice(&rows.values[..d]);
         let (low, high) = self.sides[first..].split_at_mut(d);
-        for row in rows {
-            for ((&x, low), high) in row.iter().zip(&mut *low).zip(&mut *high) {
-                *low = if x < *low { x } else { *low };
-                *high = if x > *high { x } else { *high };
-            }
+        // Several rows at once, which are whole vectors.
+        let at_once = AT_ONCE * rows.width;
+        let together = rows.values.chunks_exact(at_once);
+        let rest = together.remainder();
+        if rows.len() >= AT_ONCE {
+            self.lows.clear();
+            self.lows.extend_from_slice(&rows.values[..at_once]);
+            self.highs.clone_from(&self.lows);
+            together.for_each(|values| widen(&mut self.lows, &mut self.highs, values));
+            let ends = self.lows.chunks_exact(rows.width).zip(self.highs.chunks_exact(rows.width));
+            ends.for_each(|(lows, highs)| {
+                widen(low, high, lows);
+                widen(low, high, highs);
+            });
         }
+        rest.chunks_exact(rows.width).for_each(|row| widen(low, high, row));
         let sides = || low.iter().zip(&*high).map(|(low, high)| (low.to_f64(), high.to_f64()));
         self.middles.extend(sides().map(|(low, high)| T::from_f64((low + high) / 2.0)));
         self.squares.push(sides().map(|(low, high)| (low * low).max(high * high)).sum());
@@ -78,6 +95,15 @@ impl<T: Scalar> Boxes<T> {
     #[must_use]
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.sides) + size_of_val(&*self.middles) + size_of_val(&*self.squares)
+    }
+}
+
+/// Moves ends apart so that values are between them.
+#[inline(always)]
+fn widen<T: Scalar>(lows: &mut [T], highs: &mut [T], values: &[T]) {
+    for ((&x, low), high) in values.iter().zip(lows).zip(highs) {
+        *low = if x < *low { x } else { *low };
+        *high = if x > *high { x } else { *high };
     }
 }
 

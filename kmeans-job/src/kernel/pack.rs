@@ -19,6 +19,8 @@ pub struct Packed<T> {
     pub(crate) coordinates: Vec<[T; GROUP]>,
     /// `|c|^2`, one row a group.
     pub(crate) norms: Vec<[T; GROUP]>,
+    /// What rows are labelled with, one row a group.
+    pub(crate) ids: Vec<[T; GROUP]>,
     /// How far rounding may put a score off.
     pub(crate) error: ScoreError,
 }
@@ -45,21 +47,25 @@ impl<T: Scalar> Packed<T> {
             }
             norms[group][member] = norm;
         }
+        let id = |group, member| T::from_index((group * GROUP + member) as u32);
+        let ids = (0..groups).map(|group| std::array::from_fn(|member| id(group, member))).collect();
         let squares = norms.as_flattened().iter().take(k).map(|norm| norm.to_f64());
         let error = ScoreError::new::<T>(d, squares.fold(0.0, f64::max));
-        Packed { k, d, coordinates, norms, error }
+        Packed { k, d, coordinates, norms, ids, error }
     }
 
-    /// Replaces `some` with those of the centroids that are named by `ids`, in that order.
+    /// Replaces `some` with those of the centroids that are named by `ids`, in that order. Rows are labelled as by `self`.
     pub(crate) fn choose(&self, ids: &[u32], some: &mut Self) {
         let (d, groups) = (self.d, ids.len().div_ceil(GROUP));
         (some.k, some.d, some.error) = (ids.len(), d, self.error);
         some.coordinates.resize(groups * d, [T::ZERO; GROUP]);
         some.norms.clear();
         some.norms.resize(groups, [T::INFINITY; GROUP]);
+        some.ids.resize(groups, [T::ZERO; GROUP]);
         for (i, &id) in ids.iter().enumerate() {
             let (group, member) = (i / GROUP, i % GROUP);
             some.norms[group][member] = self.norm(id as usize);
+            some.ids[group][member] = T::from_index(id);
             for (j, packed) in some.coordinates[group * d..][..d].iter_mut().enumerate() {
                 packed[member] = self.coordinate(id as usize, j);
             }

@@ -14,6 +14,7 @@ mod files;
 mod input;
 mod invariance;
 mod mini_batch;
+mod near;
 mod nodes;
 mod oracle;
 mod overflow;
