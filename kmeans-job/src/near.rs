@@ -8,21 +8,34 @@
 //! by counting.
 
 use crate::{data::Matrix, numeric::scalar::Scalar};
+use mapreduce_core::rayon::{self, prelude::*};
 
 /// In more dimensions a cell has more neighbours than there are centroids to pass over.
 const COLUMNS_MAX: usize = 8;
 /// Fewer rows are clustered in no time as they are.
 const ROWS_MIN: usize = 1 << 15;
-/// Fewer centroids are all tried in no more time than it takes to find out which need not be.
-const K_MIN: usize = 32;
-/// Arranging a row takes about as long as this many multiply-adds of the assignment kernel.
-const MULTIPLY_ADDS_MIN: usize = 4000;
+/// Of up to so many columns a box has few neighbours.
+const COLUMNS_FEW: usize = 4;
+/// What arranging is worth it for, of few columns and of more.
+const FEW: Least = Least { k: 8, multiply_adds: 900 };
+const MORE: Least = Least { k: 32, multiply_adds: 4000 };
+
+/// The least for which rows are arranged.
+struct Least {
+    /// Fewer centroids are all tried in no more time than it takes to find out which need not be.
+    k: usize,
+    /// In all iterations, for each row: arranging it takes about as long.
+    multiply_adds: usize,
+}
+
 /// Rows of a cell, on the average.
 const CELL: usize = 16;
 /// Beyond, rows would go to more places than the cache that cores share has lines: 16 MiB.
 const CELL_BITS_MAX: u32 = 18;
-/// Rows between two looks at whether somebody asks for an end.
+/// Rows that a thread goes through between two looks at whether somebody asks for an end.
 const BETWEEN_STOPS: usize = 1 << 16;
+/// Rows that are looked at together for those that go to the cells of a thread.
+const TOGETHER: usize = 1 << 10;
 /// Rows that are looked at to see how rows are spread.
 const SAMPLE: usize = 1 << 12;
 /// Steps into which the range of a column is divided to look up the side of a cell.
@@ -68,29 +81,94 @@ pub(crate) fn arrange<T: Scalar>(
 ) -> Option<Matrix<T>> {
     let n = rows.rows();
     let work = k.saturating_mul(d).saturating_mul(iterations as usize);
-    if d > COLUMNS_MAX || n < ROWS_MIN || k < K_MIN || work < MULTIPLY_ADDS_MIN {
+    let least = if d <= COLUMNS_FEW { FEW } else { MORE };
+    if d > COLUMNS_MAX || n < ROWS_MIN || k < least.k || work < least.multiply_adds {
         return None;
     }
-    let (cells, mut codes) = (Cells::of(rows, d), Vec::with_capacity(n));
-    for some in rows.values().chunks(BETWEEN_STOPS * rows.d()) {
-        codes.extend(some.chunks_exact(rows.d()).map(|row| cells.code(row)));
+    if !is_room_for_copy(n, size_of_val(rows.values())) {
+        return None;
+    }
+    let width = rows.d();
+    let (cells, mut codes) = (Cells::of(rows, d), vec![0; n]);
+    let at_once = BETWEEN_STOPS * rayon::current_num_threads();
+    for (codes, values) in codes.chunks_mut(at_once).zip(rows.values().chunks(at_once * width)) {
+        let parts = codes.par_chunks_mut(TOGETHER).zip(values.par_chunks(TOGETHER * width));
+        parts.for_each(|(codes, values)| {
+            let each = codes.iter_mut().zip(values.chunks_exact(width));
+            each.for_each(|(code, row)| *code = cells.code(row));
+        });
         if stop() {
             return None;
         }
     }
-    let mut places = vec![0_usize; cells.len() + 1];
-    codes.iter().for_each(|&code| places[code as usize + 1] += 1);
-    for code in 0..cells.len() {
-        places[code + 1] += places[code];
-    }
-    let width = rows.d();
+    let mut places = vec![0_usize; cells.len()];
+    codes.iter().for_each(|&code| places[code as usize] += 1);
     let mut arranged = vec![T::ZERO; rows.values().len()];
-    for (row, code) in rows.values().chunks_exact(width).zip(codes) {
-        let place = &mut places[code as usize];
-        arranged[*place * width..][..width].copy_from_slice(row);
-        *place += 1;
-    }
+    let shares = share(&mut places, &mut arranged, n, width);
+    shares.into_par_iter().for_each(|share| share.fill(rows, &codes));
     Matrix::new(n, width, arranged).ok()
+}
+
+/// Whether there may be a copy of so many rows of so many bytes, and 4 bytes a row beside it: a fit promises to take no more
+/// than 1.3 times the points, 16 bytes a row and 100 MB.
+fn is_room_for_copy(rows: usize, bytes: usize) -> bool {
+    bytes as f64 * 0.7 <= rows as f64 * 12.0 + 100e6
+}
+
+/// The cells that a thread fills, which are consecutive.
+struct Share<'a, T> {
+    first: u32,
+    /// Of each cell, where its next row goes.
+    places: &'a mut [usize],
+    arranged: &'a mut [T],
+}
+
+/// Shares of about as many rows for each thread, for which the numbers of rows of the cells become their places.
+fn share<'a, T>(
+    mut cells: &'a mut [usize],
+    mut arranged: &'a mut [T],
+    n: usize,
+    width: usize,
+) -> Vec<Share<'a, T>> {
+    let (parts, mut shares, mut first) = (rayon::current_num_threads(), Vec::new(), 0);
+    while !cells.is_empty() {
+        let (mut of_share, mut rows) = (0, 0);
+        while of_share < cells.len() && rows < n.div_ceil(parts) {
+            let place = rows;
+            rows += std::mem::replace(&mut cells[of_share], place);
+            of_share += 1;
+        }
+        let (places, values);
+        (places, cells) = cells.split_at_mut(of_share);
+        (values, arranged) = arranged.split_at_mut(rows * width);
+        shares.push(Share { first, places, arranged: values });
+        first += of_share as u32;
+    }
+    shares
+}
+
+impl<T: Scalar> Share<'_, T> {
+    /// Copies those rows that have the codes of these cells.
+    fn fill(self, rows: &Matrix<T>, codes: &[u32]) {
+        let Self { first, places, arranged } = self;
+        let width = rows.d();
+        let mut own = [0_u16; TOGETHER];
+        for (codes, values) in codes.chunks(TOGETHER).zip(rows.values().chunks(TOGETHER * width)) {
+            // Without a branch on what cannot be foreseen.
+            let mut found = 0;
+            for (i, code) in codes.iter().enumerate() {
+                own[found] = i as u16;
+                found += usize::from((code.wrapping_sub(first) as usize) < places.len());
+            }
+            for &i in &own[..found] {
+                let i = usize::from(i);
+                let place = &mut places[(codes[i] - first) as usize];
+                let (to, row) = (&mut arranged[*place * width..][..width], &values[i * width..][..width]);
+                to.iter_mut().zip(row).for_each(|(to, &x)| *to = x);
+                *place += 1;
+            }
+        }
+    }
 }
 
 /// A division of space.
@@ -158,7 +236,7 @@ impl Column {
     }
 
     fn bits(&self, x: f64) -> u32 {
-        self.bits[(((x - self.low) * self.steps_per_unit) as usize).min(STEPS - 1)]
+        self.bits[(((x - self.low) * self.steps_per_unit) as u32 as usize).min(STEPS - 1)]
     }
 }
 
@@ -195,7 +273,7 @@ mod tests {
     fn rows_that_follow_each_other_are_near_each_other() {
         for (width, d, constant) in [(1, 1, None), (3, 3, None), (4, 3, None), (5, 5, Some(2))] {
             let rows = rows(ROWS_MIN, width, constant);
-            let arranged = arrange(&rows, d, K_MIN, 300, &|| false).unwrap();
+            let arranged = arrange(&rows, d, MORE.k, 300, &|| false).unwrap();
             let (before, after) = (mean_step(&rows, d), mean_step(&arranged, d));
             assert!(after < before / 8.0, "{before} became {after} in {d} dimensions");
         }
@@ -209,7 +287,7 @@ mod tests {
         let values =
             rows.values().chunks_exact(2).zip(indexes).flat_map(|(row, i)| [row[0], row[1], i]).collect();
         rows = Matrix::new(rows.rows(), 3, values).unwrap();
-        let arranged = arrange(&rows, 2, K_MIN, 300, &|| false).unwrap();
+        let arranged = arrange(&rows, 2, FEW.k, 300, &|| false).unwrap();
         let by_values = |rows: &Matrix<f32>| {
             let mut rows = rows.values().as_chunks::<3>().0.to_vec();
             rows.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
@@ -220,14 +298,42 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_threads_arranges_rows_alike() {
+        let rows = rows(ROWS_MIN + 3, 3, None);
+        let of_threads = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| arrange(&rows, 3, 64, 300, &|| false).unwrap())
+        };
+        let one = of_threads(1);
+        assert!([2, 3, 7].into_iter().all(|threads| of_threads(threads) == one));
+    }
+
+    #[test]
+    fn there_is_a_copy_only_where_memory_was_promised_for_it() {
+        for (d, most) in [(3, usize::MAX), (4, usize::MAX), (5, 50_000_000), (8, 9_615_384)] {
+            assert!(is_room_for_copy(most.min(1 << 40), most.min(1 << 40) * d * 4), "{d} columns");
+            assert_eq!(
+                is_room_for_copy(most.min(1 << 40) + 1, (most.min(1 << 40) + 1) * d * 4),
+                most == usize::MAX
+            );
+        }
+    }
+
+    #[test]
     fn it_is_left_alone_where_it_does_not_pay() {
         assert!(arrange(&rows(ROWS_MIN, 3, None), 3, 64, 300, &|| false).is_some());
         assert!(arrange(&rows(ROWS_MIN - 1, 3, None), 3, 64, 300, &|| false).is_none(), "too few rows");
         assert!(
-            arrange(&rows(ROWS_MIN, 3, None), 3, K_MIN - 1, 300, &|| false).is_none(),
+            arrange(&rows(ROWS_MIN, 3, None), 3, FEW.k - 1, 300, &|| false).is_none(),
             "too few centroids"
         );
-        assert!(arrange(&rows(ROWS_MIN, 3, None), 3, 64, 20, &|| false).is_none(), "too little to do");
+        assert!(arrange(&rows(ROWS_MIN, 3, None), 3, 64, 4, &|| false).is_none(), "too little to do");
+        assert!(arrange(&rows(ROWS_MIN, 5, None), 5, 32, 300, &|| false).is_some());
+        assert!(
+            arrange(&rows(ROWS_MIN, 5, None), 5, 31, 300, &|| false).is_none(),
+            "too few for five columns"
+        );
+        assert!(arrange(&rows(ROWS_MIN, 5, None), 5, 64, 12, &|| false).is_none(), "too little of them");
         assert!(arrange(&rows(ROWS_MIN, 9, None), 9, 64, 300, &|| false).is_none(), "too many columns");
         assert!(
             arrange(&rows(ROWS_MIN, 3, None), 3, 64, 300, &|| true).is_none(),

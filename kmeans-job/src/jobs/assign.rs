@@ -55,9 +55,6 @@ pub(super) struct Previous<T> {
 /// Labels that are compared at once.
 const LABELS: usize = 16;
 
-/// Multiply-adds of a row from which on bounds can cost less than they save.
-const WORTH_BOUNDS: usize = 128;
-
 impl<T: Scalar> Mapper for Assign<T> {
     type Input = CentredRows<T>;
     type Key = u32;
@@ -153,11 +150,6 @@ impl<T: Scalar> Assign<T> {
             rows.filter(|(_, (before, after))| before != after).map(|(row, _)| self.copies(row)).sum()
         };
         changed.map(of_some).sum()
-    }
-
-    /// Whether bounds may be worth it.
-    pub(super) fn keeps_bounds(&self) -> bool {
-        self.step == Step::Change && self.packed.k() * self.packed.d() >= WORTH_BOUNDS
     }
 
     /// Finds the rows of a split that are farthest from their centroids.

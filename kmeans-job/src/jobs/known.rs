@@ -21,12 +21,23 @@ pub(super) struct Known<T: Scalar> {
     pub(super) leaves: Option<Leaves<T>>,
     /// Whether such boxes were of no use.
     pub(super) does_without_leaves: bool,
+    /// Multiply-adds of a row that they leave, once there were some.
+    pub(super) left_by_leaves: Option<usize>,
 }
 
 impl<T: Scalar> Default for Known<T> {
     fn default() -> Self {
         let (labels, upper, lower) = (Vec::new(), Vec::new(), Vec::new());
-        Self { fingerprint: 0, labels, upper, lower, pause: 0, leaves: None, does_without_leaves: false }
+        Self {
+            fingerprint: 0,
+            labels,
+            upper,
+            lower,
+            pause: 0,
+            leaves: None,
+            does_without_leaves: false,
+            left_by_leaves: None,
+        }
     }
 }
 

@@ -39,6 +39,9 @@ const LOOK: usize = 75;
 const UNCERTAIN: usize = 700;
 const BOUNDS_PAUSE: u32 = 3;
 
+/// Multiply-adds of a row from which on bounds can cost less than they save.
+const WORTH_BOUNDS: usize = 128;
+
 /// Leaves that leave more than this many in a hundred centroids in question, over all rows, are dropped: to assign rows by
 /// the leaf costs more than to assign them all.
 const RIVALS_PERCENT_MAX: usize = 60;
@@ -101,13 +104,22 @@ impl<'a, T: Scalar> Round<'a, T> {
         let has_labels = cached.is_some();
         let mut known = cached.unwrap_or_default();
         known.leaves = known.leaves.take().filter(|_| mapper.rivals.is_some());
+        let wants_leaves = mapper.rivals.is_some() && !known.does_without_leaves;
+        let wants_bounds = mapper.step == Step::Change && known.wants_bounds();
+        let keeps_bounds = wants_bounds
+            && match wants_leaves {
+                // Where they leave much, bounds save more.
+                true => known.left_by_leaves.is_some_and(|left| left >= WORTH_BOUNDS),
+                false => k * d >= WORTH_BOUNDS,
+            };
+        if keeps_bounds {
+            known.leaves = None;
+        }
         // Not in a first round: where nothing is kept, all are first rounds.
-        let makes_leaves =
-            mapper.rivals.is_some() && has_labels && known.leaves.is_none() && !known.does_without_leaves;
+        let makes_leaves = wants_leaves && !keeps_bounds && has_labels && known.leaves.is_none();
         if makes_leaves {
             known.leaves = Some(Leaves::new(d));
         }
-        let keeps_bounds = mapper.keeps_bounds() && known.leaves.is_none() && known.wants_bounds();
         if !keeps_bounds {
             known.drop_bounds();
         }
@@ -166,13 +178,19 @@ impl<'a, T: Scalar> Round<'a, T> {
     /// What was found, after the last rows.
     pub(super) fn finish(mut self) -> Found<T> {
         self.settle();
-        let multiply_adds = self.mapper.packed.k() * self.mapper.packed.d();
-        let with_bounds = self.rows * LOOK + self.uncertain * (multiply_adds + UNCERTAIN);
-        if self.uncertain > 0 && with_bounds > self.rows * multiply_adds {
+        let (k, d) = (self.mapper.packed.k(), self.mapper.packed.d());
+        let with_bounds = self.rows * LOOK + self.uncertain * (k * d + UNCERTAIN);
+        if self.uncertain > 0 && with_bounds > self.rows * self.known.left_by_leaves.unwrap_or(k * d) {
             self.known.pause_bounds(BOUNDS_PAUSE);
+        }
+        if self.leaves > 0 {
+            self.known.left_by_leaves = Some(self.rivals * d / self.rows);
         }
         if self.leaves_are_idle(self.rows) {
             (self.known.leaves, self.known.does_without_leaves) = (None, true);
+        }
+        if self.known.does_without_leaves {
+            self.known.left_by_leaves = None;
         }
         let Self { known, moved, sums, counts, .. } = self;
         Found { known, moved, sums, counts }

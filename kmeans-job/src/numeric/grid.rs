@@ -270,16 +270,22 @@ impl<'a, T: Scalar> Addition<'a, T> {
                 }
             }
             Some(before) => {
-                // Most rows stay: they are passed over a vector at a time.
-                let vectors = before.chunks(LABELS).zip(self.labels.chunks(LABELS)).enumerate();
-                for (vector, (before, after)) in vectors.filter(|(_, (before, after))| before != after) {
-                    for (i, (&before, &after)) in (vector * LABELS..).zip(before.iter().zip(after)) {
+                let mut add = |first: usize, before: &[u32], after: &[u32]| {
+                    for (i, (&before, &after)) in (first..).zip(before.iter().zip(after)) {
                         if before != after {
                             rows.add::<false>(i, before as usize, sums, counts);
                             rows.add::<true>(i, after as usize, sums, counts);
                         }
                     }
+                };
+                // Most rows stay: they are passed over a vector at a time.
+                let (before, last_before) = before.as_chunks::<LABELS>();
+                let (after, last_after) = self.labels.as_chunks::<LABELS>();
+                let vectors = before.iter().zip(after).enumerate();
+                for (vector, (before, after)) in vectors.filter(|(_, (before, after))| before != after) {
+                    add(vector * LABELS, before, after);
                 }
+                add(after.len() * LABELS, last_before, last_after);
             }
         }
     }

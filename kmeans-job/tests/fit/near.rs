@@ -29,18 +29,18 @@ const ROWS: usize = (1 << 15) + 41;
 
 #[test]
 fn each_iteration_is_that_of_plain_loops() {
-    for (d, clusters, k) in [(10, 3, 3), (2, 4, 5)] {
+    for (d, clusters, k) in [(10, 3, 5), (2, 4, 3)] {
         let table = in_order(ROWS, d, clusters);
         let start = table.pick((0..k).map(|c| c * (ROWS / k) + 77));
         let (most, oracle) = lloyd(&table, &start.values, 0.0, 9).unwrap();
-        assert!(most > 3, "leaves are there from the second iteration on");
+        assert!(k < clusters || most > 3, "leaves are there from the second iteration on");
         let (fit, iterations) = observed_fit(table.f64(), &given(&start, most));
         assert_eq!(fit.labels, oracle.labels);
         let moved = |iterations: &[kmeans_job::Iteration]| -> Vec<u64> {
             iterations.iter().map(|iteration| iteration.moved).collect()
         };
         assert_eq!(moved(&iterations), moved(&oracle.iterations));
-        assert!(iterations[2].moved > 0, "rows move when there are leaves");
+        assert!(k < clusters || iterations[2].moved > 0, "rows move when there are leaves");
         for number in 1..most {
             let (until, oracle) = lloyd(&table, &start.values, 0.0, number).unwrap();
             let fit = fit_on(&*ENGINE, table.f64(), &given(&start, until)).unwrap();
