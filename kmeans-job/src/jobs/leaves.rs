@@ -11,6 +11,9 @@ use std::ops::Range;
 /// Rows of a leaf, but at the end of a block: whole tiles of the kernel on every instruction set.
 pub(super) const LEAF: usize = 96;
 
+/// Rows whose leaves are tried at once: so many that the middles of the boxes fill tiles.
+pub(super) const IN_LEAVES: usize = 48 * LEAF;
+
 /// The leaves of the rows of a split, in their order.
 #[derive(Debug)]
 pub(super) struct Leaves<T: Scalar> {

@@ -3,7 +3,7 @@
 use super::{
     assign::Assign,
     known::Known,
-    leaves::{LEAF, Leaves},
+    leaves::{IN_LEAVES, LEAF, Leaves},
     lloyd::Step,
 };
 use crate::{
@@ -29,9 +29,6 @@ const GATHERED: usize = 5 * TILES;
 
 /// Rows whose bounds are widened at once.
 const WIDENED: usize = 4096;
-
-/// Rows whose leaves are tried at once: so many that the middles of the boxes fill tiles.
-const IN_LEAVES: usize = 48 * LEAF;
 
 /// What bounds cost, in multiply-adds of the kernel: a look at those of a row, and beyond that a row that they leave
 /// uncertain. Where they leave so many uncertain that they cost more than they save, a few rounds do without.
