@@ -259,15 +259,6 @@ impl<T: Scalar> Centred<T> {
         }
     }
 
-    /// Copies of some rows of those in memory, at least one, with their weights.
-    pub(crate) fn gather(&self, all: &Matrix<T>, rows: &[usize]) -> Weighed<T> {
-        let values = rows.iter().flat_map(|&row| &all.values()[row * all.d()..][..all.d()]);
-        let values: Vec<T> = values.copied().collect();
-        let weighing = self.weighing.of_some(&values, self.d);
-        let matrix = Matrix::new(rows.len(), all.d(), values).expect("whole rows of some columns");
-        Weighed { source: Source::Memory(matrix), d: self.d, weighing }
-    }
-
     /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.source.rows()

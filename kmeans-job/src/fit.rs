@@ -123,9 +123,6 @@ fn fit_as<T: Scalar, L: Labels>(
     if range.to > source.rows() {
         return Err(FitError::K { k: range.to, rows: source.rows() });
     }
-    if kmeans.algorithm == Algorithm::Bisecting && matches!(source, Source::Files(_)) {
-        return Err(FitError::InFiles);
-    }
     let started = Instant::now();
     let mut session = Session::new(engine, &kmeans.cancel, kmeans.split_bytes);
     session.plan_for_sums::<T>(range.to, source.d());

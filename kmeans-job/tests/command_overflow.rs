@@ -111,10 +111,6 @@ fn a_folder_that_takes_no_file_is_named_with_the_ways_out() {
     let start = "error: nowhere: the points do not fit into 10.6 MB of memory, and cannot be kept in a temporary file there: ";
     let end = "; make room there, name another folder with --spill-to, or give more with --memory\n";
     assert!(run.stderr.starts_with(start) && run.stderr.ends_with(end), "{}", run.stderr);
-    let run = folder.run(&words(&format!("fit points --k 3 --algorithm bisecting --model m.json {MEMORY}")));
-    assert_eq!(run.status, Some(1));
-    let message = "bisecting needs all points in memory, and these are not; load them (on a command line: give more --memory)";
-    assert!(run.stderr.contains(message), "{}", run.stderr);
     assert_eq!(folder.names().len(), 2, "the points and the spill folder");
 }
 

@@ -6,13 +6,13 @@ use super::{
     args::{FitArgs, Init},
     cluster::{self, Clustering, Source},
     error::CommandError,
-    interrupt,
+    interrupt, memory,
     paths::{self, Named},
     report::{self, FitReport},
     rows::Outputs,
 };
 use kmeans_job::{
-    Fit, KMeans, PredictOptions,
+    Algorithm, Fit, KMeans, PredictOptions,
     data::Points,
     output::{self, AtomicFile},
 };
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     let outputs: Vec<Named<'_>> =
         options.into_iter().filter_map(|(name, path)| Some(Named { name, path: path.as_deref()? })).collect();
     // What is soon read is read ahead of the wait for a pool.
-    let source = Source::open(input)?.for_algorithm(search.algorithm);
+    let source = Source::open(input)?;
     let mut inputs: Vec<Named<'_>> = source.named().collect();
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
@@ -65,12 +65,9 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     #[cfg(feature = "plot")]
     let picture = plot.as_ref().map(|path| Picture::of(path, &source, &points, search.seed)).transpose()?;
     let load_seconds = started.elapsed().as_secs_f64();
-    // As they were read, and as they are put behind the points. Other memory of points in files is counted as it is used.
-    let of_weights = match (&points, &weights) {
-        (Points::Files(files), Some(_)) => files.rows() as u64 * 16,
-        _ => 0,
-    };
-    let _weights = memory.set_apart(of_weights);
+    // Other memory of points in files is counted as it is used.
+    let is_bisected = search.algorithm() == Algorithm::Bisecting;
+    let _apart = memory.set_apart(memory::of_files(&points, weights.is_some(), is_bisected));
 
     let clustering = Clustering {
         engine: &engine,
@@ -80,6 +77,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         distance: (*distance).into(),
         weights,
         split_bytes: *split_size,
+        memory: &memory,
         shared: run.pool.shared,
         quiet: run.quiet,
         cancel,

@@ -37,6 +37,7 @@ pub(crate) use files::{FileRows, RowsOfDtype};
 pub(crate) use load::read;
 pub use load::{LoadOptions, check, list, load, load_all};
 pub use stored::{ShareError, StoredRows};
+pub(crate) use temporary::{TemporaryFile, TemporaryRows};
 pub use watch::Progress;
 pub(crate) use weighed::WeighedRows;
 pub use weights::load_weights;
