@@ -35,6 +35,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         run,
     } = args;
     let started = Instant::now();
+    let memory = run.memory.memory()?;
     let options = [
         ("--model", model),
         ("--centroids", centroids),
@@ -58,7 +59,6 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         Some(path) => Some((path, cluster::load_weights(path, cancel)?)),
         None => None,
     };
-    let memory = run.memory.memory();
     let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
     let points = source.load(&memory, run.quiet, cancel)?;

@@ -16,6 +16,7 @@ use std::{path::Path, time::Instant};
 pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandError> {
     let PredictArgs { model: model_path, input, labels, distances, run } = args;
     let started = Instant::now();
+    let memory = run.memory.memory()?;
     let source = Source::open(input)?;
     let mut inputs = vec![Named { name: "MODEL", path: model_path }];
     inputs.extend(source.named());
@@ -24,7 +25,6 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     paths::check(&inputs, &outputs)?;
     // What is soon read is read ahead of the wait for a pool.
     let model = Model::load(model_path)?;
-    let memory = run.memory.memory();
     let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
     let points = source.load(&memory, run.quiet, cancel)?;

@@ -23,6 +23,7 @@ use std::{path::Path, time::Instant};
 pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandError> {
     let QuantizeArgs { image: input, search, dither, palette: gpl, output: out, run } = args;
     let started = Instant::now();
+    let memory = run.memory.memory()?;
     let mut inputs = vec![Named { name: "IMAGE", path: input }];
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
@@ -37,7 +38,6 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
     let start = cluster::load_start(&search.init, cancel)?;
     let image = image::load_rgb(input)?;
     interrupt::check(cancel)?;
-    let memory = run.memory.memory();
     let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let load_seconds = started.elapsed().as_secs_f64();
 
