@@ -52,7 +52,7 @@ pub(crate) fn gather<T: Scalar, E: Engine>(
             if session.is_cancelled() {
                 return Err(FitError::Job(Error::Cancelled));
             }
-            let (of_block, after) = of_split.split_at(block.len());
+            let (of_block, after) = of_split.split_at(block.len().min(of_split.len()));
             of_split = after;
             for (row, _) in block.into_iter().zip(of_block).filter(|(_, found)| is_in(found)) {
                 units += weighing.in_units(weight_of(row, d));

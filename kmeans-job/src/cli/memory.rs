@@ -15,7 +15,7 @@ const POINT_BYTES: u64 = 16;
 const WEIGHT_BYTES: u64 = 16;
 /// The cluster of a point while clusters are split.
 const CLUSTER_BYTES: u64 = 4;
-/// Of copies that are in memory under any budget.
+/// Copies of so many bytes are in memory under any budget.
 const COPY_BYTES: u64 = 1 << 20;
 
 /// What counts besides the values of each point in [`loaded_max`], which is without the three tenths on top of the values.
@@ -33,15 +33,15 @@ pub(crate) fn loaded_max(budget: u64) -> u64 {
     ((budget - rest(budget)) / 13).saturating_mul(10)
 }
 
-/// The most bytes of a copy of points that may be in memory: what these leave, which are there as well or in files, and what
-/// is kept of each. Of a cluster of a few points a copy is, whatever the budget.
+/// The most bytes that a copy of some of the points may take in memory: what is left of the budget by the points, if they are
+/// loaded, and by what is kept of each. A small copy is in memory whatever the budget.
 pub(crate) fn copies_max(points: &Points, has_weights: bool, budget: u64) -> u64 {
     let rows = points.rows() as u64;
     let loaded = match points {
         Points::Files(_) => 0,
         loaded => rows.saturating_mul(loaded.d() as u64).saturating_mul(value_bytes(loaded.dtype())),
     };
-    let of_point = POINT_BYTES + CLUSTER_BYTES + if has_weights { WEIGHT_BYTES } else { 0 };
+    let of_point = POINT_BYTES + kept_bytes(has_weights, true);
     let kept = loaded.saturating_add(rows.saturating_mul(of_point));
     (budget - rest(budget)).saturating_sub(kept).max(COPY_BYTES)
 }
@@ -56,9 +56,12 @@ fn value_bytes(dtype: Dtype) -> u64 {
 /// What is to be kept of points in files besides what the engine counts itself.
 pub(crate) fn of_files(points: &Points, has_weights: bool, is_bisected: bool) -> u64 {
     let Points::Files(files) = points else { return 0 };
-    let weight = if has_weights { WEIGHT_BYTES } else { 0 };
-    let cluster = if is_bisected { CLUSTER_BYTES } else { 0 };
-    (files.rows() as u64).saturating_mul(weight + cluster)
+    (files.rows() as u64).saturating_mul(kept_bytes(has_weights, is_bisected))
+}
+
+/// What is kept of each point, but for what saves work.
+fn kept_bytes(has_weights: bool, is_bisected: bool) -> u64 {
+    u64::from(has_weights) * WEIGHT_BYTES + u64::from(is_bisected) * CLUSTER_BYTES
 }
 
 /// Of a small budget half is for points, so that a few of them are loaded whatever it is.
