@@ -22,7 +22,7 @@ const STREAM_SPLIT: u64 = 0x73_706c_6974; // "split"
 
 /// A cluster on the way.
 struct Part {
-    /// How many there are.
+    /// The number of its rows.
     rows: usize,
     /// In the coordinates of the centred rows.
     centroid: Vec<f64>,
