@@ -87,7 +87,7 @@ impl<T: Scalar> Centred<T> {
         if distance == Distance::Cosine {
             check_directions(&ranges)?;
             drop(data);
-            let scaled = Self::scaled(source, d, weighing);
+            let scaled = session.install(|| Self::scaled(source, d, weighing));
             let columns = scaled.columns_of_units(session)?;
             return Ok((scaled, columns));
         }
@@ -101,7 +101,7 @@ impl<T: Scalar> Centred<T> {
         let total = weighing.total();
         let mean = |j: usize| sum_less(sums[j], grid.unit(j), total, shift[j]) / total;
         let means = (0..d).map(mean).collect();
-        let centred = Self::shifted(source, d, weighing, &shift);
+        let centred = session.install(|| Self::shifted(source, d, weighing, &shift));
         let magnitudes = centred.magnitudes_of(counted);
         let heaviest = rows.max(total.ceil() as usize);
         check_magnitudes::<T>(&magnitudes, heaviest)?;

@@ -149,9 +149,9 @@ fn fit_as<T: Scalar, L: Labels>(
     };
     // A file that peers read has the rows as they are.
     let is_replaceable = !session.is_shared() && kmeans.algorithm == Algorithm::Lloyd;
-    let stop = || session.is_cancelled();
+    let stop = || kmeans.cancel.is_cancelled();
     let stand_in = match is_replaceable {
-        true => StandIn::find(&centred, range.to, kmeans.max_iter, &stop),
+        true => session.install(|| StandIn::find(&centred, range.to, kmeans.max_iter, &stop)),
         false => None,
     };
     let replacement = stand_in

@@ -101,7 +101,7 @@ impl<L: Labels> KMeans<L> {
     /// # Errors
     /// Those of `fit`.
     pub fn fit_on(&self, engine: &impl Engine, points: impl IntoPoints) -> Result<Fit<L>, FitError> {
-        fit::fit(&self.options, engine, points.into_points()?, None)
+        fit::fit(&self.options, engine, engine.install(|| points.into_points())?, None)
     }
 
     /// As [`fit`](Self::fit), with a weight for each row: a row of weight 3 counts as three rows, and one of weight 0 gets a
@@ -141,7 +141,7 @@ impl<L: Labels> KMeans<L> {
         points: impl IntoPoints,
         weights: &[f64],
     ) -> Result<Fit<L>, FitError> {
-        fit::fit(&self.options, engine, points.into_points()?, Some(weights))
+        fit::fit(&self.options, engine, engine.install(|| points.into_points())?, Some(weights))
     }
 }
 

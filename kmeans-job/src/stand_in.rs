@@ -18,7 +18,7 @@ impl<T: Scalar> StandIn<T> {
         rows: &Centred<T>,
         k: usize,
         iterations: u32,
-        stop: &dyn Fn() -> bool,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
         let all = rows.in_memory()?;
         let has_weights = rows.weighing.behind > 0;

@@ -82,7 +82,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         quiet: run.quiet,
         cancel,
     };
-    let rows = Outputs { labels: labels.as_deref(), distances: distances.as_deref(), threads: run.threads };
+    let rows = Outputs { labels: labels.as_deref(), distances: distances.as_deref() };
     let ending =
         Ending { args, engine: &engine, name: &name, outputs: &outputs, started, load_seconds, cancel };
     match points {
@@ -108,7 +108,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
             // A fit takes the points with it.
             let kept = distances.as_ref().map(|_| points.clone());
             let fit = clustering.run(KMeans::builder(), points)?;
-            let staged = rows.stage(kept.as_ref(), &fit.labels, &fit.model)?.into_iter();
+            let staged = rows.stage(kept.as_ref(), &fit.labels, &fit.model, &engine)?.into_iter();
             #[cfg(feature = "plot")]
             let staged = staged.chain(picture.map(|picture| picture.stage(&fit)).transpose()?);
             let staged = staged.collect();
