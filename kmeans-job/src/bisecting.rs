@@ -5,7 +5,7 @@ use crate::{
     clock::Clock,
     error::{DataError, FitError},
     fit::{Iteration, Pass, Search},
-    gathering::gather,
+    gathering::{RUN, gather},
     iterations::Fitted,
     jobs::halves::{Halve, Halved},
     kernel::distance::squared_distance,
@@ -93,7 +93,8 @@ impl Clusters {
     /// Puts the first half in the place of a cluster, and the second behind all others.
     fn replace(&mut self, index: usize, halves: Halves) {
         let (whole, new) = (index as u32, self.parts.len() as u32);
-        let of_whole = self.of_rows.iter_mut().filter(|cluster| **cluster == whole);
+        let runs = self.of_rows.chunks_mut(RUN).filter(|run| run.contains(&whole));
+        let of_whole = runs.flatten().filter(|cluster| **cluster == whole);
         for (cluster, in_second) in of_whole.zip(halves.halved.iter().flat_map(Halved::in_second)) {
             if in_second {
                 *cluster = new;

@@ -16,6 +16,9 @@ use std::{io, path::PathBuf};
 /// Bytes gathered between two writes.
 const BLOCK_BYTES: usize = 512 << 10;
 
+/// Rows that are passed over together if none is in a cluster. Of many clusters it is most of them.
+pub(crate) const RUN: usize = 16;
+
 /// How much memory copies of rows may take, and where larger ones go.
 #[derive(Clone, Debug)]
 pub(crate) struct Overflow {
@@ -35,8 +38,7 @@ pub(crate) fn gather<T: Scalar, E: Engine>(
     session: &Session<'_, E>,
 ) -> Result<Weighed<T>, FitError> {
     let (d, weighing) = (centred.d(), centred.weighing);
-    let is_in = |found: &u32| *found == cluster;
-    let count = clusters.iter().filter(|found| is_in(found)).count();
+    let count = clusters.iter().filter(|found| **found == cluster).count();
     let mut copies = Copies::new(count, d + weighing.behind, overflow)?;
     let (splits, mut units) = (data.splits(), 0);
     // Rows are numbered: a split ends where the next begins.
@@ -44,7 +46,7 @@ pub(crate) fn gather<T: Scalar, E: Engine>(
     let ends = starts.clone().skip(1).chain([clusters.len()]);
     for ((split, start), end) in splits.iter().zip(starts).zip(ends) {
         let mut of_split = &clusters[start..end];
-        if !of_split.iter().any(is_in) {
+        if !of_split.contains(&cluster) {
             continue;
         }
         let mut blocks = data.input().open(split).map_err(Error::from)?;
@@ -54,9 +56,15 @@ pub(crate) fn gather<T: Scalar, E: Engine>(
             }
             let (of_block, after) = of_split.split_at(block.len().min(of_split.len()));
             of_split = after;
-            for (row, _) in block.into_iter().zip(of_block).filter(|(_, found)| is_in(found)) {
-                units += weighing.in_units(weight_of(row, d));
-                copies.push(row)?;
+            for (rows, of_rows) in block.values.chunks(RUN * block.width).zip(of_block.chunks(RUN)) {
+                if !of_rows.contains(&cluster) {
+                    continue;
+                }
+                let rows = rows.chunks_exact(block.width).zip(of_rows);
+                for (row, _) in rows.filter(|(_, found)| **found == cluster) {
+                    units += weighing.in_units(weight_of(row, d));
+                    copies.push(row)?;
+                }
             }
         }
     }
