@@ -26,8 +26,8 @@ pub enum Algorithm {
     ///
     /// An [iteration](crate::Iteration) is a split: its cost is the sum of the inertias of the clusters it began with, its
     /// moved rows are those of the new cluster. The [start](crate::KMeansBuilder::start), `max_iter` and `tol` are for each
-    /// split, and empty clusters always [relocate](crate::EmptyClusters::Relocate). It takes the memory of the rows of the
-    /// second largest cluster once more, and 8 bytes a row.
+    /// split, and empty clusters always [relocate](crate::EmptyClusters::Relocate). It takes 4 bytes a row, and
+    /// the memory of the rows of the second largest cluster once more, or [a temporary file](crate::KMeansBuilder::overflow).
     ///
     /// Source: Steinbach, Karypis and Kumar, "A comparison of document clustering techniques", KDD workshop on text mining,
     /// 2000; the choice of the cluster is that of scikit-learn.

@@ -87,7 +87,7 @@ impl<T: Scalar> Centred<T> {
         if distance == Distance::Cosine {
             check_directions(&ranges)?;
             drop(data);
-            let scaled = Self::scaled(source, d, weighing);
+            let scaled = session.install(|| Self::scaled(source, d, weighing));
             let columns = scaled.columns_of_units(session)?;
             return Ok((scaled, columns));
         }
@@ -101,7 +101,7 @@ impl<T: Scalar> Centred<T> {
         let total = weighing.total();
         let mean = |j: usize| sum_less(sums[j], grid.unit(j), total, shift[j]) / total;
         let means = (0..d).map(mean).collect();
-        let centred = Self::shifted(source, d, weighing, &shift);
+        let centred = session.install(|| Self::shifted(source, d, weighing, &shift));
         let magnitudes = centred.magnitudes_of(counted);
         let heaviest = rows.max(total.ceil() as usize);
         check_magnitudes::<T>(&magnitudes, heaviest)?;
@@ -257,15 +257,6 @@ impl<T: Scalar> Centred<T> {
             Source::Memory(matrix) => Some(matrix),
             Source::Files(_) => None,
         }
-    }
-
-    /// Copies of some rows of those in memory, at least one, with their weights.
-    pub(crate) fn gather(&self, all: &Matrix<T>, rows: &[usize]) -> Weighed<T> {
-        let values = rows.iter().flat_map(|&row| &all.values()[row * all.d()..][..all.d()]);
-        let values: Vec<T> = values.copied().collect();
-        let weighing = self.weighing.of_some(&values, self.d);
-        let matrix = Matrix::new(rows.len(), all.d(), values).expect("whole rows of some columns");
-        Weighed { source: Source::Memory(matrix), d: self.d, weighing }
     }
 
     /// The number of rows.

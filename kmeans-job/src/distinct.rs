@@ -26,7 +26,7 @@ pub(crate) fn find<T: Scalar>(
     rows: &Matrix<T>,
     k: usize,
     iterations: u32,
-    stop: &dyn Fn() -> bool,
+    stop: &(dyn Fn() -> bool + Sync),
 ) -> Option<Matrix<T>> {
     let (n, d) = (rows.rows(), rows.d());
     let work = k.saturating_mul(d).saturating_mul(iterations as usize);

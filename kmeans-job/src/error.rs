@@ -5,6 +5,7 @@ use crate::{
     data::{Dtype, ShapeError, ShareError},
     weighing::WeightsError,
 };
+use std::{io, path::PathBuf};
 
 /// Why options do not go together.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -63,11 +64,6 @@ pub enum OptionsError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FitError {
-    /// Bisecting needs the rows in memory.
-    #[error(
-        "bisecting needs all points in memory, and these are not; load them (on a command line: give more --memory), or use another algorithm"
-    )]
-    InFiles,
     /// There are more clusters to find than rows.
     #[error("k is {k}, but the data has {rows} rows; ask for 1 to {rows} clusters")]
     K {
@@ -119,6 +115,19 @@ pub enum FitError {
     StartDirection {
         /// The row, counted from 0.
         row: usize,
+    },
+    /// Copies of points need more memory than they may have, and cannot be written to a temporary file: the folder is not
+    /// there or full, or may not be written to.
+    #[error(
+        "{folder}: copies of the points do not fit into {bytes_max} bytes of memory, and cannot be kept in a temporary file there: {problem}; make room there, name another folder, or allow more memory (`KMeansBuilder::overflow`)"
+    )]
+    Overflow {
+        /// The folder that [`overflow`](crate::KMeansBuilder::overflow) was given.
+        folder: PathBuf,
+        /// The limit that it was given.
+        bytes_max: u64,
+        /// What the operating system says.
+        problem: io::Error,
     },
     /// The weights cannot be used.
     #[error(transparent)]

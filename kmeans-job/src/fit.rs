@@ -123,9 +123,6 @@ fn fit_as<T: Scalar, L: Labels>(
     if range.to > source.rows() {
         return Err(FitError::K { k: range.to, rows: source.rows() });
     }
-    if kmeans.algorithm == Algorithm::Bisecting && matches!(source, Source::Files(_)) {
-        return Err(FitError::InFiles);
-    }
     let started = Instant::now();
     let mut session = Session::new(engine, &kmeans.cancel, kmeans.split_bytes);
     session.plan_for_sums::<T>(range.to, source.d());
@@ -150,10 +147,13 @@ fn fit_as<T: Scalar, L: Labels>(
             Some(Silhouette::new(&centred, kmeans.seed, &data, &mut session)?)
         }
     };
-    let stop = || session.is_cancelled();
+    let stop = || kmeans.cancel.is_cancelled();
+    let is_fixed = session.is_shared();
     let stand_in = match kmeans.algorithm {
         // A file that peers read has the rows as they are.
-        Algorithm::Lloyd => StandIn::find(&centred, range.to, kmeans.max_iter, session.is_shared(), &stop),
+        Algorithm::Lloyd => {
+            session.install(|| StandIn::find(&centred, range.to, kmeans.max_iter, is_fixed, &stop))
+        }
         _ => StandIn::default(),
     };
     let replacement = stand_in.rows.as_ref().map(|rows| session.dataset(rows, &Preparation::Done));

@@ -5,12 +5,13 @@ use crate::{
     distance::Distance,
     error::{FitError, OptionsError},
     fit::{self, Fit, Iteration},
+    gathering::Overflow,
     labels::Labels,
     points::IntoPoints,
     start::Start,
 };
 use mapreduce_core::{Cancel, Engine, Local};
-use std::{fmt, marker::PhantomData, ops::RangeInclusive, sync::Arc};
+use std::{fmt, marker::PhantomData, ops::RangeInclusive, path::PathBuf, sync::Arc};
 
 /// K-means by Lloyd's algorithm: options that go together, ready to be [fitted](Self::fit) to points.
 ///
@@ -49,6 +50,7 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) empty: EmptyClusters,
     pub(crate) split_bytes: Option<u64>,
+    pub(crate) overflow: Option<Overflow>,
     pub(crate) shared: bool,
     pub(crate) cancel: Cancel,
     pub(crate) observer: Observer,
@@ -99,7 +101,7 @@ impl<L: Labels> KMeans<L> {
     /// # Errors
     /// Those of `fit`.
     pub fn fit_on(&self, engine: &impl Engine, points: impl IntoPoints) -> Result<Fit<L>, FitError> {
-        fit::fit(&self.options, engine, points.into_points()?, None)
+        fit::fit(&self.options, engine, engine.install(|| points.into_points())?, None)
     }
 
     /// As [`fit`](Self::fit), with a weight for each row: a row of weight 3 counts as three rows, and one of weight 0 gets a
@@ -139,7 +141,7 @@ impl<L: Labels> KMeans<L> {
         points: impl IntoPoints,
         weights: &[f64],
     ) -> Result<Fit<L>, FitError> {
-        fit::fit(&self.options, engine, points.into_points()?, Some(weights))
+        fit::fit(&self.options, engine, engine.install(|| points.into_points())?, Some(weights))
     }
 }
 
@@ -173,6 +175,7 @@ impl Default for KMeansBuilder {
             seed: 0,
             empty: EmptyClusters::default(),
             split_bytes: None,
+            overflow: None,
             shared: false,
             cancel: Cancel::new(),
             observer: Observer::none(),
@@ -242,6 +245,27 @@ impl<L: Labels> KMeansBuilder<L> {
     /// Bytes of rows in a task; by default a size that suits the data. No result depends on it.
     pub fn split_bytes(mut self, bytes: u64) -> Self {
         self.options.split_bytes = Some(bytes);
+        self
+    }
+
+    /// The most bytes of memory that copies of points may take, and the folder for larger ones, best on a disk; by default all
+    /// are in memory. [Bisecting](Algorithm::Bisecting) copies the points of each cluster that it splits, but the first: with
+    /// this it works on [points that stay in files](crate::data::PointFiles) and are larger than memory. A copy in the folder
+    /// is a file without a name, and gone when the cluster is split or the process ends, however it ends. No result depends
+    /// on it.
+    ///
+    /// ```
+    /// use kmeans_job::{Algorithm, KMeans};
+    ///
+    /// let points = [[0.0], [1.0], [10.0], [12.0], [50.0], [53.0]];
+    /// let kmeans = KMeans::builder().k(4).algorithm(Algorithm::Bisecting);
+    /// let disk = tempfile::tempdir()?;
+    /// let fit = kmeans.clone().overflow(0, disk.path()).build()?.fit(&points)?;
+    /// assert_eq!(fit.model, kmeans.build()?.fit(&points)?.model);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn overflow(mut self, bytes_max: u64, folder: impl Into<PathBuf>) -> Self {
+        self.options.overflow = Some(Overflow { bytes_max, folder: folder.into() });
         self
     }
 

@@ -44,6 +44,7 @@ mod distances;
 mod distinct;
 mod error;
 mod fit;
+mod gathering;
 pub mod generate;
 mod iterations;
 pub mod jobs;

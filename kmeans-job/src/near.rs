@@ -77,7 +77,7 @@ pub(crate) fn arrange<T: Scalar>(
     d: usize,
     k: usize,
     iterations: u32,
-    stop: &dyn Fn() -> bool,
+    stop: &(dyn Fn() -> bool + Sync),
 ) -> Option<Matrix<T>> {
     let n = rows.rows();
     let work = k.saturating_mul(d).saturating_mul(iterations as usize);

@@ -1,6 +1,9 @@
 //! [`IntoPoints`]: what can be clustered without a file.
 
-use crate::data::{Matrix, PointFiles, Points, ShapeError};
+use crate::{
+    data::{Matrix, PointFiles, Points, ShapeError},
+    numeric::scalar::Scalar,
+};
 
 /// What becomes points: rows of `f32` or `f64` in one of the shapes that programs have them in.
 ///
@@ -22,8 +25,9 @@ use crate::data::{Matrix, PointFiles, Points, ShapeError};
 /// assert!(matches!((&[1.0, 2.0, 3.0][..], 2).into_points(), Err(ShapeError::Length { .. })));
 /// # Ok::<(), ShapeError>(())
 /// ```
-pub trait IntoPoints {
-    /// The points.
+pub trait IntoPoints: Send {
+    /// The points. Copies are made on the threads of the rayon pool that this is called in, which for fits and predictions are
+    /// those of their engine.
     ///
     /// # Errors
     /// [`ShapeError`] when there are no rows or no columns, or the last row is not whole.
@@ -50,7 +54,11 @@ impl IntoPoints for Points {
 
 impl IntoPoints for &Points {
     fn into_points(self) -> Result<Points, ShapeError> {
-        Ok(self.clone())
+        match self {
+            Points::F32(matrix) => matrix.into_points(),
+            Points::F64(matrix) => matrix.into_points(),
+            Points::Files(files) => files.into_points(),
+        }
     }
 }
 
@@ -66,7 +74,7 @@ impl IntoPoints for &PointFiles {
     }
 }
 
-impl<T> IntoPoints for Matrix<T>
+impl<T: Scalar> IntoPoints for Matrix<T>
 where
     Points: From<Matrix<T>>,
 {
@@ -75,38 +83,51 @@ where
     }
 }
 
-impl<T: Clone> IntoPoints for &Matrix<T>
+impl<T: Scalar> IntoPoints for &Matrix<T>
 where
     Points: From<Matrix<T>>,
 {
     fn into_points(self) -> Result<Points, ShapeError> {
-        Ok(self.clone().into())
+        let copy = Matrix::copy_of(self.rows(), self.d(), self.values())?;
+        Ok(match self.stored() {
+            Some(file) => copy.stored_in(file.clone()),
+            None => copy,
+        }
+        .into())
     }
 }
 
-impl<T> IntoPoints for (Vec<T>, usize)
+impl<T: Scalar> IntoPoints for (Vec<T>, usize)
 where
     Points: From<Matrix<T>>,
 {
     fn into_points(self) -> Result<Points, ShapeError> {
         let (values, d) = self;
-        let rows = values.len().checked_div(d).ok_or(ShapeError::NoColumns)?;
-        // Less than a row is no whole row, rather than none.
-        let rows = if values.is_empty() { 0 } else { rows.max(1) };
-        Ok(Matrix::new(rows, d, values)?.into())
+        Ok(Matrix::new(rows_in(values.len(), d)?, d, values)?.into())
     }
 }
 
-impl<T: Clone> IntoPoints for (&[T], usize)
+impl<T: Scalar> IntoPoints for (&[T], usize)
 where
     Points: From<Matrix<T>>,
 {
     fn into_points(self) -> Result<Points, ShapeError> {
-        (self.0.to_vec(), self.1).into_points()
+        let (values, d) = self;
+        Ok(Matrix::copy_of(rows_in(values.len(), d)?, d, values)?.into())
     }
 }
 
-impl<T: Clone, const D: usize> IntoPoints for &[[T; D]]
+/// The rows of `d` columns that so many values are.
+fn rows_in(values: usize, d: usize) -> Result<usize, ShapeError> {
+    match values.checked_div(d) {
+        None => Err(ShapeError::NoColumns),
+        Some(_) if values == 0 => Ok(0),
+        // Less than a row is no whole row, rather than none.
+        Some(rows) => Ok(rows.max(1)),
+    }
+}
+
+impl<T: Scalar, const D: usize> IntoPoints for &[[T; D]]
 where
     Points: From<Matrix<T>>,
 {
@@ -115,7 +136,7 @@ where
     }
 }
 
-impl<T: Clone, const D: usize, const N: usize> IntoPoints for &[[T; D]; N]
+impl<T: Scalar, const D: usize, const N: usize> IntoPoints for &[[T; D]; N]
 where
     Points: From<Matrix<T>>,
 {
@@ -124,7 +145,7 @@ where
     }
 }
 
-impl<T: Clone, const D: usize> IntoPoints for &Vec<[T; D]>
+impl<T: Scalar, const D: usize> IntoPoints for &Vec<[T; D]>
 where
     Points: From<Matrix<T>>,
 {
@@ -138,18 +159,22 @@ mod of_ndarray {
     use super::*;
     use ndarray::{Array2, ArrayView2};
 
-    impl<T: Clone> IntoPoints for ArrayView2<'_, T>
+    impl<T: Scalar> IntoPoints for ArrayView2<'_, T>
     where
         Points: From<Matrix<T>>,
     {
         fn into_points(self) -> Result<Points, ShapeError> {
             let (rows, d) = self.dim();
-            // Row by row, whatever the strides.
-            Ok(Matrix::new(rows, d, self.iter().cloned().collect())?.into())
+            Ok(match self.as_slice() {
+                Some(values) => Matrix::copy_of(rows, d, values),
+                // Row by row, whatever the strides.
+                None => Matrix::new(rows, d, self.iter().copied().collect()),
+            }?
+            .into())
         }
     }
 
-    impl<T: Clone> IntoPoints for &Array2<T>
+    impl<T: Scalar> IntoPoints for &Array2<T>
     where
         Points: From<Matrix<T>>,
     {
@@ -158,7 +183,7 @@ mod of_ndarray {
         }
     }
 
-    impl<T: Clone> IntoPoints for Array2<T>
+    impl<T: Scalar> IntoPoints for Array2<T>
     where
         Points: From<Matrix<T>>,
     {

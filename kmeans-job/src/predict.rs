@@ -78,7 +78,7 @@ impl Model {
         points: impl IntoPoints,
         options: &PredictOptions,
     ) -> Result<Prediction, PredictError> {
-        match points.into_points()?.into() {
+        match engine.install(|| points.into_points())?.into() {
             AnySource::F32(source) => predict_as(engine, self, source, options),
             AnySource::F64(source) => predict_as(engine, self, source, options),
         }
@@ -113,7 +113,7 @@ impl Model {
         points: impl IntoPoints,
         options: &PredictOptions,
     ) -> Result<Matrix<f64>, PredictError> {
-        match points.into_points()?.into() {
+        match engine.install(|| points.into_points())?.into() {
             AnySource::F32(source) => transform_as(engine, self, source, options),
             AnySource::F64(source) => transform_as(engine, self, source, options),
         }
@@ -168,7 +168,7 @@ pub(crate) fn prepare<T: Scalar, E: Engine>(
     if options.shared {
         session.share(&source)?;
     }
-    let centred = Centred::like(source, model.distance, &model.shift)?;
+    let centred = session.install(|| Centred::like(source, model.distance, &model.shift))?;
     let centroids = centred.centre(&model.centroids.concat());
     if let Some(i) = centred.out_of_reach(&centroids) {
         let (column, magnitude, dtype) = (i % centred.d(), centroids[i].abs(), centred::dtype::<T>());

@@ -165,6 +165,11 @@ impl<'e, E: Engine> Session<'e, E> {
         (wanted > usual).then_some(wanted)
     }
 
+    /// Runs work between jobs on the threads of the engine: see [`Engine::install`].
+    pub(crate) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.engine.install(work)
+    }
+
     pub(crate) fn run<J, I>(
         &mut self,
         job: &J,

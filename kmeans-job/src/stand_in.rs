@@ -22,7 +22,7 @@ impl<T: Scalar> StandIn<T> {
         k: usize,
         iterations: u32,
         is_fixed: bool,
-        stop: &dyn Fn() -> bool,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Self {
         let Some(all) = rows.in_memory() else { return Self::default() };
         let d = rows.d();

@@ -2,7 +2,6 @@
 
 use crate::{
     data::{FileRows, Matrix, WeighedRows},
-    jobs::rows::weight_of,
     numeric::{grid::Grid, scalar::Scalar},
     source::Source,
 };
@@ -62,10 +61,9 @@ impl Weighing {
         Grid::weighted(max_abs, self.bits, total)
     }
 
-    /// Of some of the rows, which lie in `values`.
-    pub(crate) fn of_some<T: Scalar>(&self, values: &[T], d: usize) -> Self {
-        let units = values.chunks_exact(d + self.behind).map(|row| self.in_units(weight_of(row, d)));
-        Self { units: units.sum(), ..*self }
+    /// Of some of the rows, with the sum of their weights in units.
+    pub(crate) fn of_some(&self, units: i64) -> Self {
+        Self { units, ..*self }
     }
 
     /// Sums of weights in units, as the weights were given.

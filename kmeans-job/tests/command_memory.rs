@@ -88,6 +88,57 @@ fn weights_of_points_in_files_count_in_the_budget() {
     assert!(run.stderr.contains("--memory"), "{}", run.stderr);
 }
 
+/// Splits, of which the first leaves clusters larger than a copy in memory may be.
+const BISECT: &str = "fit points --k 5 --algorithm bisecting --max-iter 5";
+
+#[test]
+fn points_that_stay_in_their_files_are_bisected_with_the_same_result() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("spill")).unwrap();
+    let fit = |i: u32, options: &str| {
+        folder
+            .succeed(&format!("{BISECT} --model m{i}.json --labels l{i}.npy --distances d{i}.npy {options}"))
+    };
+    let (loaded, stays) = (fit(1, ""), fit(2, "--memory 12MB --spill-to spill"));
+    assert!(stays.stderr.contains("they are read from the file in each pass"), "{}", stays.stderr);
+    let splits = |stderr: &str| -> Vec<String> {
+        stderr
+            .lines()
+            .filter(|line| !line.contains("--memory"))
+            .map(|line| untimed(line).to_owned())
+            .collect()
+    };
+    assert_eq!((splits(&stays.stderr), splits(&loaded.stderr).len()), (splits(&loaded.stderr), 4));
+    for name in ["m1.json", "l1.npy", "d1.npy"] {
+        assert!(folder.get(name) == folder.get(&name.replace('1', "2")), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path("spill")).unwrap().count(), 0);
+    // A task takes 10 MiB, and which cluster each point is in 1 MB.
+    let run = folder.run(&words(&format!("{BISECT} --memory 11MB")));
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.contains("give more with --memory"), "{}", run.stderr);
+}
+
+/// A limit for the size of files stands in for a full disk.
+#[cfg(unix)]
+#[test]
+fn a_disk_without_room_for_a_cluster_is_an_error_that_names_the_folder() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("spill")).unwrap();
+    let before = folder.content();
+    let mut command = std::process::Command::new("sh");
+    let fit = format!("{BISECT} --model m.json --memory 12MB --spill-to spill");
+    let script = format!("trap '' XFSZ; ulimit -f 1000; exec {} {fit}", env!("CARGO_BIN_EXE_kmeans-job"));
+    command.args(["-c", &script]).current_dir(folder.path(""));
+    let run = command::Run::of(command);
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    let error = run.stderr.lines().last().unwrap();
+    assert!(error.starts_with("error: spill: the points do not fit into 12.0 MB of memory"), "{error}");
+    assert!(error.contains("--spill-to"), "{error}");
+    assert!(folder.content() == before);
+    assert_eq!(std::fs::read_dir(folder.path("spill")).unwrap().count(), 0);
+}
+
 #[test]
 fn outputs_of_points_in_files_appear_together_or_not_at_all() {
     let folder = folder();

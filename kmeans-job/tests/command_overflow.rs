@@ -103,19 +103,36 @@ fn what_is_wrong_far_into_a_table_is_named_and_nothing_is_left() {
     assert_nothing_spilled(&folder);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_takes_no_file_is_named_with_the_ways_out() {
     let folder = folder();
-    let run = folder.run(&words("fit points --k 3 --model m.json --memory 10600000 --spill-to nowhere"));
+    let run = folder.run(&words("fit points --k 3 --model m.json --memory 10600000 --spill-to /proc"));
     assert_eq!(run.status, Some(1));
-    let start = "error: nowhere: the points do not fit into 10.6 MB of memory, and cannot be kept in a temporary file there: ";
+    let start = "error: /proc: the points do not fit into 10.6 MB of memory, and cannot be kept in a temporary file there: ";
     let end = "; make room there, name another folder with --spill-to, or give more with --memory\n";
     assert!(run.stderr.starts_with(start) && run.stderr.ends_with(end), "{}", run.stderr);
-    let run = folder.run(&words(&format!("fit points --k 3 --algorithm bisecting --model m.json {MEMORY}")));
-    assert_eq!(run.status, Some(1));
-    let message = "bisecting needs all points in memory, and these are not; load them (on a command line: give more --memory)";
-    assert!(run.stderr.contains(message), "{}", run.stderr);
     assert_eq!(folder.names().len(), 2, "the points and the spill folder");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_refused_whether_it_is_needed_or_not() {
+    let folder = Folder::new();
+    folder.put("file", "");
+    let start = |named: &str| format!("error: --spill-to {named}: nothing can be spilled there: ");
+    let peer = "peer --pool first.pool --listen 127.0.0.1:0";
+    folder.succeed("pool create --address 127.0.0.1:1 --output first.pool");
+    for args in
+        ["fit IRIS --k 3", "predict m.json IRIS --labels l.npy", "quantize no.png --output q.png", peer]
+    {
+        for named in ["nowhere", "file"] {
+            let run = folder.run(&words(&format!("{args} --spill-to {named}")));
+            assert_eq!(run.status, Some(1), "{args}");
+            let error = run.stderr.lines().last().unwrap_or_default();
+            assert!(error.starts_with(&start(named)), "{args}: {error}");
+            assert!(error.ends_with("; make the folder, or name another"), "{args}: {error}");
+        }
+    }
 }
 
 /// A limit for the size of files stands in for a full disk.

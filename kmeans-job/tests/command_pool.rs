@@ -74,6 +74,21 @@ fn tables_that_do_not_fit_into_memory_are_sent_and_cannot_be_shared() {
 }
 
 #[test]
+fn points_that_stay_in_their_files_are_bisected_on_a_pool() {
+    let lab = lab(2);
+    let values = noise(800_000).enumerate().map(|(i, x)| (x + (i / 4 % 3) as f64 * 5.0) as f32);
+    fs::write(lab.path("many.npy"), npy_f32(200_000, 4, values)).expect("a file");
+    let fit = "fit many.npy --k 5 --algorithm bisecting --max-iter 4";
+    lab.run(&format!("{fit} --model local.json --labels local.npy")).succeeded();
+    let on_pool = format!("--memory 12MB --spill-to . {ON_POOL} --min-peers 2");
+    for option in ["", "--shared"] {
+        let run = lab.run(&format!("{fit} --model m.json --labels l.npy {on_pool} {option}")).succeeded();
+        assert!(run.stderr.contains("they are read from the file in each pass"), "{run:?}");
+        assert!(files(&lab, &["m.json", "l.npy"]) == files(&lab, &["local.json", "local.npy"]));
+    }
+}
+
+#[test]
 fn predict_and_quantize_run_on_a_pool_too() {
     let lab = lab(2);
     lab.run("fit points.npy --k 7 --max-iter 5 --model m.json --labels l.npy").succeeded();

@@ -51,8 +51,8 @@ fn a_matrix_holds_as_many_values_as_its_shape_says() {
     assert_eq!(Matrix::new(2, 0, Vec::<f32>::new()), Err(ShapeError::NoColumns));
     assert_eq!(Matrix::new(2, 2, vec![0.0; 3]), Err(ShapeError::Length { rows: 2, d: 2, found: 3 }));
     assert!(matches!(Matrix::new(usize::MAX, 2, vec![0.0; 2]), Err(ShapeError::Length { .. })));
-    let matrix = Matrix::new(2, 2, vec![1, 2, 3, 4]).unwrap();
-    assert_eq!((matrix.row(1), matrix.row(2)), (Some(&[3, 4][..]), None));
+    let matrix = Matrix::new(2, 2, vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+    assert_eq!((matrix.row(1), matrix.row(2)), (Some(&[3.0, 4.0][..]), None));
     assert_eq!(matrix.row(usize::MAX), None);
 }
 

@@ -128,6 +128,10 @@ impl Engine for Pool {
     fn is_own_thread(&self) -> bool {
         self.0.pool.is_own_thread()
     }
+
+    fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.0.pool.install(work)
+    }
 }
 
 impl Drop for Inner {

@@ -56,19 +56,12 @@ pub(crate) fn load_weights(path: &Path, cancel: &Cancel) -> Result<Vec<f64>, Com
 pub(crate) struct Source<'a> {
     files: Vec<PathBuf>,
     columns: &'a [String],
-    /// Whether points in files are of no use.
-    in_memory: bool,
 }
 
 impl<'a> Source<'a> {
     pub(crate) fn open(input: &'a Input) -> Result<Self, CommandError> {
         data::check(&input.paths)?;
-        Ok(Self { files: data::list(&input.paths)?, columns: &input.columns, in_memory: false })
-    }
-
-    /// The same for an algorithm, which may need the points in memory: others are then not kept anywhere.
-    pub(crate) fn for_algorithm(self, algorithm: AlgorithmName) -> Self {
-        Self { in_memory: algorithm == AlgorithmName::Bisecting, ..self }
+        Ok(Self { files: data::list(&input.paths)?, columns: &input.columns })
     }
 
     /// All files, each an input of the command.
@@ -82,10 +75,6 @@ impl<'a> Source<'a> {
         let (budget, folder) = (memory.budget_bytes(), memory.folder());
         let bytes_max = match PointFiles::open(&self.files, self.columns) {
             Ok(files) if !memory::fits(files.bytes(), files.rows() as u64, budget) => {
-                if self.in_memory {
-                    let path = self.files[0].clone();
-                    return Err(CommandError::Other { path, problem: FitError::InFiles.into() });
-                }
                 memory::tell(&self.name(), files.bytes(), budget, None, quiet);
                 return Ok(files.into());
             }
@@ -103,14 +92,11 @@ impl<'a> Source<'a> {
             observe: &observe,
             bytes_max,
             row_bytes: memory::LOADED_ROW_BYTES,
-            overflow: (!self.in_memory).then_some(folder),
+            overflow: Some(folder),
         };
         let points = data::load_all(&self.files, options).map_err(|error| match error {
             LoadError::Overflow { folder, problem, .. } => {
                 CommandError::Overflow { folder, budget: Size(budget), problem }
-            }
-            LoadError::OverLimit { path, .. } => {
-                CommandError::Other { path, problem: FitError::InFiles.into() }
             }
             error => error.into(),
         })?;
@@ -150,6 +136,8 @@ pub(crate) struct Clustering<'a> {
     /// The weights of the points, and their file for messages.
     pub(crate) weights: Option<(&'a Path, Vec<f64>)>,
     pub(crate) split_bytes: Option<u64>,
+    /// What copies of points may take, and where larger ones go.
+    pub(crate) memory: &'a Memory,
     /// Whether peers read the points themselves.
     pub(crate) shared: bool,
     pub(crate) quiet: bool,
@@ -165,6 +153,7 @@ impl Clustering<'_> {
     ) -> Result<Fit<L>, CommandError> {
         let &Search { k, n_init, max_iter, tol, seed, .. } = self.search;
         let rows = points.rows();
+        let budget = self.memory.budget_bytes();
         let mut options = options
             .k(k)
             .distance(self.distance)
@@ -174,6 +163,7 @@ impl Clustering<'_> {
             .max_iter(max_iter)
             .tol(tol)
             .seed(seed)
+            .overflow(memory::copies_max(&points, self.weights.is_some(), budget), self.memory.folder())
             .shared(self.shared)
             .cancel(self.cancel.clone());
         if !self.quiet {
@@ -199,6 +189,9 @@ impl Clustering<'_> {
         fit.map_err(|error| match (error, &self.weights) {
             (FitError::Weights(problem), Some((path, _))) => {
                 CommandError::WeightsOfPoints { path: path.to_path_buf(), problem }
+            }
+            (FitError::Overflow { folder, problem, .. }, _) => {
+                CommandError::Overflow { folder, budget: Size(budget), problem }
             }
             (error, _) => explain(error, self.path, self.search, rows),
         })

@@ -22,11 +22,14 @@ pub(crate) fn run(cancel: &Cancel) -> Result<(), CommandError> {
     let started = Instant::now();
     let output = Path::new(OUTPUT);
     check_writable(output).map_err(CommandError::Write)?;
-    let engine = AnyEngine::Local(Local::new(0)?);
+    let local = Local::new(0)?;
+    let memory = local.memory().clone();
+    let engine = AnyEngine::Local(local);
     let image = image::decode_rgb(PHOTOGRAPH).expect("the photograph is an image");
     let search = Search::of(COLOURS);
     let job = Quantization {
         engine: &engine,
+        memory: &memory,
         path: Path::new(NAME),
         search: &search,
         start: Start::Parallel,

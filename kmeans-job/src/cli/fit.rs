@@ -6,13 +6,13 @@ use super::{
     args::{FitArgs, Init},
     cluster::{self, Clustering, Source},
     error::CommandError,
-    interrupt,
+    interrupt, memory,
     paths::{self, Named},
     report::{self, FitReport},
     rows::Outputs,
 };
 use kmeans_job::{
-    Fit, KMeans, PredictOptions,
+    Algorithm, Fit, KMeans, PredictOptions,
     data::Points,
     output::{self, AtomicFile},
 };
@@ -35,6 +35,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         run,
     } = args;
     let started = Instant::now();
+    let memory = run.memory.memory()?;
     let options = [
         ("--model", model),
         ("--centroids", centroids),
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     let outputs: Vec<Named<'_>> =
         options.into_iter().filter_map(|(name, path)| Some(Named { name, path: path.as_deref()? })).collect();
     // What is soon read is read ahead of the wait for a pool.
-    let source = Source::open(input)?.for_algorithm(search.algorithm);
+    let source = Source::open(input)?;
     let mut inputs: Vec<Named<'_>> = source.named().collect();
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
@@ -58,19 +59,15 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         Some(path) => Some((path, cluster::load_weights(path, cancel)?)),
         None => None,
     };
-    let memory = run.memory.memory();
     let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
     let points = source.load(&memory, run.quiet, cancel)?;
     #[cfg(feature = "plot")]
     let picture = plot.as_ref().map(|path| Picture::of(path, &source, &points, search.seed)).transpose()?;
     let load_seconds = started.elapsed().as_secs_f64();
-    // As they were read, and as they are put behind the points. Other memory of points in files is counted as it is used.
-    let of_weights = match (&points, &weights) {
-        (Points::Files(files), Some(_)) => files.rows() as u64 * 16,
-        _ => 0,
-    };
-    let _weights = memory.set_apart(of_weights);
+    // Other memory of points in files is counted as it is used.
+    let is_bisected = search.algorithm() == Algorithm::Bisecting;
+    let _apart = memory.set_apart(memory::of_files(&points, weights.is_some(), is_bisected));
 
     let clustering = Clustering {
         engine: &engine,
@@ -80,11 +77,12 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         distance: (*distance).into(),
         weights,
         split_bytes: *split_size,
+        memory: &memory,
         shared: run.pool.shared,
         quiet: run.quiet,
         cancel,
     };
-    let rows = Outputs { labels: labels.as_deref(), distances: distances.as_deref(), threads: run.threads };
+    let rows = Outputs { labels: labels.as_deref(), distances: distances.as_deref() };
     let ending =
         Ending { args, engine: &engine, name: &name, outputs: &outputs, started, load_seconds, cancel };
     match points {
@@ -110,7 +108,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
             // A fit takes the points with it.
             let kept = distances.as_ref().map(|_| points.clone());
             let fit = clustering.run(KMeans::builder(), points)?;
-            let staged = rows.stage(kept.as_ref(), &fit.labels, &fit.model)?.into_iter();
+            let staged = rows.stage(kept.as_ref(), &fit.labels, &fit.model, &engine)?.into_iter();
             #[cfg(feature = "plot")]
             let staged = staged.chain(picture.map(|picture| picture.stage(&fit)).transpose()?);
             let staged = staged.collect();

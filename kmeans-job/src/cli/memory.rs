@@ -1,5 +1,6 @@
 //! Whether points are loaded, or read from their files in each pass: a matter of `--memory`.
 
+use kmeans_job::data::{Dtype, Points};
 use std::{
     fmt,
     io::{self, Write as _},
@@ -10,6 +11,12 @@ use std::{
 const REST_BYTES: u64 = 100_000_000;
 /// What it keeps of each point: labels, and what saves work in the next pass.
 const POINT_BYTES: u64 = 16;
+/// A weight as it was read, and as it is put behind its point.
+const WEIGHT_BYTES: u64 = 16;
+/// The cluster of a point while clusters are split.
+const CLUSTER_BYTES: u64 = 4;
+/// Copies of so many bytes are in memory under any budget.
+const COPY_BYTES: u64 = 1 << 20;
 
 /// What counts besides the values of each point in [`loaded_max`], which is without the three tenths on top of the values.
 pub(crate) const LOADED_ROW_BYTES: u64 = POINT_BYTES * 10 / 13 + 1;
@@ -24,6 +31,37 @@ pub(crate) fn fits(bytes: u64, points: u64, budget: u64) -> bool {
 /// [so many more](LOADED_ROW_BYTES) for each point.
 pub(crate) fn loaded_max(budget: u64) -> u64 {
     ((budget - rest(budget)) / 13).saturating_mul(10)
+}
+
+/// The most bytes that a copy of some of the points may take in memory: what is left of the budget by the points, if they are
+/// loaded, and by what is kept of each. A small copy is in memory whatever the budget.
+pub(crate) fn copies_max(points: &Points, has_weights: bool, budget: u64) -> u64 {
+    let rows = points.rows() as u64;
+    let loaded = match points {
+        Points::Files(_) => 0,
+        loaded => rows.saturating_mul(loaded.d() as u64).saturating_mul(value_bytes(loaded.dtype())),
+    };
+    let of_point = POINT_BYTES + kept_bytes(has_weights, true);
+    let kept = loaded.saturating_add(rows.saturating_mul(of_point));
+    (budget - rest(budget)).saturating_sub(kept).max(COPY_BYTES)
+}
+
+fn value_bytes(dtype: Dtype) -> u64 {
+    match dtype {
+        Dtype::F32 => 4,
+        Dtype::F64 => 8,
+    }
+}
+
+/// What is to be kept of points in files besides what the engine counts itself.
+pub(crate) fn of_files(points: &Points, has_weights: bool, is_bisected: bool) -> u64 {
+    let Points::Files(files) = points else { return 0 };
+    (files.rows() as u64).saturating_mul(kept_bytes(has_weights, is_bisected))
+}
+
+/// What is kept of each point, but for what saves work.
+fn kept_bytes(has_weights: bool, is_bisected: bool) -> u64 {
+    u64::from(has_weights) * WEIGHT_BYTES + u64::from(is_bisected) * CLUSTER_BYTES
 }
 
 /// Of a small budget half is for points, so that a few of them are loaded whatever it is.
@@ -69,6 +107,7 @@ impl fmt::Display for Size {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kmeans_job::data::Matrix;
 
     #[test]
     fn a_gigabyte_of_points_needs_half_as_much_more() {
@@ -83,6 +122,21 @@ mod tests {
         assert_eq!(loaded_max(1_400_000_000), 1_000_000_000);
         assert_eq!(loaded_max(26), 10);
         assert!(fits(loaded_max(u64::MAX), 0, u64::MAX));
+    }
+
+    #[test]
+    fn copies_may_take_what_the_points_leave() {
+        let loaded = Points::F64(Matrix::new(1_000_000, 2, vec![0.0; 2_000_000]).unwrap());
+        assert_eq!(
+            copies_max(&loaded, false, 300_000_000),
+            300_000_000 - 100_000_000 - 16_000_000 - 20_000_000
+        );
+        assert_eq!(
+            copies_max(&loaded, true, 300_000_000),
+            copies_max(&loaded, false, 300_000_000) - 16_000_000
+        );
+        assert_eq!(copies_max(&loaded, false, 10_000_000), COPY_BYTES);
+        assert_eq!(of_files(&loaded, true, true), 0);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::{path::Path, time::Instant};
 pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandError> {
     let PredictArgs { model: model_path, input, labels, distances, run } = args;
     let started = Instant::now();
+    let memory = run.memory.memory()?;
     let source = Source::open(input)?;
     let mut inputs = vec![Named { name: "MODEL", path: model_path }];
     inputs.extend(source.named());
@@ -24,7 +25,6 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     paths::check(&inputs, &outputs)?;
     // What is soon read is read ahead of the wait for a pool.
     let model = Model::load(model_path)?;
-    let memory = run.memory.memory();
     let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
     let points = source.load(&memory, run.quiet, cancel)?;
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     let predicting = Instant::now();
     let options =
         PredictOptions { shared: run.pool.shared, cancel: cancel.clone(), ..PredictOptions::default() };
-    let rows = Outputs { labels: Some(labels), distances: distances.as_deref(), threads: run.threads };
+    let rows = Outputs { labels: Some(labels), distances: distances.as_deref() };
     let explain = |error: PiecesError| match error {
         PiecesError::Predict(PredictError::Columns { expected, found }) => {
             CommandError::Columns { path: name.clone(), found, model: model_path.clone(), expected }
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
             let Prediction { labels, inertia, report } = prediction.map_err(|error| explain(error.into()))?;
             let mut counts = vec![0; model.k()];
             labels.iter().for_each(|&label| counts[label as usize] += 1);
-            (rows.stage(kept.as_ref(), &labels, &model)?, PiecesTotal { counts, inertia, report })
+            (rows.stage(kept.as_ref(), &labels, &model, &engine)?, PiecesTotal { counts, inertia, report })
         }
     };
     let predict = predicting.elapsed().as_secs_f64();

@@ -16,13 +16,14 @@ use kmeans_job::{
     },
     output, palette,
 };
-use mapreduce_core::Cancel;
+use mapreduce_core::{Cancel, Memory};
 use mapreduce_net::cli::AnyEngine;
 use std::{path::Path, time::Instant};
 
 pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandError> {
     let QuantizeArgs { image: input, search, dither, palette: gpl, output: out, run } = args;
     let started = Instant::now();
+    let memory = run.memory.memory()?;
     let mut inputs = vec![Named { name: "IMAGE", path: input }];
     if let Init::File(path) = &search.init {
         inputs.push(Named { name: "--init", path });
@@ -37,10 +38,18 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
     let start = cluster::load_start(&search.init, cancel)?;
     let image = image::load_rgb(input)?;
     interrupt::check(cancel)?;
-    let engine = run.pool.engine_with(run.threads, run.memory.memory(), cancel)?;
+    let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let load_seconds = started.elapsed().as_secs_f64();
 
-    let job = Quantization { engine: &engine, path: input, search, start, quiet: run.quiet, cancel };
+    let job = Quantization {
+        engine: &engine,
+        memory: &memory,
+        path: input,
+        search,
+        start,
+        quiet: run.quiet,
+        cancel,
+    };
     let fit = job.run(&image)?;
     interrupt::check(cancel)?;
     let colours = colours(&fit);
@@ -68,6 +77,7 @@ pub(crate) fn run(args: &QuantizeArgs, cancel: &Cancel) -> Result<(), CommandErr
 /// A search for the colours of an image.
 pub(crate) struct Quantization<'a> {
     pub(crate) engine: &'a AnyEngine,
+    pub(crate) memory: &'a Memory,
     /// The file of the image, for messages.
     pub(crate) path: &'a Path,
     pub(crate) search: &'a Search,
@@ -81,7 +91,7 @@ impl Quantization<'_> {
     pub(crate) fn run(self, image: &RgbPixels) -> Result<Fit, CommandError> {
         let levels = image.pixels.iter().flatten().map(|&level| f32::from(level)).collect();
         let points = Matrix::new(image.pixels.len(), 3, levels).expect("a decoded image has pixels");
-        let Self { engine, path, search, start, quiet, cancel } = self;
+        let Self { engine, memory, path, search, start, quiet, cancel } = self;
         let clustering = Clustering {
             engine,
             path,
@@ -91,6 +101,7 @@ impl Quantization<'_> {
             distance: Distance::Euclidean,
             weights: None,
             split_bytes: None,
+            memory,
             shared: false,
             quiet,
             cancel,

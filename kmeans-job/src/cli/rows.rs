@@ -7,7 +7,7 @@ use kmeans_job::{
     distances,
     output::{self, AtomicFile, ColumnFile, OutputError},
 };
-use mapreduce_core::rayon::{ThreadPool, ThreadPoolBuilder};
+use mapreduce_core::Engine;
 use mapreduce_net::cli::AnyEngine;
 use std::path::Path;
 
@@ -16,8 +16,6 @@ use std::path::Path;
 pub(crate) struct Outputs<'a> {
     pub(crate) labels: Option<&'a Path>,
     pub(crate) distances: Option<&'a Path>,
-    /// Threads of the process; 0 for as many as there are cores.
-    pub(crate) threads: usize,
 }
 
 impl Outputs<'_> {
@@ -28,13 +26,15 @@ impl Outputs<'_> {
         points: Option<&Points>,
         labels: &[i32],
         model: &Model,
+        engine: &AnyEngine,
     ) -> Result<Vec<AtomicFile>, CommandError> {
         let mut files = Vec::new();
         if let Some(path) = self.labels {
             files.push(output::stage_labels(path, labels).map_err(of_labels)?);
         }
         if let (Some(path), Some(points)) = (self.distances, points) {
-            let found = install(self.pool().as_ref(), || distances(points, model, labels))
+            let found = engine
+                .install(|| distances(points, model, labels))
                 .expect("labels and model are those that the points were given");
             files.push(output::stage_distances(path, &found).map_err(of_distances)?);
         }
@@ -49,7 +49,7 @@ impl Outputs<'_> {
         engine: &AnyEngine,
         options: &PredictOptions,
     ) -> Result<(Vec<AtomicFile>, PiecesTotal), PiecesError> {
-        let (rows, pool) = (files.rows() as u64, self.pool());
+        let rows = files.rows() as u64;
         let mut labels =
             self.labels.map(|path| ColumnFile::create(path, rows)).transpose().map_err(of_labels)?;
         let mut distances =
@@ -59,7 +59,7 @@ impl Outputs<'_> {
                 file.write(piece.labels).map_err(of_labels)?;
             }
             if let Some(file) = &mut distances {
-                let found = install(pool.as_ref(), || piece.distances());
+                let found = engine.install(|| piece.distances());
                 let found = found.map_err(|problem| CommandError::Points { problem })?;
                 file.write(&found).map_err(of_distances)?;
             }
@@ -73,11 +73,6 @@ impl Outputs<'_> {
             staged.push(file.finish().map_err(of_distances)?);
         }
         Ok((staged, total))
-    }
-
-    /// The threads that distances are found on. Nothing if the system has no more: those that are there take longer.
-    fn pool(&self) -> Option<ThreadPool> {
-        self.distances.and_then(|_| ThreadPoolBuilder::new().num_threads(self.threads).build().ok())
     }
 }
 
@@ -119,11 +114,4 @@ fn of_labels(problem: OutputError) -> CommandError {
 
 fn of_distances(problem: OutputError) -> CommandError {
     CommandError::Output { option: "--distances", problem }
-}
-
-fn install<R: Send>(pool: Option<&ThreadPool>, find: impl FnOnce() -> R + Send) -> R {
-    match pool {
-        Some(pool) => pool.install(find),
-        None => find(),
-    }
 }

@@ -12,9 +12,11 @@
 //! Points that are larger than memory stay in their files if these are `.npy` or Parquet ([`PointFiles`]); the values of
 //! tables and images can go to a temporary file ([`LoadOptions::overflow`]).
 
-use std::fmt;
-
+use crate::numeric::scalar::Scalar;
+use mapreduce_core::rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use values::Values;
 
 pub mod csv;
 mod error;
@@ -27,6 +29,7 @@ pub mod parquet;
 mod sink;
 mod stored;
 mod temporary;
+mod values;
 mod watch;
 mod weighed;
 mod weights;
@@ -37,6 +40,7 @@ pub(crate) use files::{FileRows, RowsOfDtype};
 pub(crate) use load::read;
 pub use load::{LoadOptions, check, list, load, load_all};
 pub use stored::{ShareError, StoredRows};
+pub(crate) use temporary::{TemporaryFile, TemporaryRows};
 pub use watch::Progress;
 pub(crate) use weighed::WeighedRows;
 pub use weights::load_weights;
@@ -53,15 +57,14 @@ pub use weights::load_weights;
 /// ```
 ///
 /// Two matrices are equal if their values are, wherever they were read.
-#[derive(Clone, Debug)]
 pub struct Matrix<T> {
     rows: usize,
     d: usize,
-    values: Vec<T>,
+    values: Values<T>,
     stored: Option<StoredRows>,
 }
 
-impl<T> Matrix<T> {
+impl<T: Scalar> Matrix<T> {
     /// Makes a matrix of `rows` rows and `d` columns from its values, row by row.
     ///
     /// # Errors
@@ -76,7 +79,30 @@ impl<T> Matrix<T> {
         if rows.checked_mul(d) != Some(values.len()) {
             return Err(ShapeError::Length { rows, d, found: values.len() });
         }
-        Ok(Self { rows, d, values, stored: None })
+        Ok(Self { rows, d, values: Values::Given(values), stored: None })
+    }
+
+    /// A matrix of zeros, of at least one row and column; nothing if there is no room for it.
+    pub(crate) fn zeros(rows: usize, d: usize) -> Option<Self> {
+        Some(Self { rows, d, values: Values::zeros(rows.checked_mul(d)?)?, stored: None })
+    }
+
+    /// A copy of values row by row, made by the threads of the rayon pool that this is called in if they are many.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn copy_of(rows: usize, d: usize, values: &[T]) -> Result<Self, ShapeError> {
+        /// Values that are copied by one thread.
+        const PART: usize = 1 << 16;
+
+        let copy = match rows.checked_mul(d) == Some(values.len()) && values.len() > PART {
+            true => Self::zeros(rows, d),
+            false => None,
+        };
+        let Some(mut matrix) = copy else { return Self::new(rows, d, values.to_vec()) };
+        let parts = matrix.values.par_chunks_mut(PART).zip(values.par_chunks(PART));
+        parts.for_each(|(copy, values)| copy.copy_from_slice(values));
+        Ok(matrix)
     }
 
     /// Says where the same rows lie in a file.
@@ -116,13 +142,28 @@ impl<T> Matrix<T> {
 
     /// Gives the values away, row by row.
     pub fn into_values(self) -> Vec<T> {
-        self.values
+        self.values.into_vec()
     }
 }
 
-impl<T: PartialEq> PartialEq for Matrix<T> {
+impl<T: Scalar> Clone for Matrix<T> {
+    fn clone(&self) -> Self {
+        let Self { rows, d, values, stored } = self;
+        Self { rows: *rows, d: *d, values: values.clone(), stored: stored.clone() }
+    }
+}
+
+impl<T: Scalar> fmt::Debug for Matrix<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rows, d, values, stored } = self;
+        let mut matrix = f.debug_struct("Matrix");
+        matrix.field("rows", rows).field("d", d).field("values", values).field("stored", stored).finish()
+    }
+}
+
+impl<T: Scalar> PartialEq for Matrix<T> {
     fn eq(&self, other: &Self) -> bool {
-        (self.rows, self.d, &self.values) == (other.rows, other.d, &other.values)
+        (self.rows, self.d, self.values()) == (other.rows, other.d, other.values())
     }
 }
 

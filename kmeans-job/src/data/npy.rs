@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use bytemuck::Pod;
 use mapreduce_core::RowFiles;
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr};
 
@@ -235,22 +234,17 @@ impl NpyFile {
         Ok(Self { path: path.to_owned(), file, rows, d, dtype, stored })
     }
 
-    /// Reads the values behind those that are there.
-    fn append<T: Float>(&mut self, values: &mut Vec<T>, watch: &Watch<'_>) -> Result<(), Stop> {
-        let start = values.len();
-        let end = start + self.rows * self.d;
-        while values.len() < end {
+    /// Reads the values: as many as the shape says.
+    fn read<T: Float>(&mut self, values: &mut [T], watch: &Watch<'_>) -> Result<(), Stop> {
+        let (expected, mut read) = (size_of_val(values) as u128, 0);
+        for chunk in values.chunks_mut(CHUNK_BYTES / size_of::<T>()) {
             watch.ask()?;
-            let chunk_start = values.len();
-            values.resize(end.min(chunk_start + CHUNK_BYTES / size_of::<T>()), T::zeroed());
-            let chunk = &mut values[chunk_start..];
             self.file.read_exact(bytemuck::cast_slice_mut(chunk)).map_err(|problem| {
                 match problem.kind() {
                     // The file was shortened after its size was looked up.
-                    io::ErrorKind::UnexpectedEof => Stop::Npy(NpyError::Truncated {
-                        expected: ((end - start) * size_of::<T>()) as u128,
-                        found: ((chunk_start - start) * size_of::<T>()) as u64,
-                    }),
+                    io::ErrorKind::UnexpectedEof => {
+                        Stop::Npy(NpyError::Truncated { expected, found: (read * size_of::<T>()) as u64 })
+                    }
                     _ => Stop::Io(problem),
                 }
             })?;
@@ -259,8 +253,9 @@ impl NpyFile {
             }
             // All of the chunk, without an early end, so that it runs at the speed of memory.
             if chunk.iter().fold(false, |bad, value| bad | !value.is_finite()) {
-                return Err(not_finite(&values[start..], chunk_start - start, self.d).into());
+                return Err(not_finite(chunk, read, self.d).into());
             }
+            read += chunk.len();
             watch.add(size_of_val(chunk) as u64);
         }
         Ok(())
@@ -310,15 +305,15 @@ fn matrix<T: Float>(files: &mut [NpyFile], watch: &Watch<'_>) -> Result<Matrix<T
     };
     let bytes = count.saturating_mul(size_of::<T>());
     watch.check_size::<T>(&path, count, rows)?;
-    let mut values: Vec<T> = Vec::new();
-    values.try_reserve_exact(count).map_err(|_| too_large(bytes))?;
-    watch.expect(bytes as u64);
-    for file in &mut *files {
-        file.append(&mut values, watch).map_err(|stop| stop.of(&file.path))?;
-    }
     // The shapes were checked with the headers.
-    let matrix = Matrix::new(rows, d, values)
-        .map_err(|_| Stop::from(NpyError::NoValues { rows: rows as u64, d: d as u64 }).of(&path))?;
+    let mut matrix = Matrix::zeros(rows, d).ok_or_else(|| too_large(bytes))?;
+    watch.expect(bytes as u64);
+    let mut rest = matrix.values_mut();
+    for file in &mut *files {
+        let (values, behind) = rest.split_at_mut(file.rows * d);
+        file.read(values, watch).map_err(|stop| stop.of(&file.path))?;
+        rest = behind;
+    }
     // The rows of several files lie in none of them.
     Ok(match files {
         [one] => matrix.stored_in(one.stored.clone()),
@@ -326,10 +321,11 @@ fn matrix<T: Float>(files: &mut [NpyFile], watch: &Watch<'_>) -> Result<Matrix<T
     })
 }
 
-/// The first value at or after `start` that is NaN or infinite.
-fn not_finite<T: Float>(values: &[T], start: usize, d: usize) -> NpyError {
-    let index = values[start..].iter().position(|value| !value.is_finite()).map_or(start, |at| start + at);
-    NpyError::NotFinite { row: index / d, column: index % d, value: values[index].to_string() }
+/// The first of some values that is NaN or infinite; `before` are ahead of them.
+fn not_finite<T: Float>(values: &[T], before: usize, d: usize) -> NpyError {
+    let at = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
+    let index = before + at;
+    NpyError::NotFinite { row: index / d, column: index % d, value: values[at].to_string() }
 }
 
 /// Everything ahead of the values, magic bytes included.
@@ -459,28 +455,19 @@ fn check_shape(header: &NpyHeader, column: bool) -> Result<(u64, u64), NpyError>
 }
 
 /// The two types of values, as they are read from bytes.
-trait Float: Pod + std::fmt::Display {
+trait Float: Scalar {
     /// The value whose little-endian bytes were read into place.
     fn swap_on_big_endian(self) -> Self;
-    fn is_finite(self) -> bool;
 }
 
 impl Float for f32 {
     fn swap_on_big_endian(self) -> Self {
         Self::from_bits(u32::from_le(self.to_bits()))
     }
-
-    fn is_finite(self) -> bool {
-        self.is_finite()
-    }
 }
 
 impl Float for f64 {
     fn swap_on_big_endian(self) -> Self {
         Self::from_bits(u64::from_le(self.to_bits()))
-    }
-
-    fn is_finite(self) -> bool {
-        self.is_finite()
     }
 }

@@ -22,13 +22,13 @@ const SPLIT_BYTES: u64 = 16 << 20;
 /// A file without a name: nobody else writes to it, and nothing of it is left when it is dropped or the process ends,
 /// however it ends.
 #[derive(Debug)]
-pub(super) struct TemporaryFile {
+pub(crate) struct TemporaryFile {
     file: File,
     folder: PathBuf,
 }
 
 impl TemporaryFile {
-    pub(super) fn create(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn create(folder: &Path) -> io::Result<Self> {
         Ok(Self { file: tempfile::tempfile_in(folder)?, folder: folder.to_owned() })
     }
 
@@ -37,7 +37,7 @@ impl TemporaryFile {
     }
 
     /// Writes values behind those that are there, in the byte order of this machine, on which they are read.
-    pub(super) fn append<T: Scalar>(&mut self, values: &[T]) -> io::Result<()> {
+    pub(crate) fn append<T: Scalar>(&mut self, values: &[T]) -> io::Result<()> {
         self.file.write_all(bytemuck::cast_slice(values))
     }
 }
@@ -53,7 +53,7 @@ pub(crate) struct TemporaryRows<T> {
 
 impl<T: Scalar> TemporaryRows<T> {
     /// The file holds so many rows of `d` values, at least one of each.
-    pub(super) fn new(file: TemporaryFile, rows: usize, d: usize) -> Self {
+    pub(crate) fn new(file: TemporaryFile, rows: usize, d: usize) -> Self {
         Self { file: Arc::new(file), rows, d, value: PhantomData }
     }
 

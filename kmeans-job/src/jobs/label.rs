@@ -46,9 +46,10 @@ impl<T: Scalar> Mapper for Labeller<T> {
 
     fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<u64, Labelled>) -> Result {
         let first = first_row(split)?;
-        let mut labels = Vec::new();
-        let inertia = self.0.each_block(split, |_, found| {
+        let (mut labels, mut inertia) = (Vec::new(), ExactSum::new());
+        self.0.each_block(split, |rows, found, squared| {
             labels.extend(found.iter().map(|&label| label as i32));
+            self.0.add_weighed(&mut inertia, rows, squared);
         })?;
         out.emit(&first, &Labelled { labels: labels.into(), inertia })
     }
@@ -73,18 +74,16 @@ impl<T: Scalar> Nearest<T> {
         }
     }
 
-    /// Hands the rows of a split to `see`, block by block with their labels. Gives the sum of the squared distances, each
-    /// as often as its row weighs.
+    /// Hands the rows of a split to `see`, block by block with their labels and squared distances.
     pub(super) fn each_block(
         &self,
         split: &mut Split<'_, CentredRows<T>>,
-        mut see: impl FnMut(RowBlock<'_, T>, &[u32]),
-    ) -> Result<ExactSum> {
+        mut see: impl FnMut(RowBlock<'_, T>, &[u32], &[f64]),
+    ) -> Result {
         let (progress, isa) = (split.progress(), Isa::detect());
         // The last round of a fit that converged has assigned the rows to these very centroids.
         let known = split.take_cache::<Known<T>>().filter(|known| known.fingerprint == self.fingerprint);
-        let (mut done, mut inertia) = (0, ExactSum::new());
-        let (mut fresh, mut distances) = (Vec::new(), Vec::new());
+        let (mut done, mut fresh, mut squared) = (0, Vec::new(), Vec::new());
         while let Some(block) = split.next_block()? {
             let rows = block.len();
             progress.records(rows as u64);
@@ -96,23 +95,27 @@ impl<T: Scalar> Nearest<T> {
                     &fresh[..]
                 }
             };
-            distances.resize(rows, 0.0);
-            squared_distances(isa, block, self.d, labels, &self.centroids, &mut distances);
-            match block.width == self.d {
-                true => inertia.extend(distances.iter().copied()),
-                false => {
-                    for (row, &distance) in block.into_iter().zip(&distances) {
-                        inertia.add_product(row[self.d].to_f64(), distance);
-                    }
-                }
-            }
-            see(block, labels);
+            squared.resize(rows, 0.0);
+            squared_distances(isa, block, self.d, labels, &self.centroids, &mut squared);
+            see(block, labels, &squared);
             done += rows;
         }
         if let Some(known) = known {
             known.keep(split);
         }
-        Ok(inertia)
+        Ok(())
+    }
+
+    /// Adds the squared distances of rows to their sum, each as often as its row weighs.
+    pub(super) fn add_weighed(&self, sum: &mut ExactSum, rows: RowBlock<'_, T>, squared: &[f64]) {
+        match rows.width == self.d {
+            true => sum.extend(squared.iter().copied()),
+            false => {
+                for (row, &squared) in rows.into_iter().zip(squared) {
+                    sum.add_product(row[self.d].to_f64(), squared);
+                }
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! | [`batch`] | centred rows | sums and counts of some rows by nearest centroid | the next centroids of mini-batches |
 //! | [`label`] | centred rows | labels and the inertia | labels, in the order of the rows |
 //! | [`tally`] | centred rows | sizes of the clusters and the inertia | their sums |
+//! | [`halves`] | centred rows | which of two centroids is nearest, the inertia of either | the rows of two clusters, in their order |
 //! | [`distances`] | centred rows | distances to all centroids | distances, in the order of the rows |
 //!
 //! Everything that is added up is an integer or an exact sum, every random number depends on the seed and the row's
@@ -20,6 +21,7 @@
 pub mod assign;
 pub mod batch;
 pub mod distances;
+pub mod halves;
 pub(crate) mod input;
 mod known;
 pub mod label;
@@ -68,6 +70,7 @@ fn register_for<T: Scalar>(registry: Registry) -> Result<Registry, RegistryError
         .with::<batch::Batch<T>>()?
         .with::<label::Label<T>>()?
         .with::<tally::Tally<T>>()?
+        .with::<halves::Halve<T>>()?
         .with::<distances::Distances<T>>()
 }
 

@@ -11,6 +11,7 @@ use crate::{
 use mapreduce_core::{
     Block, Error, Input, ReadError, Records, RowBlock, RowFiles, RowSlice, Rows, Schema, SplitInfo,
     input::{Blocks, SharedFiles},
+    rayon::prelude::*,
 };
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
@@ -99,7 +100,7 @@ pub(super) fn prepare<'a, T: Scalar>(
         &Preparation::Unit(columns) if columns <= block.width as u64 => {
             prepared.clear();
             prepared.extend_from_slice(block.values);
-            scale_in_place(prepared, block.width, columns as usize);
+            scale(prepared, block.width, columns as usize);
         }
         Preparation::Unit(columns) => {
             return Err(ReadError::Malformed {
@@ -120,18 +121,37 @@ pub(super) fn centre<T: Scalar>(values: &[T], pattern: &[T], centred: &mut Vec<T
     }
 }
 
-/// Subtracts `shift` from each row of `values`: what [`CentredRows`] do to the rows of a file.
+/// Subtracts `shift` from each row of `values`: what [`CentredRows`] do to the rows of a file. On the threads of the rayon pool
+/// it is called in, as [`scale_in_place`].
 pub(crate) fn centre_in_place<T: Scalar>(values: &mut [T], shift: &[T]) {
     let pattern = pattern(shift);
-    for values in values.chunks_mut(pattern.len()) {
-        values.iter_mut().zip(&pattern).for_each(|(x, &shift)| *x = *x - shift);
-    }
+    in_parts(values, pattern.len(), |part| {
+        for values in part.chunks_mut(pattern.len()) {
+            values.iter_mut().zip(&pattern).for_each(|(x, &shift)| *x = *x - shift);
+        }
+    });
 }
 
 /// Scales the first `d` columns of each row to unit length, but zeros: what [`CentredRows`] do to the rows of a file.
 pub(crate) fn scale_in_place<T: Scalar>(values: &mut [T], width: usize, d: usize) {
+    in_parts(values, width, |part| scale(part, width, d));
+}
+
+fn scale<T: Scalar>(values: &mut [T], width: usize, d: usize) {
     for row in values.chunks_exact_mut(width) {
         let _has_direction = scale_to_unit(&mut row[..d]);
+    }
+}
+
+/// Values that one thread does something to at a time, about as many.
+const PART: usize = 1 << 16;
+
+/// Does something to all values in parts of a multiple of so many.
+fn in_parts<T: Scalar>(values: &mut [T], multiple: usize, of_part: impl Fn(&mut [T]) + Sync + Send) {
+    match PART.next_multiple_of(multiple) {
+        // One part needs no second thread.
+        len if len >= values.len() => of_part(values),
+        len => values.par_chunks_mut(len).for_each(of_part),
     }
 }
 

@@ -67,7 +67,9 @@ impl<T: Scalar> Mapper for Count<T> {
 
     fn map_split(&self, split: &mut Split<'_, CentredRows<T>>, out: &mut impl Emit<(), Totals>) -> Result {
         let (mut counts, mut units) = (Block::<u64>::zeros(self.k), Block::<i64>::zeros(self.k));
-        let inertia = self.nearest.each_block(split, |rows, labels| {
+        let mut inertia = ExactSum::new();
+        self.nearest.each_block(split, |rows, labels, squared| {
+            self.nearest.add_weighed(&mut inertia, rows, squared);
             labels.iter().for_each(|&label| counts[label as usize] += 1);
             if rows.width > self.d {
                 for (row, &label) in rows.into_iter().zip(labels) {

@@ -216,8 +216,9 @@ fn what_is_registered_is_what_is_run() {
     let table = integers(120, 2, 5, 3);
     let nodes = Nodes::new(everything(), 2, Faults::None, 0);
     for points in [table.f32(), table.f64()] {
-        find(&nodes, &points, &KMeans::builder().k(5), SENT);
-        find(&nodes, &points, &KMeans::builder().k(5).algorithm(Algorithm::MINI_BATCH), SENT);
+        for algorithm in [Algorithm::Lloyd, Algorithm::Bisecting, Algorithm::MINI_BATCH] {
+            find(&nodes, &points, &KMeans::builder().k(5).algorithm(algorithm), SENT);
+        }
         KMeans::builder().k(5).without_labels().build().unwrap().fit_on(&nodes, points).unwrap();
     }
     let registered: BTreeSet<String> = everything().jobs().map(|job| job.name.clone()).collect();

@@ -23,7 +23,7 @@ use std::{
 use tempfile::TempDir;
 
 /// A table in several files, which begin at the given rows.
-fn save(table: &Table, dtype: Dtype, folder: &TempDir, starts: &[usize]) -> Vec<PathBuf> {
+pub(super) fn save(table: &Table, dtype: Dtype, folder: &TempDir, starts: &[usize]) -> Vec<PathBuf> {
     let ends = starts.iter().skip(1).copied().chain([table.rows()]);
     let parts = starts.iter().zip(ends).enumerate();
     let save = |(i, (&start, end)): (usize, (&usize, usize))| {
@@ -34,11 +34,11 @@ fn save(table: &Table, dtype: Dtype, folder: &TempDir, starts: &[usize]) -> Vec<
     parts.map(save).collect()
 }
 
-fn open(paths: &[PathBuf]) -> Points {
+pub(super) fn open(paths: &[PathBuf]) -> Points {
     PointFiles::open(paths, &[]).unwrap().into()
 }
 
-fn load(paths: &[PathBuf]) -> Points {
+pub(super) fn load(paths: &[PathBuf]) -> Points {
     data::load_all(paths, LoadOptions::default()).unwrap()
 }
 
@@ -282,13 +282,4 @@ fn a_row_without_a_direction_is_named_by_its_place_in_all_files() {
     let options = KMeans::builder().k(3).distance(Distance::Cosine).split_bytes(64);
     let error = fit(&files, &options).unwrap_err();
     assert!(matches!(error, FitError::Data(DataError::NoDirection { row: 222 })), "{error}");
-}
-
-#[test]
-fn bisecting_needs_points_in_memory_and_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = open(&save(&blobs(300, 2, 3, 0.5, 1), Dtype::F32, &folder, &[0]));
-    let bisecting = KMeans::builder().k(3).algorithm(Algorithm::Bisecting);
-    let error = fit(&files, &bisecting).unwrap_err();
-    assert!(matches!(error, FitError::InFiles), "{error}");
 }

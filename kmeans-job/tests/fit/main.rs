@@ -5,6 +5,7 @@
 mod against_oracle;
 mod any_engine;
 mod bisecting;
+mod bisecting_files;
 mod choosing;
 mod cosine;
 mod data;

@@ -38,7 +38,8 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 ///
-/// Who builds an engine implements [`begin`](Self::begin) and [`is_own_thread`](Self::is_own_thread); see
+/// Who builds an engine implements [`begin`](Self::begin), [`is_own_thread`](Self::is_own_thread) and, if it has threads in
+/// this process, [`install`](Self::install); see
 /// [the module](crate::engine).
 pub trait Engine: Sync {
     /// What drives the rounds of one job.
@@ -64,6 +65,25 @@ pub trait Engine: Sync {
     /// Whether the calling thread is one that the jobs of this engine run on. Waiting for a job there could be waiting
     /// for oneself: it is [refused](Error::Reentrant).
     fn is_own_thread(&self) -> bool;
+
+    /// Runs work of the caller's own, between jobs, on the threads that the engine has in this process: rayon's parallel
+    /// iterators in it use those, and no others. The work must not run jobs: it is on [own
+    /// threads](Self::is_own_thread).
+    ///
+    /// The default is for engines without threads here: the work is done on the calling thread, where parallel iterators use
+    /// rayon's global pool.
+    ///
+    /// ```
+    /// use mapreduce_core::{Engine, Local, rayon::prelude::*};
+    ///
+    /// let engine = Local::new(2)?;
+    /// let sum: u64 = engine.install(|| (1..=1000_u64).into_par_iter().sum());
+    /// assert_eq!(sum, 500_500);
+    /// # Ok::<(), mapreduce_core::Error>(())
+    /// ```
+    fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        work()
+    }
 
     /// Runs a job and returns its output. Waits until it is done.
     ///

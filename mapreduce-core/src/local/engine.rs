@@ -108,6 +108,10 @@ impl Engine for Local {
     fn is_own_thread(&self) -> bool {
         self.pool.current_thread_index().is_some()
     }
+
+    fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(work)
+    }
 }
 
 impl fmt::Debug for Local {

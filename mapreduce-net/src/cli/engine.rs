@@ -147,6 +147,13 @@ impl Engine for AnyEngine {
             Self::Pool(pool) => pool.is_own_thread(),
         }
     }
+
+    fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match self {
+            Self::Local(local) => local.install(work),
+            Self::Pool(pool) => pool.install(work),
+        }
+    }
 }
 
 /// What drives the rounds of a job on an [`AnyEngine`].

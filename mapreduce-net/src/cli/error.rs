@@ -5,6 +5,7 @@ use mapreduce_core::{RegistryError, filter::FilterError};
 use std::{
     error::Error,
     io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -41,6 +42,14 @@ pub enum CliError {
     /// The peer.
     #[error(transparent)]
     Peer(#[from] PeerError),
+    /// The folder of `--spill-to` is not there, or is none.
+    #[error("--spill-to {}: nothing can be spilled there: {problem}; make the folder, or name another", folder.display())]
+    SpillFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        problem: io::Error,
+    },
     /// The connection to the pool.
     #[error("{}", in_options(.0))]
     Pool(PoolError),

@@ -60,7 +60,7 @@ impl MapArgs {
     /// the end, as Hadoop reads them: `reporter:counter:GROUP,NAME,N`, the group being the name of the job.
     ///
     /// # Errors
-    /// Those of [`filter::map`].
+    /// When the folder of temporary files is not there; those of [`filter::map`].
     pub fn run<J>(&self, job: &J, shared: &J::Shared, form: StreamForm) -> Result<(), CliError>
     where
         J: Job,
@@ -71,7 +71,7 @@ impl MapArgs {
             input: self.input,
             form,
             header: self.header.clone(),
-            memory: self.memory.memory(),
+            memory: self.memory.memory()?,
             ..self.lines.options()
         };
         let mapped = filter::map(job, shared, io::stdin().lock(), io::stdout().lock(), &options)?;

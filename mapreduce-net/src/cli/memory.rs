@@ -1,7 +1,8 @@
 //! [`MemoryArgs`]: the memory that a command may take.
 
+use super::CliError;
 use mapreduce_core::Memory;
-use std::path::PathBuf;
+use std::{fs, io, path::PathBuf};
 
 /// The options of a command that holds map output: `[--memory SIZE] [--spill-to DIR]`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -16,13 +17,19 @@ pub struct MemoryArgs {
 }
 
 impl MemoryArgs {
-    /// The budget that these options ask for.
-    pub fn memory(&self) -> Memory {
+    /// The budget that these options ask for. To be asked ahead of all work, which would be in vain without the folder.
+    ///
+    /// # Errors
+    /// [`CliError::SpillFolder`] when the folder of the temporary files is not there, or is none.
+    pub fn memory(&self) -> Result<Memory, CliError> {
         let memory = self.memory.map_or_else(Memory::of_machine, Memory::limited);
-        match &self.spill_to {
-            Some(folder) => memory.spilling_to(folder),
-            None => memory,
-        }
+        let Some(folder) = &self.spill_to else { return Ok(memory) };
+        let problem = match fs::metadata(folder) {
+            Ok(found) if found.is_dir() => return Ok(memory.spilling_to(folder)),
+            Ok(_) => io::ErrorKind::NotADirectory.into(),
+            Err(problem) => problem,
+        };
+        Err(CliError::SpillFolder { folder: folder.clone(), problem })
     }
 }
 
@@ -58,8 +65,26 @@ mod tests {
 
     #[test]
     fn the_budget_is_that_of_the_options() {
-        let memory = MemoryArgs { memory: Some(1 << 30), spill_to: Some("spill".into()) }.memory();
-        assert_eq!((memory.budget_bytes(), memory.folder()), (1 << 30, "spill".as_ref()));
-        assert!(MemoryArgs::default().memory().budget_bytes() > 0);
+        let folder = tempfile::tempdir().unwrap();
+        let args = MemoryArgs { memory: Some(1 << 30), spill_to: Some(folder.path().into()) };
+        let memory = args.memory().unwrap();
+        assert_eq!((memory.budget_bytes(), memory.folder()), (1 << 30, folder.path()));
+        assert!(MemoryArgs::default().memory().unwrap().budget_bytes() > 0);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (path, kind) in [
+            (file.path().with_extension("nowhere"), io::ErrorKind::NotFound),
+            (file.path().to_owned(), io::ErrorKind::NotADirectory),
+        ] {
+            let error = MemoryArgs { memory: None, spill_to: Some(path.clone()) }.memory().unwrap_err();
+            let said = error.to_string();
+            let CliError::SpillFolder { folder, problem } = error else { panic!("{said}") };
+            assert_eq!((folder, problem.kind()), (path.clone(), kind));
+            assert!(said.starts_with(&format!("--spill-to {}: ", path.display())), "{said}");
+            assert!(said.ends_with("; make the folder, or name another"), "{said}");
+        }
     }
 }

@@ -57,7 +57,7 @@ impl PeerArgs {
     /// to standard error. To be called outside of any async runtime; it makes one of its own.
     ///
     /// # Errors
-    /// When the pool file is not a member file that can be read, the address cannot be listened on, a second signal
+    /// When the pool file is not a member file that can be read, the folder of temporary files is not there, the address cannot be listened on, a second signal
     /// came before the peer was drained, or code of jobs that does not stop has taken all of its threads.
     pub fn run(&self, registry: Registry) -> Result<(), CliError> {
         log::subscribe(self.level());
@@ -79,7 +79,7 @@ impl PeerArgs {
             listen: self.listen.unwrap_or_else(|| default_listen(file.addresses())),
             advertise: self.advertise.clone(),
             threads: self.threads,
-            memory: self.memory.memory(),
+            memory: self.memory.memory()?,
             ..PeerOptions::default()
         };
         let identity = Identity::member(file, Validity::default())?;

@@ -55,16 +55,17 @@ impl RunArgs {
     /// [`until_signalled`](super::until_signalled), stops it. To be called outside of any async runtime.
     ///
     /// # Errors
-    /// When the engine cannot be made ([`PoolArgs::engine`]), `job` fails, or it was interrupted.
+    /// When the folder of temporary files is not there, the engine cannot be made ([`PoolArgs::engine`]), `job` fails, or it was interrupted.
     pub fn run(
         &self,
         cancel: &Cancel,
         job: impl FnOnce(&Run<'_>) -> Result<Written>,
     ) -> Result<(), CliError> {
         let started = Instant::now();
+        let memory = self.memory.memory()?;
         // A job asks too, but may be the last of several.
         self.part_files().check()?;
-        let engine = self.pool.engine_with(self.threads, self.memory.memory(), cancel)?;
+        let engine = self.pool.engine_with(self.threads, memory, cancel)?;
         let run = self.on(&engine, cancel);
         let written = job(&run).map_err(CliError::from)?;
         let seconds = started.elapsed().as_secs_f64();

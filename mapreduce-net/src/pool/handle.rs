@@ -60,6 +60,10 @@ impl Engine for Driver {
     fn is_own_thread(&self) -> bool {
         self.0.is_own_thread()
     }
+
+    fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.0.install(work)
+    }
 }
 
 impl Pool {

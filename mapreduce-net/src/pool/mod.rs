@@ -207,6 +207,11 @@ impl Pool {
     pub(crate) fn is_own_thread(&self) -> bool {
         self.0.threads().current_thread_index().is_some()
     }
+
+    /// Runs work on those.
+    pub(crate) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.0.threads().install(work)
+    }
 }
 
 impl Inner {

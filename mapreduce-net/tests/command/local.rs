@@ -115,7 +115,8 @@ fn a_run_stays_within_its_memory_and_gives_the_same() {
 
     for (args, named, way_out) in [
         ("--memory 1MB", "1000000 bytes of memory is too small", "; give more with --memory"),
-        ("--memory 40MB --spill-to nowhere", "nowhere: nothing can be spilled there: ", "with --spill-to"),
+        ("--spill-to nowhere", "--spill-to nowhere: nothing can be spilled there: ", "or name another"),
+        ("--spill-to text", "--spill-to text: nothing can be spilled there: ", "or name another"),
     ] {
         let ended = run("sort", &folder, &format!("run text --output out --threads 1 {args}"));
         let error = ended.refused(1);
@@ -124,6 +125,8 @@ fn a_run_stays_within_its_memory_and_gives_the_same() {
     }
     let ended = run("sort", &folder, "map --memory 1MB");
     assert!(ended.refused(1).ends_with("; give more with --memory"));
+    let ended = run("sort", &folder, "map --spill-to nowhere");
+    assert!(ended.refused(1).starts_with("error: --spill-to nowhere: nothing can be spilled there: "));
     assert_eq!(names(folder.path()), ["all", "few", "spill", "text"]);
     assert!(names(&folder.path().join("spill")).is_empty());
 }

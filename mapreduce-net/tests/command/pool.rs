@@ -50,6 +50,8 @@ fn a_peer_spills_what_its_memory_does_not_hold() {
     fs::write(lab.path("text"), text).unwrap();
     fs::create_dir(lab.path("spill")).unwrap();
     lab.run("pool create --address 127.0.0.1:1 --output first.pool").succeeded();
+    let refused = lab.run("peer --pool first.pool --listen 127.0.0.1:0 --spill-to nowhere");
+    assert!(refused.refused(1).starts_with("error: --spill-to nowhere: nothing can be spilled there: "));
     let peer = "peer --pool first.pool --listen 127.0.0.1:0 --threads 1 --memory 60MB --spill-to spill";
     let peer = Peer::ready(Process::start(&mut lab.command(peer)));
     let file = MemberFile::load(lab.path("first.pool")).unwrap();
