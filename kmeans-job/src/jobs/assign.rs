@@ -8,7 +8,7 @@
 //! * From then on bounds tell of most rows that their label stays, without a look at the row. The others are gathered
 //!   and assigned by the same kernel.
 //! * Where rows are near those that follow them, few centroids come into question for a run of them, and often one. Such
-//!   splits keep no bounds.
+//!   splits keep bounds only if that leaves more to be computed than bounds cost.
 
 use super::{
     Candidate, TopRows, first_row,

@@ -43,7 +43,7 @@ impl<T: Scalar> Default for Known<T> {
 
 impl<T: Scalar> Known<T> {
     /// Leaves it to the next task on the split, if there is room for it: 4 bytes a row; with bounds two
-    /// values more, with leaves about a tenth of the row.
+    /// values more, with leaves about a twentieth of the row.
     pub(super) fn keep(self: Box<Self>, split: &mut Split<'_, CentredRows<T>>) {
         let bounds = size_of_val(&*self.upper) + size_of_val(&*self.lower);
         let leaves = self.leaves.as_ref().map_or(0, Leaves::bytes);
