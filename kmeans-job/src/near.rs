@@ -1,9 +1,8 @@
-//! [`arrange`]: the same rows in an order in which those that follow each other are near each other.
+//! Rows that are near those that follow them: [`are_near`] finds out whether they come so, [`arrange`] puts them into such an
+//! order. Lloyd's iterations then look at runs of them rather than at each (see [`Lloyd`](crate::jobs::lloyd::Lloyd)): sums do
+//! not depend on the order.
 //!
-//! Of rows in such an order Lloyd's iterations look at runs rather than at each (see [`Lloyd`](crate::jobs::lloyd::Lloyd)):
-//! sums do not depend on the order.
-//!
-//! Space is cut into cells, and the cells are put into Morton's order ("A computer oriented geodetic data base", IBM, 1966):
+//! To arrange them, space is cut into cells, and the cells are put into Morton's order ("A computer oriented geodetic data base", IBM, 1966):
 //! again and again the widest side is halved, where half of a sample of the rows lies on either side. Rows go to their cells
 //! by counting.
 
@@ -14,20 +13,10 @@ use mapreduce_core::rayon::{self, prelude::*};
 const COLUMNS_MAX: usize = 8;
 /// Fewer rows are clustered in no time as they are.
 const ROWS_MIN: usize = 1 << 15;
-/// Of up to so many columns a box has few neighbours.
-const COLUMNS_FEW: usize = 4;
-/// What arranging is worth it for, of few columns and of more.
-const FEW: Least = Least { k: 8, multiply_adds: 900 };
-const MORE: Least = Least { k: 32, multiply_adds: 4000 };
-
-/// The least for which rows are arranged.
-struct Least {
-    /// Fewer centroids are all tried in no more time than it takes to find out which need not be.
-    k: usize,
-    /// In all iterations, for each row: arranging it takes about as long.
-    multiply_adds: usize,
-}
-
+/// Fewer centroids are all tried in no more time than it takes to find out which need not be.
+const K_MIN: usize = 32;
+/// Arranging a row takes as long as this many multiply-adds of the assignment kernel, at the most.
+const MULTIPLY_ADDS_MIN: usize = 4000;
 /// Rows of a cell, on the average.
 const CELL: usize = 16;
 /// Beyond, rows would go to more places than the cache that cores share has lines: 16 MiB.
@@ -71,21 +60,19 @@ pub(crate) fn are_near<T: Scalar>(rows: &Matrix<T>, d: usize, k: usize, iteratio
 }
 
 /// The rows, of which `d` columns are coordinates, arranged by cells; in a cell they keep their order. Nothing if that takes
-/// longer than it saves in `iterations` with `k` centroids, or `stop` asks for an end.
+/// longer than it saves in `iterations` with `k` centroids, or more bytes than there is room for, or `stop` asks for an end.
 pub(crate) fn arrange<T: Scalar>(
     rows: &Matrix<T>,
     d: usize,
     k: usize,
     iterations: u32,
+    room: u64,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Option<Matrix<T>> {
     let n = rows.rows();
     let work = k.saturating_mul(d).saturating_mul(iterations as usize);
-    let least = if d <= COLUMNS_FEW { FEW } else { MORE };
-    if d > COLUMNS_MAX || n < ROWS_MIN || k < least.k || work < least.multiply_adds {
-        return None;
-    }
-    if !is_room_for_copy(n, size_of_val(rows.values())) {
+    let is_too_large = size_of_val(rows.values()) as u64 > room;
+    if d > COLUMNS_MAX || n < ROWS_MIN || k < K_MIN || work < MULTIPLY_ADDS_MIN || is_too_large {
         return None;
     }
     let width = rows.d();
@@ -103,16 +90,10 @@ pub(crate) fn arrange<T: Scalar>(
     }
     let mut places = vec![0_usize; cells.len()];
     codes.iter().for_each(|&code| places[code as usize] += 1);
-    let mut arranged = vec![T::ZERO; rows.values().len()];
-    let shares = share(&mut places, &mut arranged, n, width);
+    let mut arranged = Matrix::zeros(n, width)?;
+    let shares = share(&mut places, arranged.values_mut(), n, width);
     shares.into_par_iter().for_each(|share| share.fill(rows, &codes));
-    Matrix::new(n, width, arranged).ok()
-}
-
-/// Whether there may be a copy of so many rows of so many bytes, and 4 bytes a row beside it: a fit promises to take no more
-/// than 1.3 times the points, 16 bytes a row and 100 MB.
-fn is_room_for_copy(rows: usize, bytes: usize) -> bool {
-    bytes as f64 * 0.7 <= rows as f64 * 12.0 + 100e6
+    Some(arranged)
 }
 
 /// The cells that a thread fills, which are consecutive.
@@ -273,7 +254,7 @@ mod tests {
     fn rows_that_follow_each_other_are_near_each_other() {
         for (width, d, constant) in [(1, 1, None), (3, 3, None), (4, 3, None), (5, 5, Some(2))] {
             let rows = rows(ROWS_MIN, width, constant);
-            let arranged = arrange(&rows, d, MORE.k, 300, &|| false).unwrap();
+            let arranged = arrange(&rows, d, K_MIN, 300, u64::MAX, &|| false).unwrap();
             let (before, after) = (mean_step(&rows, d), mean_step(&arranged, d));
             assert!(after < before / 8.0, "{before} became {after} in {d} dimensions");
         }
@@ -287,7 +268,7 @@ mod tests {
         let values =
             rows.values().chunks_exact(2).zip(indexes).flat_map(|(row, i)| [row[0], row[1], i]).collect();
         rows = Matrix::new(rows.rows(), 3, values).unwrap();
-        let arranged = arrange(&rows, 2, FEW.k, 300, &|| false).unwrap();
+        let arranged = arrange(&rows, 2, K_MIN, 300, u64::MAX, &|| false).unwrap();
         let by_values = |rows: &Matrix<f32>| {
             let mut rows = rows.values().as_chunks::<3>().0.to_vec();
             rows.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
@@ -302,43 +283,29 @@ mod tests {
         let rows = rows(ROWS_MIN + 3, 3, None);
         let of_threads = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| arrange(&rows, 3, 64, 300, &|| false).unwrap())
+            pool.install(|| arrange(&rows, 3, 64, 300, u64::MAX, &|| false).unwrap())
         };
         let one = of_threads(1);
         assert!([2, 3, 7].into_iter().all(|threads| of_threads(threads) == one));
     }
 
     #[test]
-    fn there_is_a_copy_only_where_memory_was_promised_for_it() {
-        for (d, most) in [(3, usize::MAX), (4, usize::MAX), (5, 50_000_000), (8, 9_615_384)] {
-            assert!(is_room_for_copy(most.min(1 << 40), most.min(1 << 40) * d * 4), "{d} columns");
-            assert_eq!(
-                is_room_for_copy(most.min(1 << 40) + 1, (most.min(1 << 40) + 1) * d * 4),
-                most == usize::MAX
-            );
-        }
+    fn it_is_left_alone_where_it_does_not_pay() {
+        let is_arranged =
+            |n, d, k, iterations| arrange(&rows(n, d, None), d, k, iterations, u64::MAX, &|| false).is_some();
+        assert!(is_arranged(ROWS_MIN, 3, 64, 300));
+        assert!(!is_arranged(ROWS_MIN - 1, 3, 64, 300), "too few rows");
+        assert!(!is_arranged(ROWS_MIN, 3, K_MIN - 1, 300), "too few centroids");
+        assert!(!is_arranged(ROWS_MIN, 3, 64, 20), "too little to do");
+        assert!(!is_arranged(ROWS_MIN, 9, 64, 300), "too many columns");
     }
 
     #[test]
-    fn it_is_left_alone_where_it_does_not_pay() {
-        assert!(arrange(&rows(ROWS_MIN, 3, None), 3, 64, 300, &|| false).is_some());
-        assert!(arrange(&rows(ROWS_MIN - 1, 3, None), 3, 64, 300, &|| false).is_none(), "too few rows");
-        assert!(
-            arrange(&rows(ROWS_MIN, 3, None), 3, FEW.k - 1, 300, &|| false).is_none(),
-            "too few centroids"
-        );
-        assert!(arrange(&rows(ROWS_MIN, 3, None), 3, 64, 4, &|| false).is_none(), "too little to do");
-        assert!(arrange(&rows(ROWS_MIN, 5, None), 5, 32, 300, &|| false).is_some());
-        assert!(
-            arrange(&rows(ROWS_MIN, 5, None), 5, 31, 300, &|| false).is_none(),
-            "too few for five columns"
-        );
-        assert!(arrange(&rows(ROWS_MIN, 5, None), 5, 64, 12, &|| false).is_none(), "too little of them");
-        assert!(arrange(&rows(ROWS_MIN, 9, None), 9, 64, 300, &|| false).is_none(), "too many columns");
-        assert!(
-            arrange(&rows(ROWS_MIN, 3, None), 3, 64, 300, &|| true).is_none(),
-            "somebody asks for an end"
-        );
+    fn it_is_left_alone_where_there_is_no_room_or_somebody_asks_for_an_end() {
+        let (rows, bytes) = (rows(ROWS_MIN, 3, None), ROWS_MIN as u64 * 12);
+        assert!(arrange(&rows, 3, 64, 300, bytes, &|| false).is_some());
+        assert!(arrange(&rows, 3, 64, 300, bytes - 1, &|| false).is_none());
+        assert!(arrange(&rows, 3, 64, 300, bytes, &|| true).is_none());
     }
 
     /// Rows of `d` columns and a weight: `clusters` that are apart, one after the other if `in_order`, or in turns.

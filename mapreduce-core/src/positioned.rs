@@ -1,9 +1,10 @@
-//! Reading and writing files at an offset, from any thread: the position of the handle does not matter.
+//! Reading and writing files at an offset, from any thread: the position of the handle does not matter. (On Windows it
+//! moves.)
 
 use std::{fs::File, io};
 
 /// Fills `bytes` with what stands in a file from the byte `offset` on. For an [`Input`](crate::Input) whose splits are read
-/// through one handle.
+/// through one handle. On Windows this moves the position of the handle.
 ///
 /// # Errors
 /// What the system says, and [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the file ends before.

@@ -5,7 +5,7 @@ use super::{
     args::{AlgorithmName, Init, Input, Search},
     bar::Bar,
     error::CommandError,
-    memory::{self, Size},
+    memory::{self, Held, Size},
     paths::Named,
     progress::{self, Lines},
 };
@@ -71,15 +71,21 @@ impl<'a> Source<'a> {
 
     /// Loads the points, or leaves them in files if they do not fit into memory: their own, or a temporary one if they have
     /// to be decoded. The first signal ends it.
-    pub(crate) fn load(&self, memory: &Memory, quiet: bool, cancel: &Cancel) -> Result<Points, CommandError> {
+    pub(crate) fn load(
+        &self,
+        memory: &Memory,
+        held: Held,
+        quiet: bool,
+        cancel: &Cancel,
+    ) -> Result<Points, CommandError> {
         let (budget, folder) = (memory.budget_bytes(), memory.folder());
         let bytes_max = match PointFiles::open(&self.files, self.columns) {
-            Ok(files) if !memory::fits(files.bytes(), files.rows() as u64, budget) => {
+            Ok(files) if !held.fits(files.bytes(), files.rows() as u64, budget) => {
                 memory::tell(&self.name(), files.bytes(), budget, None, quiet);
                 return Ok(files.into());
             }
             Ok(_) => u64::MAX,
-            Err(LoadError::NotStoredAsRows { .. }) => memory::loaded_max(budget),
+            Err(LoadError::NotStoredAsRows { .. }) => held.loaded_max(budget),
             Err(error) => return Err(error.into()),
         };
         let bar = Bar::of_bytes(quiet);
@@ -91,7 +97,7 @@ impl<'a> Source<'a> {
             columns: self.columns,
             observe: &observe,
             bytes_max,
-            row_bytes: memory::LOADED_ROW_BYTES,
+            row_bytes: held.row_bytes(),
             overflow: Some(folder),
         };
         let points = data::load_all(&self.files, options).map_err(|error| match error {
@@ -138,6 +144,8 @@ pub(crate) struct Clustering<'a> {
     pub(crate) split_bytes: Option<u64>,
     /// What copies of points may take, and where larger ones go.
     pub(crate) memory: &'a Memory,
+    /// How often the points are in memory, if they are loaded.
+    pub(crate) held: Held,
     /// Whether peers read the points themselves.
     pub(crate) shared: bool,
     pub(crate) quiet: bool,
@@ -154,6 +162,7 @@ impl Clustering<'_> {
         let &Search { k, n_init, max_iter, tol, seed, .. } = self.search;
         let rows = points.rows();
         let budget = self.memory.budget_bytes();
+        let copies_max = memory::copies_max(&points, self.held, self.weights.is_some(), budget);
         let mut options = options
             .k(k)
             .distance(self.distance)
@@ -163,7 +172,7 @@ impl Clustering<'_> {
             .max_iter(max_iter)
             .tol(tol)
             .seed(seed)
-            .overflow(memory::copies_max(&points, self.weights.is_some(), budget), self.memory.folder())
+            .overflow(copies_max, self.memory.folder())
             .shared(self.shared)
             .cancel(self.cancel.clone());
         if !self.quiet {

@@ -6,7 +6,8 @@ use super::{
     args::{FitArgs, Init},
     cluster::{self, Clustering, Source},
     error::CommandError,
-    interrupt, memory,
+    interrupt,
+    memory::{self, Held},
     paths::{self, Named},
     report::{self, FitReport},
     rows::Outputs,
@@ -61,7 +62,8 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
     };
     let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
-    let points = source.load(&memory, run.quiet, cancel)?;
+    let held = Held::with_distances(distances.is_some());
+    let points = source.load(&memory, held, run.quiet, cancel)?;
     #[cfg(feature = "plot")]
     let picture = plot.as_ref().map(|path| Picture::of(path, &source, &points, search.seed)).transpose()?;
     let load_seconds = started.elapsed().as_secs_f64();
@@ -78,6 +80,7 @@ pub(crate) fn run(args: &FitArgs, cancel: &Cancel) -> Result<(), CommandError> {
         weights,
         split_bytes: *split_size,
         memory: &memory,
+        held,
         shared: run.pool.shared,
         quiet: run.quiet,
         cancel,

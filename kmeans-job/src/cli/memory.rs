@@ -18,28 +18,56 @@ const CLUSTER_BYTES: u64 = 4;
 /// Copies of so many bytes are in memory under any budget.
 const COPY_BYTES: u64 = 1 << 20;
 
-/// What counts besides the values of each point in [`loaded_max`], which is without the three tenths on top of the values.
-pub(crate) const LOADED_ROW_BYTES: u64 = POINT_BYTES * 10 / 13 + 1;
-
-/// Whether so many points may be loaded, of which the values are so many bytes.
-pub(crate) fn fits(bytes: u64, points: u64, budget: u64) -> bool {
-    let of_points = points.saturating_mul(POINT_BYTES);
-    bytes.saturating_add(bytes / 10 * 3).saturating_add(of_points) <= budget - rest(budget)
+/// How often the values of points are there once they are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    Once,
+    /// As they were as well, for their distances.
+    Twice,
 }
 
-/// The most bytes of points that may be loaded where nobody knows how many they are until then: of values, and
-/// [so many more](LOADED_ROW_BYTES) for each point.
-pub(crate) fn loaded_max(budget: u64) -> u64 {
-    ((budget - rest(budget)) / 13).saturating_mul(10)
+impl Held {
+    /// What it takes to write distances, or not: a fit moves the points that it is given.
+    pub(crate) fn with_distances(are_wanted: bool) -> Self {
+        if are_wanted { Self::Twice } else { Self::Once }
+    }
+
+    /// Tenths of the bytes of the values that are needed in all.
+    fn tenths(self) -> u64 {
+        match self {
+            Self::Once => 13,
+            Self::Twice => 23,
+        }
+    }
+
+    /// Whether so many points may be loaded, of which the values are so many bytes.
+    pub(crate) fn fits(self, bytes: u64, points: u64, budget: u64) -> bool {
+        let of_points = points.saturating_mul(POINT_BYTES);
+        (bytes / 10).saturating_mul(self.tenths()).saturating_add(of_points) <= budget - rest(budget)
+    }
+
+    /// The most bytes of points that may be loaded where nobody knows how many they are until then: of values, and
+    /// [so many more](Self::row_bytes) for each point.
+    pub(crate) fn loaded_max(self, budget: u64) -> u64 {
+        ((budget - rest(budget)) / self.tenths()).saturating_mul(10)
+    }
+
+    /// What counts besides the values of each point in [`loaded_max`](Self::loaded_max), which is of the values alone.
+    pub(crate) fn row_bytes(self) -> u64 {
+        POINT_BYTES * 10 / self.tenths() + 1
+    }
 }
 
 /// The most bytes that a copy of some of the points may take in memory: what is left of the budget by the points, if they are
 /// loaded, and by what is kept of each. A small copy is in memory whatever the budget.
-pub(crate) fn copies_max(points: &Points, has_weights: bool, budget: u64) -> u64 {
+pub(crate) fn copies_max(points: &Points, held: Held, has_weights: bool, budget: u64) -> u64 {
     let rows = points.rows() as u64;
     let loaded = match points {
         Points::Files(_) => 0,
-        loaded => rows.saturating_mul(loaded.d() as u64).saturating_mul(value_bytes(loaded.dtype())),
+        loaded => {
+            let times = if held == Held::Twice { 2 } else { 1 };
+            rows.saturating_mul(loaded.d() as u64).saturating_mul(times * value_bytes(loaded.dtype()))
+        }
     };
     let of_point = POINT_BYTES + kept_bytes(has_weights, true);
     let kept = loaded.saturating_add(rows.saturating_mul(of_point));
@@ -111,31 +139,32 @@ mod tests {
 
     #[test]
     fn a_gigabyte_of_points_needs_half_as_much_more() {
-        assert!(fits(1_000_000_000, 10_000_000, 1_560_000_000));
-        assert!(!fits(1_000_000_000, 10_000_000, 1_559_999_999));
-        assert!(fits(100, 10, 600) && !fits(100, 10, 500));
-        assert!(!fits(u64::MAX, u64::MAX, u64::MAX));
+        assert!(Held::Once.fits(1_000_000_000, 10_000_000, 1_560_000_000));
+        assert!(!Held::Once.fits(1_000_000_000, 10_000_000, 1_559_999_999));
+        assert!(Held::Twice.fits(1_000_000_000, 10_000_000, 2_560_000_000));
+        assert!(!Held::Twice.fits(1_000_000_000, 10_000_000, 2_559_999_999));
+        assert!(Held::Once.fits(100, 10, 600) && !Held::Once.fits(100, 10, 500));
+        assert!(!Held::Once.fits(u64::MAX, u64::MAX, u64::MAX));
     }
 
     #[test]
     fn what_may_be_loaded_fits_with_its_margin() {
-        assert_eq!(loaded_max(1_400_000_000), 1_000_000_000);
-        assert_eq!(loaded_max(26), 10);
-        assert!(fits(loaded_max(u64::MAX), 0, u64::MAX));
+        assert_eq!(Held::Once.loaded_max(1_400_000_000), 1_000_000_000);
+        assert_eq!(Held::Twice.loaded_max(2_400_000_000), 1_000_000_000);
+        assert_eq!(Held::Once.loaded_max(26), 10);
+        for held in [Held::Once, Held::Twice] {
+            assert!(held.fits(held.loaded_max(u64::MAX), 0, u64::MAX));
+        }
     }
 
     #[test]
     fn copies_may_take_what_the_points_leave() {
         let loaded = Points::F64(Matrix::new(1_000_000, 2, vec![0.0; 2_000_000]).unwrap());
-        assert_eq!(
-            copies_max(&loaded, false, 300_000_000),
-            300_000_000 - 100_000_000 - 16_000_000 - 20_000_000
-        );
-        assert_eq!(
-            copies_max(&loaded, true, 300_000_000),
-            copies_max(&loaded, false, 300_000_000) - 16_000_000
-        );
-        assert_eq!(copies_max(&loaded, false, 10_000_000), COPY_BYTES);
+        let room = copies_max(&loaded, Held::Once, false, 300_000_000);
+        assert_eq!(room, 300_000_000 - 100_000_000 - 16_000_000 - 20_000_000);
+        assert_eq!(copies_max(&loaded, Held::Twice, false, 300_000_000), room - 16_000_000);
+        assert_eq!(copies_max(&loaded, Held::Once, true, 300_000_000), room - 16_000_000);
+        assert_eq!(copies_max(&loaded, Held::Once, false, 10_000_000), COPY_BYTES);
         assert_eq!(of_files(&loaded, true, true), 0);
     }
 

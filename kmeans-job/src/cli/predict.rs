@@ -5,6 +5,7 @@ use super::{
     cluster::Source,
     error::CommandError,
     interrupt,
+    memory::Held,
     paths::{self, Named},
     report::{self, PredictReport, PredictSeconds},
     rows::{Outputs, PiecesError},
@@ -27,7 +28,8 @@ pub(crate) fn run(args: &PredictArgs, cancel: &Cancel) -> Result<(), CommandErro
     let model = Model::load(model_path)?;
     let engine = run.pool.engine_with(run.threads, memory.clone(), cancel)?;
     let name = source.name();
-    let points = source.load(&memory, run.quiet, cancel)?;
+    let held = Held::with_distances(distances.is_some());
+    let points = source.load(&memory, held, run.quiet, cancel)?;
     let load = started.elapsed().as_secs_f64();
 
     let predicting = Instant::now();

@@ -5,6 +5,7 @@ use super::{
     cluster::{self, Clustering},
     error::CommandError,
     interrupt,
+    memory::Held,
     paths::{self, Named},
     report::{self, FitReport},
 };
@@ -102,6 +103,7 @@ impl Quantization<'_> {
             weights: None,
             split_bytes: None,
             memory,
+            held: Held::Once,
             shared: false,
             quiet,
             cancel,

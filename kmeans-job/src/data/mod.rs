@@ -140,7 +140,7 @@ impl<T: Scalar> Matrix<T> {
         &mut self.values
     }
 
-    /// Gives the values away, row by row.
+    /// Gives the values away, row by row. A large matrix may have to copy them for that.
     pub fn into_values(self) -> Vec<T> {
         self.values.into_vec()
     }

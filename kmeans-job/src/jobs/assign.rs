@@ -26,7 +26,10 @@ use crate::{
         isa::Isa,
         pack::Packed,
     },
-    numeric::{grid::Grid, scalar::Scalar},
+    numeric::{
+        grid::{Grid, LABELS},
+        scalar::Scalar,
+    },
 };
 use mapreduce_core::{Block, RowBlock, prelude::*};
 
@@ -51,9 +54,6 @@ pub(super) struct Previous<T> {
     /// From those to the ones of this round.
     pub(super) drift: Drift,
 }
-
-/// Labels that are compared at once.
-const LABELS: usize = 16;
 
 impl<T: Scalar> Mapper for Assign<T> {
     type Input = CentredRows<T>;

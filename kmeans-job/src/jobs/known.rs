@@ -51,6 +51,11 @@ impl<T: Scalar> Known<T> {
         split.put_cache_of_bytes(self, bytes as u64);
     }
 
+    /// Drops the leaves, and wants none any more.
+    pub(super) fn do_without_leaves(&mut self) {
+        (self.leaves, self.left_by_leaves, self.does_without_leaves) = (None, None, true);
+    }
+
     /// Whether there are bounds.
     pub(super) fn has_bounds(&self) -> bool {
         !self.upper.is_empty()

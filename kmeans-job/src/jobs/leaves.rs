@@ -40,6 +40,13 @@ impl<T: Scalar> Leaves<T> {
         }
     }
 
+    /// Gives back memory for leaves that do not come.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.boxes.shrink_to_fit();
+        self.rows.shrink_to_fit();
+        self.owners.shrink_to_fit();
+    }
+
     /// The bytes that are kept.
     pub(super) fn bytes(&self) -> usize {
         self.boxes.bytes() + size_of_val(&*self.rows) + size_of_val(&*self.owners)

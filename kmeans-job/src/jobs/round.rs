@@ -60,7 +60,8 @@ pub(super) struct Round<'a, T: Scalar> {
     uncertain: usize,
     /// Whether leaves are made, rather than known from the round before, if there are any.
     makes_leaves: bool,
-    /// The number of leaves that were seen, and of the centroids in question, over all their rows.
+    /// The number of leaves that were seen, and of the centroids in question, over all rows of those
+    /// that leave several.
     leaves: usize,
     rivals: usize,
     sums: Vec<T::Sum>,
@@ -180,14 +181,14 @@ impl<'a, T: Scalar> Round<'a, T> {
         if self.uncertain > 0 && with_bounds > self.rows * self.known.left_by_leaves.unwrap_or(k * d) {
             self.known.pause_bounds(BOUNDS_PAUSE);
         }
-        if self.leaves > 0 {
+        if self.known.leaves.is_some() && self.rows > 0 {
             self.known.left_by_leaves = Some(self.rivals * d / self.rows);
         }
         if self.leaves_are_idle(self.rows) {
-            (self.known.leaves, self.known.does_without_leaves) = (None, true);
+            self.known.do_without_leaves();
         }
-        if self.known.does_without_leaves {
-            self.known.left_by_leaves = None;
+        if let (true, Some(leaves)) = (self.makes_leaves, &mut self.known.leaves) {
+            leaves.shrink_to_fit();
         }
         let Self { known, moved, sums, counts, .. } = self;
         Found { known, moved, sums, counts }
@@ -213,7 +214,7 @@ impl<'a, T: Scalar> Round<'a, T> {
         self.leaves += rows.len().div_ceil(LEAF);
         match self.makes_leaves && self.leaves_are_idle(self.rows + rows.len()) {
             // Before more of them are made.
-            true => self.known.does_without_leaves = true,
+            true => self.known.do_without_leaves(),
             false => self.known.leaves = Some(leaves),
         }
     }
@@ -238,7 +239,6 @@ impl<'a, T: Scalar> Round<'a, T> {
             let rows = RowBlock { width: rows.width, values };
             let range = start..start + rows.len();
             start = range.end;
-            self.rivals += rows.len() * rivals.len();
             let owners = leaves.owners(first..leaf);
             match *rivals {
                 [owner] => {
@@ -247,6 +247,7 @@ impl<'a, T: Scalar> Round<'a, T> {
                     self.give(rows, range, owner, is_known);
                 }
                 _ => {
+                    self.rivals += rows.len() * rivals.len();
                     owners.fill(None);
                     self.assign_among(rivals, rows, range);
                 }

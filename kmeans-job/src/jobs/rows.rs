@@ -301,6 +301,24 @@ mod tests {
     }
 
     #[test]
+    fn many_rows_are_prepared_in_parts_as_each_is_by_itself() {
+        // Neither a part nor the pattern is a multiple of the width.
+        for (width, weight) in [(3, 0), (7, 1), (300, 1)] {
+            let shift: Vec<f32> =
+                (0..width).map(|j| if j + weight == width { 0.0 } else { j as f32 / 8.0 + 1.0 }).collect();
+            let values: Vec<f32> = (0..(2 * PART / width + 5) * width).map(|i| (i % 1009) as f32).collect();
+            let mut centred = values.clone();
+            centre_in_place(&mut centred, &shift);
+            assert!(centred.iter().zip(&values).zip(shift.iter().cycle()).all(|((c, x), s)| *c == x - s));
+            let mut scaled = values.clone();
+            scale_in_place(&mut scaled, width, width - weight);
+            let mut expected = values;
+            scale(&mut expected, width, width - weight);
+            assert!(scaled == expected);
+        }
+    }
+
+    #[test]
     fn shapes_that_do_not_fit_are_refused() {
         let shape =
             |width, shift: &[f32]| RowShape { width, preparation: Preparation::Shift(shift.to_vec().into()) };

@@ -91,6 +91,13 @@ impl<T: Scalar> Boxes<T> {
         self.squares.is_empty()
     }
 
+    /// Gives back memory for boxes that do not come.
+    pub fn shrink_to_fit(&mut self) {
+        self.sides.shrink_to_fit();
+        self.middles.shrink_to_fit();
+        self.squares.shrink_to_fit();
+    }
+
     /// The bytes that they take.
     #[must_use]
     pub fn bytes(&self) -> usize {

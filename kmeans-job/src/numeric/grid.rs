@@ -292,7 +292,7 @@ impl<'a, T: Scalar> Addition<'a, T> {
 }
 
 /// Labels that are compared at once.
-const LABELS: usize = 16;
+pub(crate) const LABELS: usize = 16;
 
 /// Rows that can be added to sums. Not closures: those would be calls, of functions compiled for the baseline.
 trait AddRow<T: Scalar> {

@@ -26,7 +26,7 @@ fn limited(of: &Command) -> Command {
 fn write_text(folder: &Path) {
     let line = |i: u64| format!("{:016x}{i}\n", i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     fs::write(folder.join("text"), (0..300_000).map(line).collect::<String>()).unwrap();
-    fs::create_dir(folder.join("spill")).unwrap();
+    fs::create_dir_all(folder.join("spill")).unwrap();
 }
 
 fn run(folder: &Path, args: &str) -> Ended {
@@ -90,6 +90,7 @@ fn a_peer_that_cannot_spill_leaves_the_work_to_others() {
             return peer;
         }
         peer.args(LITTLE.split(' '));
+        fs::create_dir(peer.get_current_dir().expect("a folder").join("spill")).unwrap();
         limited(&peer)
     });
     write_text(lab.folder());
